@@ -1,0 +1,61 @@
+# make study    set up .venv and run the embedded study to its verdict
+# make test     set up .venv and run all tests
+# make help     every target
+
+PYTHON ?= python3
+LOCK   ?= deployments/requirements-cpu.txt
+BIN    := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help study test test-slow bench lint format lock setup setup-cuda clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+study: setup ## set up .venv, run data/studies/abacus.yaml, print the verdict and the report's path
+	$(BIN)/mothertongue run data/studies/abacus.yaml
+
+test: setup ## set up .venv and run all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup ## the tests that take minutes: whole studies, kill -9 on the real engine
+	$(BIN)/python -m pytest -m slow
+
+bench: setup ## the benchmarks of tests/bench, one after another
+	for file in tests/bench/[a-z]*.py; do $(BIN)/python -m tests.bench.$$(basename $$file .py) || exit 1; done
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## put the code in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: .venv/installed ## set up .venv for a CPU
+
+setup-cuda: ## set up .venv for CUDA
+	$(MAKE) setup LOCK=deployments/requirements-cuda.txt
+
+# The lock is whole, so nothing is resolved. The CPU build of torch is not on every index: where it is missing,
+# it comes from the PyTorch project's own.
+.venv/installed: $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.11 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps $$(grep '^torch==' $(LOCK)) || \
+		$(BIN)/python -m pip install -q --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep '^torch==' $(LOCK))
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r $(LOCK)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links --quiet
+
+lock: setup ## resolve both locks anew from pyproject.toml
+	$(COMPILE) --extra cpu --extra dev --excludes deployments/excluded-on-cpu.txt $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) -o deployments/requirements-cpu.txt
+	$(COMPILE) --extra cuda --extra dev -o deployments/requirements-cuda.txt
+
+clean: ## remove .venv and caches; results under runs/ stay
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""What is studied: benchmarks, the abacus world, study files, prompt templates, bundled models."""

@@ -1,0 +1,76 @@
+"""The tokenizer both models share: byte-level BPE learnt from the world's own text.
+
+Any text passes (every byte is a token), a digit is always one token, and the chat template is part of the files.
+"""
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.abacus.corpus import STUDENT, TEACHER, sample
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PAD, BOS, END, USER, ASSISTANT = "<|pad|>", "<|bos|>", "<|end|>", "<|user|>", "<|assistant|>"
+POSITIONS = 2048
+CHAT_TEMPLATE = (
+    "{{- bos_token -}}"
+    "{%- for message in messages -%}"
+    "{%- if message['role'] == 'assistant' -%}"
+    "{{- '<|assistant|>' -}}{%- generation -%}{{- message['content'] + eos_token -}}{%- endgeneration -%}"
+    "{%- else -%}"
+    "{{- '<|user|>' + message['content'] -}}"
+    "{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+)
+
+
+def build_tokenizer(vocabulary: int = 768, rows: int = 20_000, seed: int = 0) -> "PreTrainedTokenizerFast":
+    """Learns the merges from `rows` rows of both models' mixes; `vocabulary` counts all tokens, special ones too."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    rng = random.Random(f"tokenizer {seed}")
+    texts = [
+        text
+        for k in range(rows)
+        for row in [sample(STUDENT if k % 2 else TEACHER, rng)]
+        for text in (row.prompt, row.response)
+    ]
+    tokenizer = Tokenizer(models.BPE())
+    # Single digits, words with their leading space, runs of the rest: no token can span two of these.
+    pieces = Regex(r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(pieces, behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, BOS, END, USER, ASSISTANT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=END,
+        additional_special_tokens=[USER, ASSISTANT],
+        model_max_length=POSITIONS,
+        clean_up_tokenization_spaces=False,
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def save_tokenizer(folder: Path, seed: int = 0) -> "PreTrainedTokenizerFast":
+    """Builds the tokenizer and writes its files into `folder`."""
+    tokenizer = build_tokenizer(seed=seed)
+    tokenizer.save_pretrained(folder)
+    return tokenizer

@@ -1,0 +1,34 @@
+"""One file a kind: what a folder of modules offers, found by looking, so that a new kind is one new file."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
+
+from data.errors import InputError
+
+
+def names(package: ModuleType) -> tuple[str, ...]:
+    """The kinds in a package: its modules' names, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+
+
+def load(package: ModuleType, name: str, what: str) -> ModuleType:
+    """The module of one kind.
+
+    Raises:
+        InputError: there is no such module; it names the nearest and all that there are.
+    """
+    found = names(package)
+    if name not in found:
+        raise InputError(unknown(what, name, found))
+    return importlib.import_module(f"{package.__name__}.{name}")
+
+
+def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
+    """One line that says a name is not among the allowed ones, and which of them it may have meant."""
+    allowed = list(allowed)
+    near = difflib.get_close_matches(value, allowed, n=2, cutoff=0.5)
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    return f"no {what} is called {value!r}{hint}. Allowed: {', '.join(allowed) or 'none, there are none'}"

@@ -1,0 +1,1 @@
+"""Where it runs: locked requirements, Prefect deployments."""

@@ -1,0 +1,1 @@
+"""What is run: the study schema, the plan, the study flow, the command line."""

@@ -1,0 +1,103 @@
+"""What a plan will cost, from what earlier runs of the same stages took."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flows.plan import Forecasts, Plan
+from tasks.stage import Node
+from tasks.store import Store
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The part of a plan that is not in the store yet."""
+
+    questions: int
+    """Answers to generate, samples counted apart."""
+    tokens: int
+    """Response tokens to generate: from the mean length of earlier runs, else the most that is allowed."""
+    tokens_are_bound: bool
+    adapters: int
+    minutes: float | None
+    """None where no earlier run tells."""
+    unknown: tuple[str, ...]
+    """Stages whose duration no earlier run tells."""
+
+
+def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
+    """Estimate what the misses of a plan cost.
+
+    Durations add up as if stages ran one after another, by slot: stages of different slots run side by side less
+    often than not, since the chain orders them.
+    """
+    rates = Rates.of(store)
+    questions = tokens = adapters = 0
+    bound = False
+    seconds = 0.0
+    unknown: dict[str, None] = {}
+    for forecast in forecasts.misses:
+        node = forecast.node
+        rows = plan.units(node)
+        if node.stage.name == "finetune":
+            adapters += 1
+        if "sampling" in node.values and node.stage.slot == "engine":
+            answers = rows * node.values["sampling"].n
+            questions += answers
+            each = rates.tokens_per_row(node)
+            bound = bound or each is None
+            tokens += int(answers * (each if each is not None else node.values["sampling"].max_tokens))
+        took = rates.seconds(node, rows)
+        if took is None:
+            unknown[node.stage.name] = None
+        else:
+            seconds += took
+    minutes = None if unknown and not seconds else seconds / 60
+    return Cost(questions, tokens, bound, adapters, minutes, tuple(unknown))
+
+
+@dataclass
+class Rates:
+    """Seconds and tokens a row, by stage, as the store's manifests have them."""
+
+    per_row: dict[str, float]
+    per_run: dict[str, float]
+    tokens: dict[str, float]
+
+    @classmethod
+    def of(cls, store: Store) -> "Rates":
+        seconds: dict[str, float] = defaultdict(float)
+        rows: dict[str, int] = defaultdict(int)
+        runs: dict[str, int] = defaultdict(int)
+        tokens: dict[str, float] = defaultdict(float)
+        for line in _log(store):
+            stage = line["stage"]
+            seconds[stage] += line["busy"]
+            rows[stage] += line["rows"] or 0
+            runs[stage] += 1
+            tokens[stage] += line.get("tokens") or 0
+        return cls(
+            {stage: seconds[stage] / rows[stage] for stage in seconds if rows[stage]},
+            {stage: seconds[stage] / runs[stage] for stage in seconds},
+            {stage: tokens[stage] / rows[stage] for stage in seconds if rows[stage] and tokens[stage]},
+        )
+
+    def seconds(self, node: Node, rows: int) -> float | None:
+        per_row = self.per_row.get(node.stage.name) if node.stage.per_row else None
+        return per_row * rows if per_row is not None else self.per_run.get(node.stage.name)
+
+    def tokens_per_row(self, node: Node) -> float | None:
+        return self.tokens.get(node.stage.name)
+
+
+def _log(store: Store) -> Iterable[dict]:
+    try:
+        lines = store.timings.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines[-20000:]:
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:  # a line cut short by a full disk
+            continue

@@ -1,0 +1,142 @@
+"""The command line: mothertongue plan|run|status|report|doctor|score|verify.
+
+Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from data.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Whose responses does this model learn best from: people's, a stronger model's, or its own?",
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
+
+
+@app.command()
+def plan(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
+    """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
+    from flows import plan_page
+    from flows.schema import load
+
+    plan_page.show(load(study, set_), as_json)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    set_: Set = None,
+    strict: Annotated[bool, typer.Option(help="stop at the first failure instead of going on with other arms")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study to its report. What is already in the store is not done again."""
+    from flows import run_study
+    from flows.schema import load
+
+    raise typer.Exit(run_study.run(load(study, set_), strict, as_json))
+
+
+@app.command()
+def status(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
+    """Print how far a study is: finished, begun and missing stages."""
+    from flows import plan_page
+    from flows.schema import load
+
+    plan_page.status(load(study, set_), as_json)
+
+
+@app.command()
+def report(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
+    """Print the verdict of a finished study and where its report is."""
+    from flows import results
+    from flows.schema import load
+
+    results.show(load(study, set_), as_json)
+
+
+@app.command()
+def doctor(
+    study: Annotated[str | None, typer.Argument(help="also check that this study can run here")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine: packages, engine, memory, disk, store, Prefect."""
+    from flows import doctor as checks
+
+    raise typer.Exit(checks.show(study, as_json))
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet")],
+    model: Annotated[str, typer.Option(help="a bundled model, a folder, or a hub id with revision")],
+    question: Annotated[str, typer.Option(help="column with the question")] = "question",
+    response: Annotated[str, typer.Option(help="column with the response")] = "response",
+    id_: Annotated[str, typer.Option("--id", help="column that names a row; row numbers where it is missing")] = "id",
+    prompt: Annotated[Path | None, typer.Option(help="prompt template (jinja); the bare question if not given")] = None,
+    group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
+    out: Annotated[Path | None, typer.Option(help="result file; FILE.scored.<ext> if not given")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How familiar is this data to my model? Adds tokens, nll and perplexity to every row."""
+    from flows import single_file
+
+    columns = {"question": question, "response": response, "id": id_}
+    single_file.score(file, model, columns, prompt, group, out, as_json)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet")],
+    benchmark: Annotated[str, typer.Option(help="the benchmark whose verifier judges, such as gsm8k")],
+    question: Annotated[str, typer.Option(help="column with the question")] = "question",
+    response: Annotated[str, typer.Option(help="column with the response")] = "response",
+    gold: Annotated[str, typer.Option(help="column with the right answer")] = "gold",
+    id_: Annotated[str, typer.Option("--id", help="column that names a row; row numbers where it is missing")] = "id",
+    group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
+    out: Annotated[Path | None, typer.Option(help="result file; FILE.verified.<ext> if not given")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every response against its gold answer. Adds verdict, answer and score."""
+    from flows import single_file
+
+    columns = {"question": question, "response": response, "gold": gold, "id": id_}
+    single_file.verify(file, benchmark, columns, group, out, as_json)
+
+
+def say(data: dict[str, Any]) -> None:
+    """Print for machines."""
+    print(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
+    from tasks.errors import StageFailed, Transient
+
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (StageFailed, Transient) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

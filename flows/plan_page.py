@@ -1,0 +1,95 @@
+"""What `plan` and `status` print."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from flows.cost import Cost, cost
+from flows.plan import Forecasts, expand, forecast
+from flows.schema import Study
+from tasks.store import Store
+
+MOST_LINES = 400
+"""Stages printed one by one; beyond, only those that would run are counted by reason."""
+
+
+def show(study: Study, as_json: bool) -> None:
+    """Print a plan held against the store."""
+    store = Store.from_environment()
+    plan = expand(study)
+    forecasts = forecast(plan, store)
+    price = cost(plan, forecasts, store)
+    if as_json:
+        from flows.main import say
+
+        say(_as_data(study, forecasts, price))
+        return
+    lines = [f"{study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells"]
+    if len(plan.nodes) <= MOST_LINES:
+        width = max(len(f.node.run_name) for f in forecasts)
+        lines += [f"  {'hit ' if f.hit else 'miss'}  {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
+    else:
+        lines += _by_reason(forecasts)
+    print("\n".join(lines))
+    print(_summary(forecasts, price))
+
+
+def _by_reason(forecasts: Forecasts) -> list[str]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in forecasts:
+        why = each.why.split(": ")[0] if each.why.startswith("input changed") else each.why
+        counts[each.node.stage.name]["hit" if each.hit else f"miss: {why}"] += 1
+    return [
+        f"  {stage:<12} {count:>7,}  {reason}" for stage, reasons in counts.items() for reason, count in reasons.items()
+    ]
+
+
+def _summary(forecasts: Forecasts, price: Cost) -> str:
+    misses = len(forecasts.misses)
+    if not misses:
+        return "Everything is in the store: a run will do nothing again."
+    text = f"{len(forecasts.each) - misses} hit, {misses} to run: "
+    text += f"{price.questions:,} answers to generate ({'at most ' if price.tokens_are_bound else 'about '}{price.tokens:,} tokens), "
+    text += f"{price.adapters} adapters to train, "
+    if price.minutes is None:
+        return text + "duration unknown until a first run has been timed."
+    text += f"about {price.minutes:.1f} minutes, as earlier runs went"
+    return text + (f" (without {', '.join(price.unknown)}, never timed yet)." if price.unknown else ".")
+
+
+def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:
+    return {
+        "study": study.name,
+        "stages": [
+            {"name": f.node.run_name, "stage": f.node.stage.name, "key": f.node.key, "hit": f.hit, "why": f.why}
+            for f in forecasts
+        ],
+        "hits": len(forecasts.each) - len(forecasts.misses),
+        "misses": len(forecasts.misses),
+        "cost": {
+            "answers": price.questions,
+            "tokens": price.tokens,
+            "tokens_are_bound": price.tokens_are_bound,
+            "adapters": price.adapters,
+            "minutes": price.minutes,
+        },
+    }
+
+
+def status(study: Study, as_json: bool) -> None:
+    """Print how many steps of each stage are finished, begun, and missing."""
+    store = Store.from_environment()
+    forecasts = forecast(expand(study), store)
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in forecasts:
+        begun = not each.hit and (store.folder(each.node.stage.name, each.node.key) / "parts").is_dir()
+        table[each.node.stage.name]["finished" if each.hit else "begun" if begun else "missing"] += 1
+    if as_json:
+        from flows.main import say
+
+        say({"study": study.name, "stages": {stage: dict(counts) for stage, counts in table.items()}})
+        return
+    print(f"{study.name}: {len(forecasts.each) - len(forecasts.misses)} of {len(forecasts.each)} stages finished")
+    for stage, counts in table.items():
+        print(f"  {stage:<10} " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    if forecasts.misses:
+        print(f"Go on with: mothertongue run {study.name}")

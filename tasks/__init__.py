@@ -1,0 +1,1 @@
+"""What is done to the data: one stage per file, in the order of the chain."""

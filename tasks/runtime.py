@@ -1,0 +1,76 @@
+"""Where stages run: the store, the devices, the engines, and who hears of progress. Never part of a key."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.busy import Shares
+from tasks.store import Store
+
+if TYPE_CHECKING:
+    from tasks.engine import Engines
+
+Listener = Callable[[str, str, dict[str, Any]], None]
+"""Called with an event ("start", "progress", "done", "hit", "failed", "note"), a run name and what is known."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Settings that change how fast a result comes, never the result."""
+
+    trainers: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1)))
+    """Trainer processes at once (one thread each on a CPU; on a GPU box, one a GPU)."""
+    score_tokens: int = 8192
+    """Tokens a forward pass of the scorer may hold, padding included."""
+    kv_cache_gib: float = 1.0
+    """Memory for the engine's key-value cache on a CPU."""
+    gpu_memory: float = 0.6
+    """Share of a GPU's memory the engine may take."""
+
+
+@dataclass
+class Runtime:
+    """What a process that runs stages has at hand."""
+
+    store: Store
+    placement: Placement = field(default_factory=Placement)
+    listener: Listener = lambda event, run, facts: None
+    shares: Shares = field(default_factory=Shares)
+    _engines: "Engines | None" = None
+
+    @property
+    def engines(self) -> "Engines":
+        """The engines of this process, started when first asked for."""
+        if self._engines is None:
+            from tasks.engine import Engines
+
+            self._engines = Engines(self.placement)
+        return self._engines
+
+    def engines_if_any(self, act: "Callable[[Engines], None]") -> None:
+        """Do something with the engines, unless none was ever asked for."""
+        if self._engines is not None:
+            act(self._engines)
+
+    def close(self) -> None:
+        """Shut every engine down. An engine left open keeps the interpreter from ending."""
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
+
+
+_current: Runtime | None = None
+
+
+def current() -> Runtime:
+    """The runtime of this process; made from the environment where no flow has set one."""
+    global _current
+    if _current is None:
+        _current = Runtime(Store.from_environment())
+    return _current
+
+
+def use(runtime: Runtime) -> None:
+    global _current
+    _current = runtime

@@ -1,0 +1,259 @@
+"""The stage contract: one decorator turns a plain function into a cached, resumable, retryable step of a study.
+
+Calling a stage runs nothing: it returns a `Node`, which knows its key from what goes in. `execute` makes a node's
+artifact, or finds it in the store. Stage functions say nothing of caching, retries or Prefect.
+"""
+
+import inspect
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import FunctionType
+from typing import Any, get_type_hints
+
+from tasks import fingerprint, identity
+from tasks.errors import StageFailed, Transient
+from tasks.parts import Parts
+from tasks.rows import Row, Rows
+from tasks.runtime import Runtime
+from tasks.store import Artifact
+
+Inputs = "Node | tuple[Node, ...] | dict[str, Node]"
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One stage with its inputs: a step of a plan, and the name of the artifact it makes."""
+
+    stage: "Stage"
+    values: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    label: str = ""
+    tags: tuple[str, ...] = ()
+
+    def named(self, label: str, *tags: str) -> "Node":
+        """The same step under a name a person reads (`self/ledger`) and tags to search by. Neither is in the key."""
+        return replace(self, label=label, tags=tuple(tags))
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.stage.name} {self.label}".strip()
+
+    @cached_property
+    def ingredients(self) -> dict[str, Any]:
+        """Everything the key is hashed from, by name, so that a miss can be explained."""
+        code: dict[str, str] = dict(self.stage.code)
+        values = identity.encode(self.values, lambda function: code.update(fingerprint.of(function)), self.stage.name)
+        inputs = {name: _keys(value) for name, value in self.inputs.items()}
+        return {"stage": self.stage.name, "values": values, "inputs": inputs, "code": code}
+
+    @cached_property
+    def key(self) -> str:
+        return identity.digest(self.ingredients)
+
+    @cached_property
+    def upstream(self) -> tuple["Node", ...]:
+        """The nodes whose artifacts this one reads."""
+        return tuple(node for value in self.inputs.values() for node in _nodes(value))
+
+
+def _nodes(value: Any) -> list[Node]:
+    if isinstance(value, Node):
+        return [value]
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value)
+
+
+def _keys(value: Any) -> Any:
+    if isinstance(value, Node):
+        return value.key
+    if isinstance(value, Mapping):
+        return {name: node.key for name, node in value.items()}
+    return [node.key for node in value]
+
+
+def _is_input(value: Any) -> bool:
+    if isinstance(value, Node):
+        return True
+    inside = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else []
+    return bool(inside) and all(isinstance(item, Node) for item in inside)
+
+
+@dataclass
+class Work:
+    """What a running stage is handed: a folder for its files, the runtime, and a way to say how far it is."""
+
+    folder: Path
+    """Files written here become the artifact."""
+    runtime: Runtime
+    run_name: str
+    facts: dict[str, Any]
+    """What the stage wants to say of its result; kept in the manifest."""
+    total: int = 0
+    """Rows of the first input of a per-row stage, the ones finished on an earlier try included."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that outlives a failed try and is emptied when the artifact is complete."""
+        path = self.folder / "scratch"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def progress(self, done: int, total: int) -> None:
+        self.runtime.listener("progress", self.run_name, {"done": done, "total": total})
+
+    def note(self, text: str) -> None:
+        """One line for the person watching."""
+        self.runtime.listener("note", self.run_name, {"text": text})
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A stage function and how it is run. Calling it describes a step; see `Node`."""
+
+    function: FunctionType
+    per_row: bool
+    retries: int
+    slot: str
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @cached_property
+    def code(self) -> dict[str, str]:
+        return fingerprint.of(self.function)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Node:
+        bound = self.signature.bind(*args, **kwargs, **({"work": None} if "work" in self.signature.parameters else {}))
+        bound.apply_defaults()
+        arguments = {name: value for name, value in bound.arguments.items() if name != "work"}
+        inputs = {name: value for name, value in arguments.items() if _is_input(value)}
+        values = {name: value for name, value in arguments.items() if name not in inputs}
+        return Node(self, values, inputs)
+
+    def arguments(self, node: Node, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+        """What the function is called with: values as they are, inputs as rows or artifacts as annotated."""
+
+        def read(value: Any, rows: bool) -> Any:
+            if isinstance(value, Node):
+                artifact = artifacts[value.key]
+                return artifact.rows() if rows else artifact
+            if isinstance(value, Mapping):
+                return {name: read(node, rows) for name, node in value.items()}
+            return tuple(read(node, rows) for node in value)
+
+        read_in = {
+            name: read(value, rows="Artifact" not in str(self._hints[name])) for name, value in node.inputs.items()
+        }
+        return {**node.values, **read_in}
+
+
+def stage(per_row: bool = False, retries: int = 3, slot: str = "cpu") -> Callable[[FunctionType], Stage]:
+    """Make a function a stage.
+
+    Args:
+        per_row: the function takes rows as its first argument and yields, for each of them and in any order, one
+            output row or a list of them, carrying the row's `id` (and `sample`, where its input has one). Finished
+            rows are kept as they come, and only unfinished ones are handed in on the next try.
+            Otherwise the function writes files into `work.folder`, or returns `Rows` or a list of rows.
+        retries: how often a `Transient` failure is tried again.
+        slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
+
+    A parameter that is given nodes is an input; every other one is part of the key, except `work`.
+    """
+
+    def decorate(function: FunctionType) -> Stage:
+        return Stage(function, per_row, retries, slot)
+
+    return decorate
+
+
+def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
+    """Make the node's artifact, or find it. Returns it and whether it was already there.
+
+    The artifacts of `node.upstream` must be complete.
+    """
+    store = runtime.store
+    with store.lock(node.stage.name, node.key):
+        found = store.open(node.stage.name, node.key)
+        if found is not None:
+            runtime.listener("hit", node.run_name, {})
+            return found, True
+        artifacts = {}
+        for needed in node.upstream:
+            artifact = store.open(needed.stage.name, needed.key)
+            if artifact is None:
+                raise Transient(f"{node.run_name}: its input {needed.run_name} is no longer in the store")
+            artifacts[needed.key] = artifact
+        started = time.time()
+        folder = store.folder(node.stage.name, node.key)
+        folder.mkdir(parents=True, exist_ok=True)
+        work = Work(folder, runtime, node.run_name, {})
+        runtime.listener("start", node.run_name, {})
+        arguments = node.stage.arguments(node, artifacts)
+        if "work" in node.stage.signature.parameters:
+            arguments["work"] = work
+        run = _run_per_row if node.stage.per_row else _run_whole
+        with runtime.shares.taking(node.stage.slot) as busy:
+            rows = run(node, arguments, work)
+        artifact = store.publish(
+            node.stage.name,
+            node.key,
+            {
+                "label": node.label,
+                "ingredients": node.ingredients,
+                "facts": work.facts,
+                "rows": rows,
+                "started": started,
+                "seconds": round(time.time() - started, 3),
+                "busy": round(busy.seconds, 3),
+                "host": {"python": platform.python_version(), "machine": platform.machine()},
+            },
+        )
+        runtime.listener("done", node.run_name, {"seconds": artifact.manifest["seconds"], "rows": rows})
+        return artifact, False
+
+
+def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
+    first = next(iter(node.stage.signature.parameters))
+    source: Rows = arguments[first]
+    parts = Parts(work.folder, source)
+    pending = parts.pending()
+    total = work.total = len(source)
+    arguments[first] = Rows.of(pending) if len(pending) < total else source
+    if pending:
+        produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
+        try:
+            for made in produced:
+                parts.add(made)
+                work.progress(parts.units, total)
+        except BaseException:
+            parts.flush()
+            raise
+    return parts.finish(node.run_name)
+
+
+def _run_whole(node: Node, arguments: dict[str, Any], work: Work) -> int | None:
+    result = node.stage.function(**arguments)
+    if result is None:
+        return None
+    rows = result if isinstance(result, Rows) else Rows.of(result)
+    if not len(rows):
+        raise StageFailed(f"{node.run_name} gave no rows")
+    import pyarrow.parquet as pq
+
+    pq.write_table(rows.table, work.folder / "rows.parquet")
+    return len(rows)

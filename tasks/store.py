@@ -1,0 +1,176 @@
+"""The store: one folder an artifact, named by its key, complete when its manifest exists.
+
+<store>/<stage>/<key>/manifest.json     written last and atomically, with a digest of every file
+<store>/<stage>/<key>/rows.parquet      or whatever files the stage wrote
+<store>/<stage>/<key>/parts/            finished rows of an unfinished stage
+<store>/latest/<stage>/<label>.json     ingredients of the newest artifact of that name, to explain a miss
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tasks.rows import Rows
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: its folder and what its manifest says."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the stage said of its result (counts, losses, settings that were measured)."""
+        return dict(self.manifest["facts"])
+
+    def rows(self) -> Rows:
+        return Rows([self.folder / "rows.parquet"])
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+class Store:
+    """A folder of artifacts that several processes may use at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: set[tuple[str, int, int]] = set()
+
+    @classmethod
+    def from_environment(cls) -> "Store":
+        """The store named by MOTHERTONGUE_STORE, or `runs/store`."""
+        return cls(Path(os.environ.get("MOTHERTONGUE_STORE") or "runs/store").absolute())
+
+    @property
+    def timings(self) -> Path:
+        """One JSON line for each artifact made: stage, seconds of its slot, rows, tokens. Feeds the estimate of `plan`."""
+        return self.root / "timings.jsonl"
+
+    def folder(self, stage: str, key: str) -> Path:
+        return self.root / stage / key
+
+    def has(self, stage: str, key: str) -> bool:
+        """Whether a manifest exists. Its files are only checked when the artifact is opened."""
+        return (self.root / stage / key / MANIFEST).exists()
+
+    def keys(self, stage: str) -> frozenset[str]:
+        """Keys of the stage's complete artifacts, as `has` would tell of each."""
+        folder = self.root / stage
+        if not folder.is_dir():
+            return frozenset()
+        return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
+
+    def open(self, stage: str, key: str) -> Artifact | None:
+        """The artifact, its digests checked; None where there is none, or a damaged one, which is set aside."""
+        folder = self.folder(stage, key)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            self._set_aside(folder, "its manifest cannot be read")
+            return None
+        damage = self._damage(folder, manifest)
+        if damage is not None:
+            self._set_aside(folder, damage)
+            return None
+        return Artifact(folder, manifest)
+
+    def publish(self, stage: str, key: str, manifest: dict[str, Any]) -> Artifact:
+        """Make what stands in the artifact's folder complete: digests of its files, then the manifest."""
+        folder = self.folder(stage, key)
+        files = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            name = path.relative_to(folder).as_posix()
+            if name == MANIFEST or name.split("/")[0] in {"parts", "scratch"}:
+                continue
+            files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
+        manifest = {**manifest, "stage": stage, "key": key, "files": files}
+        write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        for leftover in ("parts", "scratch"):
+            shutil.rmtree(folder / leftover, ignore_errors=True)
+        write_atomically(self._latest(stage, manifest["label"]), json.dumps(manifest["ingredients"]))
+        timing = {"stage": stage, "busy": manifest["busy"], "rows": manifest["rows"], "tokens": manifest["facts"].get("tokens")}
+        with self.timings.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(timing) + "\n")
+        opened = self.open(stage, key)
+        assert opened is not None, f"{folder} was damaged while it was written"
+        return opened
+
+    def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
+        """What went into the newest artifact of this stage and label, to say what has changed since."""
+        try:
+            return dict(json.loads(self._latest(stage, label).read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    @contextmanager
+    def lock(self, stage: str, key: str) -> Iterator[None]:
+        """Hold a key alone. The kernel frees the lock of a dead process, so none can be left behind."""
+        path = self.root / "locks" / f"{stage}-{key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _latest(self, stage: str, label: str) -> Path:
+        return self.root / "latest" / stage / (re.sub(r"[^\w.-]+", "_", label) + ".json")
+
+    def _damage(self, folder: Path, manifest: dict[str, Any]) -> str | None:
+        for name, expected in manifest["files"].items():
+            path = folder / name
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                return f"{name} is missing"
+            mark = (str(path), status.st_mtime_ns, status.st_size)
+            if mark in self._verified:
+                continue
+            if status.st_size != expected["bytes"] or file_digest(path) != expected["sha256"]:
+                return f"{name} does not have the digest its manifest gives"
+            self._verified.add(mark)
+        return None
+
+    def _set_aside(self, folder: Path, why: str) -> None:
+        aside = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(aside)
+        warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or none, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

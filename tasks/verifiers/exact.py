@@ -1,0 +1,47 @@
+r"""Exact: the final answer is the gold text, but for case, white space, quotes and a full stop at its end.
+
+    {"gold": "17 29 43", "response": "First is 17. Then 29. Last is 43. Final answer: 17 29 43"}    correct
+
+The text is read from where the final answer stands (`tasks.final_answer`). A response that marks no answer counts only
+when it is nothing but the gold text (a bare label); otherwise nobody can say which of its words are the answer, and it
+is unparseable.
+"""
+
+import re
+import unicodedata
+from typing import Any
+
+from tasks.final_answer import final_answer
+from tasks.verifiers import Verdict
+
+_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
+_AROUND = "\"'`*_ \t\n$"
+_TEXT = re.compile(r"\\(?:text|textbf|mathrm)\s*\{([^{}]*)\}")
+_END = re.compile(r"<(?:/s|\|[a-z_]+\|)>\s*$")
+
+
+def judge(response: str, row: dict[str, Any]) -> Verdict:
+    """Judge by the text of the final answer. Needs `gold` in the row, and fails when that is empty."""
+    gold = normal(row["gold"])
+    if not gold:
+        raise ValueError("the gold answer is empty")
+    answer = final_answer(response)
+    if answer is None:
+        if normal(response) == gold:
+            return Verdict("correct", gold)
+        return Verdict("unparseable", None, "no final-answer mark and no box")
+    text = normal(answer)
+    if not text:
+        return Verdict("unparseable", None, "the final answer is empty")
+    return Verdict("correct" if text == gold else "wrong", text)
+
+
+def normal(text: str) -> str:
+    """The text as it is compared: composed Unicode, one case, single spaces, nothing around it."""
+    text = unicodedata.normalize("NFC", text).translate(_QUOTES)
+    if "\\" in text:
+        text = _TEXT.sub(r"\1", text)
+    text = _END.sub("", text).strip(_AROUND)
+    if text.endswith(".") and not text.endswith(".."):
+        text = text[:-1].strip(_AROUND)
+    return " ".join(text.casefold().split())

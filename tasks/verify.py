@@ -1,0 +1,68 @@
+"""Judge responses against their gold answers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from types import FunctionType
+
+from tasks.errors import StageFailed
+from tasks.rows import Row, Rows
+from tasks.stage import Work, stage
+from tasks.verifiers import Verdict
+
+ERROR_SHARE = 0.01
+"""Share of verdicts that may be errors before the verdicts as a whole are not believed."""
+
+
+@stage(per_row=True)
+def verify(
+    responses: Rows, verifier: FunctionType, limit: float = ERROR_SHARE, *, work: Work | None = None
+) -> Iterator[Row]:
+    """Judge each response by the verifier (a `judge` from `tasks.verifiers`).
+
+    Adds `verdict` (correct, wrong, unparseable or error) and `answer` (what was extracted, or null). Errors are held
+    back until the rest is judged, so that a stage that fails over them judges them again on the next try.
+
+    Raises:
+        StageFailed: more than `limit` of all verdicts are errors.
+    """
+    errors: list[Row] = []
+    reasons: Counter[str] = Counter()
+    for row in responses:
+        verdict = judged(row, verifier)
+        made = {**row, "verdict": verdict.verdict, "answer": verdict.answer}
+        if verdict.verdict == "error":
+            errors.append(made)
+            reasons[verdict.reason] += 1
+        else:
+            yield made
+    believe(errors, reasons, work.total if work else len(responses), limit, where="verify")
+    yield from errors
+
+
+def judged(row: Row, verifier: FunctionType) -> Verdict:
+    """The verdict on one row's `response`; whatever the verifier raises is an error, never a wrong answer."""
+    response = row["response"]
+    if not isinstance(response, str):
+        return Verdict("error", None, f"the response is {type(response).__name__}, not text")
+    try:
+        verdict = verifier(response, row)
+    except Exception as error:
+        return Verdict("error", None, f"{type(error).__name__}: {error}")
+    assert isinstance(verdict, Verdict), f"{verifier.__module__} gave {verdict!r}, not a Verdict"
+    return verdict
+
+
+def believe(errors: list[Row], reasons: Counter[str], total: int, limit: float, where: str) -> None:
+    """Fail when errors are more than `limit` of `total` verdicts.
+
+    Raises:
+        StageFailed: naming the most common reasons and the first rows.
+    """
+    if len(errors) <= limit * total:
+        return
+    why = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+    which = ", ".join(str(row["id"]) for row in errors[:5])
+    raise StageFailed(
+        f"{where}: {len(errors)} of {total} responses could not be judged, more than the {limit:.1%} allowed. "
+        f"{why}. First rows: {which}"
+    )

@@ -1,0 +1,84 @@
+"""The code fingerprint follows every change that can change a result, and no other."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks import fingerprint
+
+BASE = {
+    "judge.py": '''
+from room.numbers import LIMIT, plus
+
+def judge(x: int) -> int:
+    """Doc."""
+    return plus(x, LIMIT)  # why
+''',
+    "numbers.py": '''
+LIMIT = 3
+UNUSED = 1
+
+def plus(a, b):
+    return a + b + _hidden()
+
+def _hidden():
+    from room.deep import depth
+    return depth()
+
+def unused():
+    return 9
+''',
+    "deep.py": "def depth():\n    return 0\n",
+}
+
+Write = Callable[[dict[str, str]], dict[str, str]]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Writes a small project and gives the fingerprint of `room.judge.judge`."""
+    monkeypatch.setattr(fingerprint, "PROJECT", ("room",))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def of(files: dict[str, str]) -> dict[str, str]:
+        (tmp_path / "room").mkdir(exist_ok=True)
+        (tmp_path / "room" / "__init__.py").touch()
+        for name, text in files.items():
+            (tmp_path / "room" / name).write_text(text)
+        for cached in (fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest, fingerprint.fingerprint):
+            cached.cache_clear()
+        return fingerprint.fingerprint("room.judge", "judge")
+
+    yield of
+    for name in [name for name in sys.modules if name.split(".")[0] == "room"]:
+        del sys.modules[name]
+    for cached in (fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest, fingerprint.fingerprint):
+        cached.cache_clear()
+
+
+def test_reaches_other_files_and_imports_inside_functions(write: Write) -> None:
+    assert set(write(BASE)) == {"room/judge.py", "room/numbers.py", "room/deep.py"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changed"),
+    [
+        ("judge.py", "# why", "# another reason", None),
+        ("judge.py", '"""Doc."""', '"""Other."""', None),
+        ("judge.py", "x: int) -> int", "x: float) -> float", None),
+        ("judge.py", "plus(x, LIMIT)", "plus( x,\n LIMIT )", None),
+        ("numbers.py", "return 9", "return 8", None),
+        ("numbers.py", "UNUSED = 1", "UNUSED = 2", None),
+        ("judge.py", "plus(x, LIMIT)", "plus(LIMIT, x)", "room/judge.py"),
+        ("numbers.py", "LIMIT = 3", "LIMIT = 4", "room/numbers.py"),
+        ("numbers.py", "a + b", "a - b", "room/numbers.py"),
+        ("deep.py", "return 0", "return 1", "room/deep.py"),
+    ],
+)
+def test_changes_with_what_matters(write: Write, file: str, old: str, new: str, changed: str | None) -> None:
+    before = write(BASE)
+    assert old in BASE[file]
+    after = write({**BASE, file: BASE[file].replace(old, new)})
+    assert {name for name in before if before[name] != after[name]} == ({changed} if changed else set())

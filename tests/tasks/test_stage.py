@@ -1,0 +1,218 @@
+"""The stage contract: keys, resume, one at a time, damage."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import StageFailed
+from tasks.rows import Row, Rows
+from tasks.runtime import Runtime
+from tasks.stage import Node, Work, execute, stage
+from tasks.store import Store
+
+CALLS: list[str] = []
+
+
+@stage()
+def numbers(count: int, scale: float = 1.0) -> list[Row]:
+    return [{"id": f"n{i}", "value": i * scale} for i in range(count)]
+
+
+@stage(per_row=True)
+def doubled(rows: Rows, *, work: Work) -> Iterator[Row]:
+    for row in sorted(rows, key=lambda row: -row["value"]):  # finishes in another order than it came
+        CALLS.append(row["id"])
+        if (work.runtime.store.root / f"break-{row['id']}").exists():
+            raise RuntimeError("broken on purpose")
+        yield row | {"doubled": 2 * row["value"]}
+
+
+@stage(per_row=True)
+def sampled(rows: Rows, n: int) -> Iterator[list[Row]]:
+    for row in rows:
+        yield [row | {"sample": i} for i in reversed(range(n))]
+
+
+@stage()
+def total(rows: dict[str, Rows], *, work: Work) -> None:
+    (work.folder / "total.txt").write_text(str(sum(sum(r.column("doubled")) for r in rows.values())))
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    CALLS.clear()
+    return Runtime(Store(tmp_path / "store"))
+
+
+def run(node: Node, runtime: Runtime) -> bool:
+    for needed in node.upstream:
+        run(needed, runtime)
+    return execute(node, runtime)[1]
+
+
+def test_a_call_describes_and_runs_nothing() -> None:
+    node = doubled(numbers(3))
+    assert CALLS == [] or "n0" not in CALLS
+    assert node.run_name == "doubled"
+    assert node.named("self/ledger", "origin:self").run_name == "doubled self/ledger"
+
+
+def test_key_follows_values_inputs_and_defaults_but_not_names() -> None:
+    assert doubled(numbers(3)).key == doubled(numbers(3).named("other")).key
+    assert doubled(numbers(3)).key == doubled(numbers(3, 1.0)).key
+    assert doubled(numbers(3)).key != doubled(numbers(4)).key
+    assert numbers(3).key != numbers(3, 2.0).key
+    assert total({"a": doubled(numbers(3))}).key != total({"b": doubled(numbers(3))}).key
+
+
+def test_what_has_no_exact_encoding_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"numbers\.scale is a object"):
+        _ = numbers(3, object()).key  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="finite"):
+        _ = numbers(3, float("nan")).key
+
+
+def test_rows_keep_the_order_of_their_source(runtime: Runtime) -> None:
+    node = doubled(numbers(5))
+    assert run(node, runtime) is False
+    artifact = runtime.store.open("doubled", node.key)
+    assert artifact is not None
+    assert artifact.rows().column("id") == [f"n{i}" for i in range(5)]
+    assert artifact.rows().column("doubled") == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
+def test_second_run_finds_everything(runtime: Runtime) -> None:
+    node = total({"a": doubled(numbers(3)), "b": doubled(numbers(4))})
+    assert run(node, runtime) is False
+    CALLS.clear()
+    assert run(node, runtime) is True
+    assert CALLS == []
+
+
+def test_samples_of_a_row_come_together_and_in_order(runtime: Runtime) -> None:
+    node = sampled(numbers(3), n=2)
+    run(node, runtime)
+    rows = runtime.store.open("sampled", node.key).rows()  # type: ignore[union-attr]
+    assert [(r["id"], r["sample"]) for r in rows] == [(f"n{i}", s) for i in range(3) for s in range(2)]
+
+
+def test_a_failed_try_keeps_its_finished_rows(runtime: Runtime) -> None:
+    node = doubled(numbers(5))
+    run(numbers(5), runtime)
+    obstacle = runtime.store.root / "break-n1"
+    obstacle.touch()
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(node, runtime)
+    assert not runtime.store.has("doubled", node.key)
+    assert CALLS == ["n4", "n3", "n2", "n1"]
+    obstacle.unlink()
+    CALLS.clear()
+    run(node, runtime)
+    assert CALLS == ["n1", "n0"]
+    assert runtime.store.open("doubled", node.key).rows().column("doubled") == [0.0, 2.0, 4.0, 6.0, 8.0]  # type: ignore[union-attr]
+
+
+def test_rows_left_out_are_a_failure(runtime: Runtime) -> None:
+    @stage(per_row=True)
+    def forgetful(rows: Rows) -> Iterator[Row]:
+        yield from list(rows)[:-1]
+
+    with pytest.raises(StageFailed, match="1 of 3 rows"):
+        run(forgetful(numbers(3)), runtime)
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove", "manifest"])
+def test_a_damaged_artifact_is_set_aside_and_made_again(runtime: Runtime, damage: str) -> None:
+    node = numbers(20)
+    run(node, runtime)
+    folder = runtime.store.folder("numbers", node.key)
+    rows = folder / "rows.parquet"
+    whole = rows.read_bytes()
+    match damage:
+        case "flip":
+            rows.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+        case "remove":
+            rows.unlink()
+        case "manifest":
+            (folder / "manifest.json").write_text('{"files"')
+    with pytest.warns(UserWarning, match="set aside|Set aside"):
+        assert run(node, Runtime(Store(runtime.store.root))) is False
+    assert rows.read_bytes() == whole
+    assert len(list((runtime.store.root / "damaged").iterdir())) == 1
+
+
+def test_no_manifest_no_artifact(runtime: Runtime) -> None:
+    node = numbers(3)
+    run(node, runtime)
+    (runtime.store.folder("numbers", node.key) / "manifest.json").unlink()
+    assert runtime.store.open("numbers", node.key) is None
+    assert run(node, runtime) is False
+
+
+@stage(per_row=True)
+def slow(rows: Rows, *, work: Work) -> Iterator[Row]:
+    for row in rows:
+        with (work.runtime.store.root / "slow.log").open("a") as log:
+            log.write(f"{row['id']}\n")
+        time.sleep(0.01)
+        yield row | {"done": True}
+
+
+def _run_slow(root: Path, count: int) -> None:
+    run(slow(numbers(count)), Runtime(Store(root)))
+
+
+def test_kill_9_loses_no_kept_row_and_changes_no_byte(tmp_path: Path) -> None:
+    root, count = tmp_path / "store", 600
+    undisturbed = Runtime(Store(tmp_path / "undisturbed"))
+    run(numbers(count), undisturbed)
+    process = multiprocessing.get_context("spawn").Process(target=_run_slow, args=(root, count))
+    process.start()
+    node = slow(numbers(count))
+    parts = root / "slow" / node.key / "parts"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(parts.glob("*.parquet")):
+        time.sleep(0.02)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    kept = {row["id"] for path in parts.glob("*.parquet") for row in Rows([path])}
+    assert kept
+    assert not Store(root).has("slow", node.key)
+    before = (root / "slow.log").read_text().split()
+    run(node, Runtime(Store(root)))
+    again = (root / "slow.log").read_text().split()[len(before) :]
+    assert not kept & set(again), "a kept row was done again"
+    assert len(set(before) & set(again)) <= 256
+    run(slow(numbers(count)), undisturbed)
+    other = undisturbed.store.open("slow", node.key)
+    assert (root / "slow" / node.key / "rows.parquet").read_bytes() == other.path("rows.parquet").read_bytes()  # type: ignore[union-attr]
+
+
+def test_two_runs_compute_a_key_once(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    run(numbers(30), Runtime(Store(root)))
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=_run_slow, args=(root, 30)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert sorted((root / "slow.log").read_text().split()) == sorted(f"n{i}" for i in range(30))
+
+
+def test_manifest_says_what_went_in(runtime: Runtime) -> None:
+    node = numbers(3).named("three")
+    run(node, runtime)
+    manifest = json.loads((runtime.store.folder("numbers", node.key) / "manifest.json").read_text())
+    assert manifest["ingredients"]["values"] == {"count": 3, "scale": 1.0}
+    assert manifest["rows"] == 3
+    assert manifest["label"] == "three"
+    assert set(manifest["files"]) == {"rows.parquet"}
