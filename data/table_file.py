@@ -8,7 +8,7 @@ import csv
 import difflib
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ LONGEST_FIELD = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table on disk. Iterating it gives its rows with their numbers, one after the other."""
+    """A table on disk. Iterating it gives its rows one after the other."""
 
     path: Path
 
@@ -32,8 +32,8 @@ class TableFile:
         folder = Path.cwd()
         return str(self.path.relative_to(folder) if self.path.is_relative_to(folder) else self.path)
 
-    def __iter__(self) -> Iterator[tuple[int, Row]]:
-        """Rows with their numbers.
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        """Rows with their places (`file.jsonl, row 17`), for what is said of them.
 
         Raises:
             InputError: there is no such file, its format is another, it has no rows, or a row is broken.
@@ -41,9 +41,12 @@ class TableFile:
         self.exists()
         number = 0
         for number, row in _READERS[self.path.suffix.lower()](self):
-            yield number, row
+            yield self.place(number), row
         if not number:
             raise InputError(f"{self}: has no rows")
+
+    def place(self, number: int) -> str:
+        return f"{self}, row {number}"
 
     def exists(self) -> None:
         """Raises InputError unless this is a file of a known format."""
@@ -55,48 +58,72 @@ class TableFile:
 
     def check(self, columns: Collection[str]) -> None:
         """Raises InputError unless the file can be read and its first row has the columns."""
-        for number, row in self:
+        for place, row in self:
             for column in columns:
-                self.value(number, row, column)
+                value(place, row, column)
             return
 
-    def value(self, number: int, row: Row, column: str) -> Any:
-        """A row's value, which must be there.
 
-        Raises:
-            InputError: the row has no such column; names the nearest and those it has.
-        """
-        if column in row:
-            return row[column]
-        near = difflib.get_close_matches(column, row, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        self.fail(number, f"column {column!r} is missing (has: {', '.join(map(str, row)) or 'none'}{hint})")
+def value(place: str, row: Row, column: str) -> Any:
+    """A row's value, whatever it is.
 
-    def text(self, number: int, row: Row, column: str) -> str:
-        """A row's value as text: text as it is, numbers in digits.
+    Raises:
+        InputError: the row at `place` has no such column; names the nearest and those it has.
+    """
+    if column in row:
+        return row[column]
+    near = difflib.get_close_matches(column, row, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"{place}: column {column!r} is missing (has: {', '.join(map(str, row)) or 'none'}{hint})")
 
-        Raises:
-            InputError: it is missing, empty, or something else.
-        """
-        text = self.text_or_none(number, row, column)
-        if text is None:
-            self.fail(number, f"column {column!r} is empty")
-        return text
 
-    def text_or_none(self, number: int, row: Row, column: str) -> str | None:
-        """Like `text`, and None where the value is null or blank."""
-        value = self.value(number, row, column)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return None
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            self.fail(number, f"column {column!r} is {_kind(value)}; allowed: text or a number")
-        text = str(value)
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            self.fail(number, f"column {column!r} is not valid UTF-8 text")
-        return text if text.strip() else None
+def text(place: str, row: Row, column: str) -> str:
+    """A row's value as text: text as it is, numbers in digits.
 
-    def fail(self, number: int, why: str) -> NoReturn:
-        raise InputError(f"{self}, row {number}: {why}")
+    Raises:
+        InputError: it is missing, empty, or something else.
+    """
+    found = text_or_none(place, row, column)
+    if found is None:
+        raise InputError(f"{place}: column {column!r} is empty")
+    return found
+
+
+def text_or_none(place: str, row: Row, column: str) -> str | None:
+    """Like `text`, and None where the value is null or blank."""
+    found = value(place, row, column)
+    if found is None or (isinstance(found, float) and math.isnan(found)):
+        return None
+    if isinstance(found, bool) or not isinstance(found, str | int | float):
+        raise InputError(f"{place}: column {column!r} is {kind(found)}; allowed: text or a number")
+    found = str(found)
+    if not found.isascii() and any("\ud800" <= character <= "\udfff" for character in found):
+        raise InputError(f"{place}: column {column!r} is not valid UTF-8 text")
+    return found if found.strip() else None
+
+
+def kind(value: Any) -> str:
+    """What sort of thing a value is, in words."""
+    kinds = {dict: "an object", list: "a list", bool: "true or false", str: "text", int: "a number", float: "a number"}
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def locate(path: str, roots: Sequence[Path]) -> Path:
+    """The first file or folder that a path leads to from one of the folders; an absolute path leads where it says.
+
+    Raises:
+        InputError: none of them has it.
+    """
+    for root in roots or (Path(),):
+        found = root / Path(path).expanduser()
+        if found.exists():
+            return found
+    where = ", ".join(str(root) for root in roots)
+    raise InputError(f"{path}: there is no such file (looked from {where or 'here'})")
+
+
+def _fail(table: TableFile, number: int, why: str) -> NoReturn:
+    raise InputError(f"{table.place(number)}: {why}")
 
 
 def _jsonl(table: TableFile) -> Iterator[tuple[int, Row]]:
@@ -107,15 +134,15 @@ def _jsonl(table: TableFile) -> Iterator[tuple[int, Row]]:
                 blank = blank or number
                 continue
             if blank:
-                table.fail(blank, "is empty")
+                _fail(table, blank, "is empty")
             try:
                 row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
-                table.fail(number, f"is not UTF-8 (byte {error.start + 1} of the line)")
+                _fail(table, number, f"is not UTF-8 (byte {error.start + 1} of the line)")
             except (json.JSONDecodeError, RecursionError) as error:
-                table.fail(number, f"is not valid JSON: {error}")
+                _fail(table, number, f"is not valid JSON: {error}")
             if not isinstance(row, dict):
-                table.fail(number, f"is {_kind(row)}; allowed: one JSON object a line, with a key a column")
+                _fail(table, number, f"is {kind(row)}; allowed: one JSON object a line, with a key a column")
             yield number, row
 
 
@@ -135,10 +162,10 @@ def _csv(table: TableFile) -> Iterator[tuple[int, Row]]:
                     if not fields and not any(reader):
                         return
                     what = f"has {len(fields)} fields, the header has {len(header)}" if fields else "is empty"
-                    table.fail(number, what)
+                    _fail(table, number, what)
                 yield number, dict(zip(header, fields, strict=True))
         except csv.Error as error:
-            table.fail(number + 1, f"is not valid CSV: {error} (line {reader.line_num})")
+            _fail(table, number + 1, f"is not valid CSV: {error} (line {reader.line_num})")
 
 
 def _check_header(table: TableFile, header: list[str]) -> None:
@@ -169,7 +196,3 @@ def _parquet(table: TableFile) -> Iterator[tuple[int, Row]]:
 
 _READERS = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
 
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", bool: "true or false", str: "text", int: "a number", float: "a number"}
-    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

@@ -43,7 +43,9 @@ class View:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.console.is_terminal:
             self._live.stop()
 
@@ -96,10 +98,16 @@ class View:
             for stage in self._order:
                 total = self._total[stage]
                 done = self._done[stage] + self._hits[stage]
-                active = [(run, rows) for run, rows in self._rows.items() if run.split(" ", 1)[0] == stage and run in self._running]
+                active = [
+                    (run, rows)
+                    for run, rows in self._rows.items()
+                    if run.split(" ", 1)[0] == stage and run in self._running
+                ]
                 running = [run for run in self._running if run.split(" ", 1)[0] == stage]
                 part = sum(at / max(of, 1) for _, (at, of) in active)
-                what = ", ".join(run.split(" ", 1)[-1] for run in running[:3]) + (f" and {len(running) - 3} more" if len(running) > 3 else "")
+                what = ", ".join(run.split(" ", 1)[-1] for run in running[:3]) + (
+                    f" and {len(running) - 3} more" if len(running) > 3 else ""
+                )
                 notes = [f"{self._hits[stage]} from the store"] if self._hits[stage] else []
                 notes += [f"[red]{self._failed[stage]} failed[/]"] if self._failed[stage] else []
                 rows = sum(at for _, (at, _) in active)

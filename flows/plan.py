@@ -8,7 +8,8 @@ from typing import Any
 from flows.schema import Study
 from tasks import verifiers
 from tasks.attest import attest
-from tasks.compare import Cell, compare
+from tasks.cell import Cell
+from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.finetune import finetune
 from tasks.leak import leak
@@ -52,19 +53,14 @@ class Plan:
         samples = node.values["sampling"].n if "sampling" in node.values else 1
         return samples * Plan.units(node.upstream[0])
 
-    def conclusion(self, cells: Mapping[Cell, Node], missing: Mapping[str, str] | None = None) -> tuple[Node, Node]:
-        """The comparison and the report over these cells.
-
-        Args:
-            cells: the cells that there are.
-            missing: cells that could not be made, with the reason why; the report lists them.
-        """
+    def conclusion(self, cells: Mapping[Cell, Node]) -> tuple[Node, Node]:
+        """The comparison and the report over the cells that there are; the plan's other cells are listed as missing."""
         compared = compare(
             cells=tuple(cells.values()),
             names=tuple(cells),
             scored=dict(self.scored),
             chosen=dict(self.chosen),
-            missing=dict(missing or {}),
+            missing=tuple(cell for cell in self.cells if cell not in cells),
         ).named(self.study.name)
         page = report(compared=compared, title=self.study.name, provenance=provenance(self)).named(self.study.name)
         return compared, page
@@ -77,11 +73,11 @@ def expand(study: Study) -> Plan:
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}
     to_train = {
-        name: questions(b, ask.train_split, ask.train, ask.seed).named(f"{name} {ask.train_split}", f"benchmark:{name}")
+        name: questions(b.only(ask.train_split), ask.train_split, ask.train, ask.seed).named(f"{name} {ask.train_split}", f"benchmark:{name}")
         for name, b in training.items()
     }
     to_evaluate = {
-        name: questions(b, ask.evaluate_split, ask.evaluate, ask.seed).named(
+        name: questions(b.only(ask.evaluate_split), ask.evaluate_split, ask.evaluate, ask.seed).named(
             f"{name} {ask.evaluate_split}", f"benchmark:{name}"
         )
         for name, b in evaluation.items()
@@ -96,19 +92,19 @@ def expand(study: Study) -> Plan:
         for origin_name, origin in study.origins.items():
             label = f"{origin_name}/{name}"
             tags = (f"origin:{origin_name}", f"benchmark:{name}", f"student:{student.name}")
-            context = Context(student=student, prompt=benchmark.prompt, benchmark=name, seed=ask.seed)
+            context = Context(origin_name, name, student, benchmark.prompt, ask.seed, study.roots)
             responses = origin.responses(to_train[name], context).named(label, *tags)
             judged = verify(responses, verifiers.find(benchmark.verifier)).named(label, *tags)
             by_origin[origin_name] = score(judged, student, benchmark.prompt).named(label, *tags)
             scored[f"{name}/{origin_name}"] = by_origin[origin_name]
-        chosen[name] = select(by_origin, study.match, ask.seed).named(name, f"benchmark:{name}")
+        chosen[name] = select(by_origin, study.match, ask.keep, ask.seed).named(name, f"benchmark:{name}")
         for origin_name in study.origins:
             for seed in study.seeds:
                 label = f"{origin_name}/{name} seed {seed}"
                 tags = (f"origin:{origin_name}", f"benchmark:{name}", f"student:{student.name}", f"seed:{seed}")
-                adapter = finetune(
-                    chosen[name], origin_name, student, benchmark.prompt, study.method, seed
-                ).named(label, *tags)
+                adapter = finetune(chosen[name], origin_name, student, benchmark.prompt, study.method, seed).named(
+                    label, *tags
+                )
                 arms.append((name, origin_name, seed, adapter, attest(adapter, student).named(label, *tags)))
 
     cells: dict[Cell, Node] = {}

@@ -23,7 +23,9 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
     if not forecasts.misses and "PREFECT_API_URL" not in os.environ:
         finished = _finished(plan, store)
         if finished is not None:
-            print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
+            print(
+                f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr
+            )
             results.show(study, as_json)
             return 0
     price = cost(plan, forecasts, store)

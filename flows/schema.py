@@ -1,16 +1,19 @@
 """The study file: one YAML file that says which arms are trained and where they are evaluated."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, ValidationError, field_validator
 
-from data import benchmark as benchmarks
-from data.benchmark import UserBenchmark
+from data import benchmark as bundled
+from data import kinds
+from data.benchmark import Benchmark
 from data.errors import InputError
+from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from tasks import methods, origins
 from tasks.methods import Method
 from tasks.origins import Origin
@@ -18,6 +21,7 @@ from tasks.sampling import Sampling
 from tasks.select import Match
 
 STUDIES = Path(__file__).resolve().parent.parent / "data" / "studies"
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 
 
@@ -27,6 +31,7 @@ class Questions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: int | None = Field(300, gt=0, description="training questions of each benchmark; null for all of them")
+    keep: int | None = Field(None, gt=0, description="questions an arm trains on; null for as many as all origins have")
     evaluate: int | None = Field(100, gt=0, description="evaluation questions of each benchmark; null for all of them")
     train_split: str = Field("train", description="the split that training questions come from")
     evaluate_split: str = Field("test", description="the split that evaluation questions come from")
@@ -41,16 +46,23 @@ class Study(BaseModel):
     name: str = Field(description="names the results folder; lower-case letters, digits, dot, dash, underscore")
     about: str = Field("", description="one sentence: what this study asks")
     notes: str = Field("", description="what a reader of the report must know; shown in it")
-    student: str = Field(description="the model that is fine-tuned: a bundled name, a folder, or a hub id with revision")
-    benchmarks: dict[str, UserBenchmark] = Field(default_factory=dict, description="benchmarks of your own, by name")
+    student: str = Field(
+        description="the model that is fine-tuned: a bundled name, a folder, or a hub id with revision"
+    )
+    benchmarks: dict[str, UserBenchmark | LocatedBenchmark] = Field(
+        default_factory=dict, description="benchmarks of your own, and where the files of bundled ones lie, by name"
+    )
     train: list[str] = Field(min_length=1, description="benchmarks to train on, each on its own")
-    evaluate: list[str] = Field(min_length=1, description="benchmarks that every adapter answers; `abacus/*` for a family")
+    evaluate: list[str] = Field(
+        min_length=1, description="benchmarks that every adapter answers; `abacus/*` for a family"
+    )
     questions: Questions = Field(default_factory=Questions)
-    origins: dict[str, Origin] = Field(min_length=1, description="where training responses come from, by name")
+    origins: dict[str, SerializeAsAny[Origin]] = Field(min_length=1, description="where training responses come from, by name")
     match: Match = Field(default_factory=Match, description="what the arms are matched for")
-    method: Method = Field(description="how the student learns", validate_default=True, default={"kind": "sft"})  # type: ignore[assignment]
+    method: SerializeAsAny[Method] = Field(description="how the student learns", validate_default=True, default="sft")  # type: ignore[assignment]
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="one adapter for each")
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
+    _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
 
     @field_validator("name")
     @classmethod
@@ -59,17 +71,30 @@ class Study(BaseModel):
             raise ValueError("allowed are lower-case letters, digits, dot, dash and underscore")
         return name
 
+    @field_validator("benchmarks", mode="before")
+    @classmethod
+    def _named_benchmarks(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            raise ValueError("allowed is a map from a name to its options")
+        return {
+            name: _checked(LocatedBenchmark if "path" in options else UserBenchmark, {**options, "name": name}, f"benchmarks.{name}")
+            if isinstance(options, Mapping)
+            else options
+            for name, options in given.items()
+        }
+
     @field_validator("origins", mode="before")
     @classmethod
     def _known_origins(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
-        return {name: _kind(origins.kinds(), options, name, f"origins.{name}") for name, options in given.items()}
+        known = {kind: origins.find(kind) for kind in origins.names()}
+        return {name: _kind(known, options, name, f"origins.{name}", "origin") for name, options in given.items()}
 
     @field_validator("method", mode="before")
     @classmethod
     def _known_method(cls, given: Any) -> Any:
-        return _kind(methods.kinds(), given, None, "method")
+        return _kind(methods.kinds(), given, "sft", "method", "method")
 
     @field_validator("seeds")
     @classmethod
@@ -78,43 +103,48 @@ class Study(BaseModel):
             raise ValueError("allowed are distinct numbers from 0 up")
         return seeds
 
-    @model_validator(mode="after")
-    def _known_benchmarks(self) -> "Study":
-        for name in [*self.train, *self.evaluate]:
-            self.find(name)
-        return self
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Folders from which relative paths of the study are looked up: the study file's, then the current one."""
+        return self._roots
 
-    def find(self, name: str) -> list[benchmarks.Benchmark]:
-        """The benchmarks a name stands for: one of the study's own, a bundled one, or a family of them (`abacus/*`)."""
+    def find(self, name: str) -> tuple[Benchmark, ...]:
+        """The benchmarks a name stands for: one of the study's own, a bundled one, or a family of them (`abacus/*`).
+
+        Raises:
+            InputError: there is none; names the nearest and all there are.
+        """
         if name in self.benchmarks:
-            return [self.benchmarks[name].benchmark(name)]
-        if name.endswith("*"):
-            found = [known for known in benchmarks.names() if known.startswith(name[:-1])]
-            if found:
-                return [benchmarks.find(known) for known in found]
-        return [benchmarks.find(name, also=tuple(self.benchmarks))]
+            return (self.benchmarks[name].resolve(self.roots),)
+        if "*" in name:
+            return bundled.matching(name)
+        if name not in bundled.names():
+            raise InputError(kinds.unknown("benchmark", name, [*self.benchmarks, *bundled.names()]))
+        return (bundled.find(name),)
 
 
 class _Unknown(ValueError):
     """A value inside the study that has a message of its own."""
 
 
-def _kind(kinds: Mapping[str, type[BaseModel]], options: Any, default: str | None, where: str) -> Any:
+def _kind(known: Mapping[str, type[BaseModel]], options: Any, default: str, where: str, what: str) -> Any:
+    """Options whose `kind` says which model they follow; a bare name is a kind without options."""
     if isinstance(options, BaseModel):
         return options
-    options = {} if options is None else options
-    if isinstance(options, str):
-        options = {"kind": options}
+    options = {"kind": options} if isinstance(options, str) else {} if options is None else options
     if not isinstance(options, Mapping):
-        raise _Unknown(f"{where}: {options!r} is no map of options")
+        raise _Unknown(f"{where}: {options!r} is not allowed: a map of options is")
     kind = options.get("kind", default)
-    if kind not in kinds:
-        what = f"{where}.kind: {kind!r}" if "kind" in options else f"{where}: {kind!r}"
-        raise _Unknown(f"{what} is unknown; allowed: {', '.join(sorted(kinds))}")
+    if kind not in known:
+        raise _Unknown(f"{where}{'.kind' if 'kind' in options else ''}: {kinds.unknown(what, str(kind), known)}")
+    return _checked(known[kind], {**options, "kind": kind}, where)
+
+
+def _checked(model: type[BaseModel], options: Mapping[str, Any], where: str) -> BaseModel:
     try:
-        return kinds[kind].model_validate({**options, "kind": kind})
+        return model.model_validate(options)
     except ValidationError as error:
-        raise _Unknown(explain(error, kinds[kind], where)) from None
+        raise _Unknown(explain(error, model, where)) from None
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
@@ -167,9 +197,32 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
     for override in overrides or []:
         _lay_over(given, override)
     try:
-        return Study.model_validate(given, context={"folder": file.parent})
+        study = Study.model_validate(_with_environment(given, ""))
+        study._roots = (file.parent.absolute(), Path.cwd())
+        for name in [*study.train, *study.evaluate]:
+            study.find(name)
     except ValidationError as error:
         raise InputError(f"{path}: {explain(error, Study)}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return study
+
+
+def _with_environment(given: Any, where: str) -> Any:
+    """The values with each `${NAME}` replaced by the environment's."""
+    if isinstance(given, dict):
+        return {key: _with_environment(value, f"{where}.{key}".lstrip(".")) for key, value in given.items()}
+    if isinstance(given, list):
+        return [_with_environment(value, f"{where}.{index}") for index, value in enumerate(given)]
+    if not isinstance(given, str):
+        return given
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise InputError(f"{where}: {given!r} needs the environment variable {found[1]}, which is not set")
+        return os.environ[found[1]]
+
+    return VARIABLE.sub(value, given)
 
 
 def locate(path: str) -> Path:

@@ -22,7 +22,7 @@ from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.schema import Study
 from tasks import runtime
-from tasks.compare import Cell
+from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.report import main_table, verdict_markdown
 from tasks.stage import Node, Stage, execute
@@ -135,9 +135,7 @@ class _Walk:
                 if not keep_engines:
                     _release_engines(waiting, running)
 
-    def _submit(
-        self, waiting: list[Node], running: Counter[str], finished: "queue.SimpleQueue[Node]"
-    ) -> list[Node]:
+    def _submit(self, waiting: list[Node], running: Counter[str], finished: "queue.SimpleQueue[Node]") -> list[Node]:
         held: list[Node] = []
         for node in waiting:
             lost = next((needed for needed in node.upstream if needed.key in self.failed), None)
@@ -192,10 +190,10 @@ def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
     if not walk.failed:
         compared, page = plan.conclusion(plan.cells)
         walk.through([node for node in plan.nodes if node.stage.name not in {"compare", "report"}], keep_engines=False)
-        cells, missing = _cells(plan, walk)
-        if missing and not strict and any(cell.origin != "base" for cell in cells):
-            compared, page = plan.conclusion(cells, missing)
-        if not missing or not strict:
+        cells = {cell: node for cell, node in plan.cells.items() if node.key in walk.done}
+        if len(cells) < len(plan.cells) and not strict and any(cell.origin != UNTRAINED for cell in cells):
+            compared, page = plan.conclusion(cells)
+        if len(cells) == len(plan.cells) or not strict:
             walk.through([compared, page], keep_engines=False)
         store = runtime.current().store
         outcome.compared = store.open(compared.stage.name, compared.key)
@@ -208,18 +206,15 @@ def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
         create_markdown_artifact(verdict_markdown(outcome.compared), key="verdict", description=f"Verdict of {name}")
         create_table_artifact(main_table(outcome.compared), key="summary", description=f"Every cell of {name}")
     get_run_logger().info(
-        "%d stages run, %d found in the store, %d failed, %.0f s", outcome.ran, outcome.hits, len(outcome.failed), time.monotonic() - started
+        "%d stages run, %d found in the store, %d failed, %.0f s",
+        outcome.ran,
+        outcome.hits,
+        len(outcome.failed),
+        time.monotonic() - started,
     )
     if walk.error is not None and not isinstance(walk.error, StageFailed | Transient | InputError):
         raise walk.error
     return outcome
-
-
-def _cells(plan: Plan, walk: _Walk) -> tuple[dict[Cell, Node], dict[str, str]]:
-    """The cells that there are, and why each other one is missing."""
-    there = {cell: node for cell, node in plan.cells.items() if node.key in walk.done}
-    missing = {node.run_name: walk.failed[node.key] for node in plan.cells.values() if node.key in walk.failed}
-    return there, missing
 
 
 def task_runner(placement: runtime.Placement) -> ThreadPoolTaskRunner[Any]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict, astuple
+from typing import TYPE_CHECKING
 
 from tasks.baselines import baselines
+from tasks.cell import UNTRAINED, Arm, Cell, Missing
 from tasks.errors import StageFailed
 from tasks.examples import examples
 from tasks.rows import Rows
@@ -41,28 +42,6 @@ PERPLEXITY = (
 )
 SCORES = {"correct": 1.0, "wrong": 0.0, "unparseable": 0.0}
 """What a verdict is worth. An error is no answer to judge, so it is missing, never wrong."""
-UNTRAINED = "base"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one evaluation was of. The untrained base model has `train_benchmark` "", `origin` "base" and `method` ""."""
-
-    student: str
-    train_benchmark: str
-    origin: str
-    method: str
-    seed: int
-    eval_benchmark: str
-
-
-class Arm(NamedTuple):
-    """A fine-tuned student, whatever its seed."""
-
-    student: str
-    train_benchmark: str
-    origin: str
-    method: str
 
 
 @stage()
@@ -71,7 +50,7 @@ def compare(
     names: tuple[Cell, ...],
     scored: dict[str, Rows],
     chosen: dict[str, Rows],
-    missing: tuple[Cell, ...] = (),
+    missing: tuple[Missing, ...] = (),
     *,
     work: Work,
 ) -> None:
@@ -83,7 +62,7 @@ def compare(
         scored: score's rows under "<train benchmark>/<origin>", or "<student>/<train benchmark>/<origin>" where there
             is more than one student.
         chosen: select's rows under "<train benchmark>", or "<student>/<train benchmark>".
-        missing: cells that were planned and could not be made.
+        missing: cells that were planned and could not be made, with the reason.
 
     Raises:
         StageFailed: two cells of the same name, or no cell that was made.
@@ -96,8 +75,9 @@ def compare(
     write_parquet(responses.drop(columns=["question", "gold", "response"]), work.folder / "responses.parquet")
 
     sample = Resampled(matrices(items))
-    arms = sorted({Arm(*astuple(name)[:4]) for name in (*names, *missing) if name.origin != UNTRAINED})
-    benchmarks = sorted({name.eval_benchmark for name in (*names, *missing)})
+    planned = (*names, *(one.cell for one in missing))
+    arms = sorted({Arm(*astuple(name)[:4]) for name in planned if name.origin != UNTRAINED})
+    benchmarks = sorted({name.eval_benchmark for name in planned})
     write_csv(summary(sample, arms, benchmarks), work.folder / "summary.csv")
     write_csv(cell_counts(items), work.folder / "cells.csv")
     write_csv(perplexities(responses), work.folder / "perplexity.csv")
@@ -106,7 +86,7 @@ def compare(
     found = {
         "verdicts": [plain(verdict) for verdict in verdicts(sample, familiarity, arms, benchmarks)],
         "baselines": baselines(items),
-        "missing": [asdict(cell) for cell in sorted(missing, key=astuple)],
+        "missing": [{**asdict(one.cell), "reason": one.reason} for one in sorted(missing, key=astuple)],
     }
     write_json(found, work.folder / "verdict.json")
     write_json(examples(items, responses), work.folder / "examples.json")
@@ -180,7 +160,7 @@ def aligned(found: dict[tuple[Arm, str], np.ndarray], items: pd.DataFrame) -> di
 
 
 def summary(sample: Resampled, arms: list[Arm], benchmarks: list[str]) -> pd.DataFrame:
-    """One row per arm and evaluation benchmark (`SUMMARY`), seeds pooled; rows of missing cells have n 0 and no numbers.
+    """One row per arm and evaluation benchmark (`SUMMARY`), seeds pooled; missing ones have n 0 and no numbers.
 
     `n` counts items; Holm's family is all comparisons of an arm with the base model in the study.
     """
@@ -189,7 +169,7 @@ def summary(sample: Resampled, arms: list[Arm], benchmarks: list[str]) -> pd.Dat
     base_scores: dict[tuple[str, str], Estimate] = {}
     rows = []
     for arm in arms:
-        base = Arm(arm.student, "", UNTRAINED, "")
+        base = arm.untrained
         for on in benchmarks:
             if (arm.student, on) not in base_scores:
                 base_scores[arm.student, on] = sample.estimate([Term(base, on)]) if sample.has(base, on) else UNDEFINED

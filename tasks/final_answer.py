@@ -7,6 +7,8 @@ decides, so that a response that corrects itself counts as corrected; one that b
 
 import re
 
+from data.benchmarks.gsm8k import without_calculator_marks
+
 _MARK = {
     "####": re.compile(r"(?<!#)####(?!#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note)\b)", re.IGNORECASE),
     "answer": re.compile(r"answer[*_ \t]*(?:[:\uff1a=]|is\b)[*_:\uff1a \t]*", re.IGNORECASE),
@@ -14,7 +16,6 @@ _MARK = {
     "a:": re.compile(r"a[*_ \t]*[:\uff1a]", re.IGNORECASE),
 }
 _LINE_START = re.compile(r"(?:^|\n)[ \t>*_#-]*\Z")
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
 def final_answer(response: str) -> str | None:
@@ -30,11 +31,6 @@ def final_answer(response: str) -> str | None:
         return None
     line = next((line for line in tail.split("\n") if line.strip()), "")
     return without_calculator_marks(line).strip().strip("*_").strip()
-
-
-def without_calculator_marks(text: str) -> str:
-    """GSM8K's `<<48/2=24>>` left out (Cobbe et al. 2021: remove any string that starts with << and ends with >>)."""
-    return _CALCULATOR.sub("", text) if "<<" in text else text
 
 
 def last_box(text: str) -> str | None:

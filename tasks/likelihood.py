@@ -5,7 +5,7 @@ the kernels need build no mask. The final projection, the dear part with a large
 response positions only, in chunks, so that memory stays flat.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,13 @@ class Batch:
         counts = [len(example.ids) - example.prompt_length for example in examples]
         rows = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor(counts))
         columns = torch.cat([torch.arange(e.prompt_length - 1, len(e.ids) - 1) for e in examples])
-        targets = ids[rows, columns + 1]
-        return cls(*(tensor.to(device, non_blocking=True) for tensor in (ids, rows, columns, targets)), counts)
+        return cls(ids, rows, columns, ids[rows, columns + 1], counts).to(device)
+
+    def to(self, device: Any) -> "Batch":
+        ids, rows, columns, targets = (
+            tensor.to(device, non_blocking=True) for tensor in (self.ids, self.rows, self.columns, self.targets)
+        )
+        return Batch(ids, rows, columns, targets, self.counts)
 
 
 class Likelihood:
@@ -110,15 +115,20 @@ class Likelihood:
 
 
 def negative_log_likelihoods(
-    model: Any, examples: Sequence[Rendered], budget: int, turn: Any = None
+    model: Any,
+    examples: Sequence[Rendered],
+    budget: int,
+    turn: Any = None,
+    halved: Callable[[int], None] = lambda budget: None,
 ) -> Iterator[tuple[int, "torch.Tensor"]]:
     """Score rendered rows, shortest first.
 
     Args:
         model: a transformers causal language model in evaluation mode, or a `Likelihood` of one.
         examples: prompt and response ids of each row.
-        budget: tokens a forward pass may hold, padding included. Halved, with a warning, when memory runs out.
+        budget: tokens a forward pass may hold, padding included. Halved when memory runs out.
         turn: a lock held during each forward pass, where several threads share the model.
+        halved: told the smaller budget when memory ran out.
 
     Yields:
         The row's index and the negative log-likelihood of each of its response tokens, float32 on the CPU.
@@ -142,7 +152,8 @@ def negative_log_likelihoods(
             if taken == 1:
                 raise MemoryError(f"one row of {len(examples[waiting[0]].ids)} tokens does not fit") from error
             budget = max(1, taken * len(examples[waiting[taken - 1]].ids) // 2)
-            _free_device_memory()
+            halved(budget)
+            release_memory()
             continue
         counts = [len(examples[index].ids) - examples[index].prompt_length for index in waiting[:taken]]
         yield from zip(waiting[:taken], batch.split(counts), strict=True)
@@ -164,7 +175,8 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
-def _free_device_memory() -> None:
+def release_memory() -> None:
+    """Give what torch holds but nothing uses back to the device."""
     import gc
 
     import torch

@@ -10,6 +10,7 @@ its end-of-sequence token ends the response.
 import functools
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class Renderer:
         self._lead, self.end_ids = self._around_response(stops)
         self.stop_ids: list[int] = sorted({*stops, self.end_ids[-1]})
         """Token ids that generation stops at."""
+        self.context = _context(model)
+        """Tokens the model takes at most."""
         self.hash: str = self._hash()
         """Digest of the chat template, the special tokens and how prompts are made."""
 
@@ -263,11 +266,21 @@ def _tokenizers(model: Model) -> tuple[Any, Any, Any]:
     return tokenizer, backend, literal
 
 
+def _context(model: Model) -> int:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model.path, revision=model.revision or None, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise StageFailed(f"{model.name}: its configuration cannot be loaded: {error}") from error
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
+
+
 def _generation_stops(model: Model) -> list[int]:
     from transformers import GenerationConfig
 
     try:
-        stops = GenerationConfig.from_pretrained(model.path, revision=model.revision or None).eos_token_id
+        stops = GenerationConfig.from_pretrained(model.path, revision=model.revision or "main").eos_token_id
     except OSError:
         return []
     if stops is None:

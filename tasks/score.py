@@ -1,8 +1,8 @@
 """How familiar a response is to the model before any fine-tuning: its perplexity, over response tokens only.
 
-Per response `exp(nll / tokens)`, conditioned on the rendered prompt, the end of the turn included (Ren et al. 2024,
-section on perplexity). The mean over responses is what the paper reports; it is driven by outliers, so the median and
-the corpus perplexity (total nll over total tokens) stand beside it.
+Per response `exp(nll / tokens)`, conditioned on the rendered prompt, the end of the turn included (Ren et al. 2024).
+The mean over responses is what that paper reports; it is driven by outliers, so the median and the corpus perplexity
+(total nll over total tokens) stand beside it.
 """
 
 import math
@@ -15,90 +15,86 @@ from typing import Any
 from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, negative_log_likelihoods
 from tasks.model import Model
-from tasks.render import Renderer, renderer
+from tasks.render import renderer
 from tasks.rows import Row, Rows
 from tasks.stage import Work, stage
 
 WINDOW = 4096
-"""Rows sorted by length and scored together; a bound on memory, and on what a killed run does again."""
+"""Rows rendered and sorted by length together: a bound on memory."""
+BUDGET = 8192
+LARGEST = 700.0
+"""Nats a token above which a perplexity would no longer fit a float."""
 
 
-@stage(per_row=True)
+def familiarity(rows: Rows) -> dict[str, float | int]:
+    """Of all scored rows: `scored`, `too_long`, `tokens` (their sum) and mean, median and corpus perplexity, which
+    are NaN where nothing was scored."""
+    numbers = zip(rows.column("nll"), rows.column("tokens"), strict=True)
+    known = [(nll, tokens) for nll, tokens in numbers if math.isfinite(nll)]
+    each = [perplexity(nll, tokens) for nll, tokens in known]
+    total = sum(tokens for _, tokens in known)
+    return {
+        "scored": len(known),
+        "too_long": len(rows) - len(known),
+        "tokens": total,
+        "perplexity_mean": statistics.fmean(each) if each else math.nan,
+        "perplexity_median": statistics.median(each) if each else math.nan,
+        "perplexity_corpus": perplexity(math.fsum(nll for nll, _ in known), total) if each else math.nan,
+    }
+
+
+def perplexity(nll: float, tokens: int) -> float:
+    """`exp` of the mean negative log-likelihood a token, in nats."""
+    return math.exp(min(LARGEST, nll / tokens))
+
+
+@stage(per_row=True, facts=familiarity)
 def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
     """Perplexity of each response for `model`.
 
-    Adds `tokens` (int: response tokens, end of turn included), `nll` (float, nats, their sum) and `perplexity` (float,
-    `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer than the model's context.
+    Adds `tokens` (int: response tokens, end of turn included), `nll` (float: their negative log-likelihood, nats) and
+    `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer than the model's context.
 
     Raises:
         InputError: the prompt template names a column the rows lack.
         StageFailed: no row fits the model's context, or the model gives no finite likelihood.
         Transient: memory ran out with a single row.
     """
-    budget = work.runtime.placement.score_tokens if work else 8192
     turned = renderer(model)
-    too_long = 0
-    summary = Perplexities()
+    budget = work.runtime.placement.score_tokens if work else BUDGET
+    scored = 0
+
+    def halved(smaller: int) -> None:
+        nonlocal budget
+        budget = smaller
+        if work:
+            work.facts["budget_after_out_of_memory"] = smaller
+
     with _loaded(model) as shared:
+        if work:
+            work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
         for window in _windows(responses):
             rendered = turned.rows(prompt, window)
-            limit = shared.context
-            fits = [index for index, item in enumerate(rendered) if len(item.ids) <= limit]
-            too_long += len(rendered) - len(fits)
-            for index in sorted(set(range(len(rendered))) - set(fits)):
+            short = [index for index, item in enumerate(rendered) if len(item.ids) <= turned.context]
+            for index in sorted(set(range(len(window))) - set(short)):
                 tokens = len(rendered[index].ids) - rendered[index].prompt_length
                 yield {**window[index], "tokens": tokens, "nll": math.nan, "perplexity": math.nan}
-            scored = negative_log_likelihoods(
-                shared.likelihood, [rendered[index] for index in fits], budget, shared.turn
-            )
+            examples = [rendered[index] for index in short]
+            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.turn, halved)
             try:
-                for position, nll in scored:
-                    row = window[fits[position]]
-                    total, tokens = float(nll.double().sum()), len(nll)
-                    if not math.isfinite(total):
-                        raise StageFailed(f"{model.name} gives row {row['id']} no finite likelihood ({total})")
-                    summary.add(total, tokens)
-                    yield {**row, "tokens": tokens, "nll": total, "perplexity": math.exp(min(700.0, total / tokens))}
+                for position, each in found:
+                    row, nll = window[short[position]], float(each.double().sum())
+                    if not math.isfinite(nll):
+                        raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
+                    scored += 1
+                    yield {**row, "tokens": len(each), "nll": nll, "perplexity": perplexity(nll, len(each))}
             except MemoryError as error:
-                raise Transient(f"score: out of memory: {error}") from error
-    if summary.rows == 0:
-        raise StageFailed(f"no response fits the context of {model.name} ({limit} tokens)")
-    if work:
-        work.facts |= {**summary.facts(), "template": turned.hash, "device": shared.device, "too_long": too_long}
-        if too_long:
-            work.note(f"{too_long} responses are longer than the context of {model.name} and have no perplexity")
-
-
-class Perplexities:
-    """Mean, median and corpus perplexity of rows as they come."""
-
-    def __init__(self) -> None:
-        self._nll: list[float] = []
-        self._tokens: list[int] = []
-
-    def add(self, nll: float, tokens: int) -> None:
-        self._nll.append(nll)
-        self._tokens.append(tokens)
-
-    @property
-    def rows(self) -> int:
-        return len(self._nll)
-
-    def facts(self) -> dict[str, float | int]:
-        """`perplexity_mean`, `perplexity_median`, `perplexity_corpus`, `tokens_mean`, `scored`; NaN without rows."""
-        if not self._nll:
-            nothing = math.nan
-            return {"scored": 0} | dict.fromkeys(
-                ("perplexity_mean", "perplexity_median", "perplexity_corpus", "tokens_mean"), nothing
-            )
-        each = [math.exp(min(700.0, nll / tokens)) for nll, tokens in zip(self._nll, self._tokens, strict=True)]
-        return {
-            "scored": len(each),
-            "perplexity_mean": statistics.fmean(each),
-            "perplexity_median": statistics.median(each),
-            "perplexity_corpus": math.exp(min(700.0, sum(self._nll) / sum(self._tokens))),
-            "tokens_mean": statistics.fmean(self._tokens),
-        }
+                raise Transient(f"out of memory while scoring: {error}") from error
+    left_out = len(responses) - scored
+    if left_out and left_out == (work.total if work else len(responses)):
+        raise StageFailed(f"no response fits the context of {model.name} ({turned.context} tokens)")
+    if left_out and work:
+        work.note(f"{left_out} responses are longer than the context of {model.name}: they have no perplexity")
 
 
 def _windows(rows: Rows) -> Iterator[list[Row]]:
@@ -116,10 +112,7 @@ class _Shared:
     """A model held by any number of scoring threads, which take turns at it."""
 
     def __init__(self, model: Model) -> None:
-        network = load(model)
-        self.likelihood = Likelihood(network)
-        self.device = str(self.likelihood.device)
-        self.context = context_length(network)
+        self.likelihood = Likelihood(load(model))
         self.turn = threading.Lock()
         self.users = 0
 
@@ -146,26 +139,20 @@ def _loaded(model: Model) -> Iterator[_Shared]:
 
 
 def load(model: Model) -> Any:
-    """The network in evaluation mode: bfloat16 on a GPU, float32 on a CPU (where bfloat16 is many times slower)."""
+    """The network in evaluation mode: bfloat16 on a GPU, float32 on a CPU (where bfloat16 is many times slower).
+
+    Raises:
+        StageFailed: transformers cannot load it.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
-        network = AutoModelForCausalLM.from_pretrained(
-            model.path,
-            revision=model.revision or None,
-            trust_remote_code=False,
-            dtype=torch.bfloat16 if device == "cuda" else torch.float32,
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            model.path, revision=model.revision or None, trust_remote_code=False, dtype=dtype
         )
     except (OSError, ValueError) as error:
         raise StageFailed(f"{model.name}: the model cannot be loaded: {error}") from error
     return network.to(device).eval()
-
-
-def context_length(network: Any) -> int:
-    """Tokens the network takes at most."""
-    return int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 1 << 40)
-
-
-__all__ = ["Perplexities", "Renderer", "context_length", "load", "negative_log_likelihoods", "score"]

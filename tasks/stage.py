@@ -119,6 +119,7 @@ class Stage:
     per_row: bool
     retries: int
     slot: str
+    facts: Callable[[Rows], dict[str, Any]] | None = None
 
     @property
     def name(self) -> str:
@@ -161,7 +162,12 @@ class Stage:
         return {**node.values, **read_in}
 
 
-def stage(per_row: bool = False, retries: int = 3, slot: str = "cpu") -> Callable[[FunctionType], Stage]:
+def stage(
+    per_row: bool = False,
+    retries: int = 3,
+    slot: str = "cpu",
+    facts: Callable[[Rows], dict[str, Any]] | None = None,
+) -> Callable[[FunctionType], Stage]:
     """Make a function a stage.
 
     Args:
@@ -171,12 +177,13 @@ def stage(per_row: bool = False, retries: int = 3, slot: str = "cpu") -> Callabl
             Otherwise the function writes files into `work.folder`, or returns `Rows` or a list of rows.
         retries: how often a `Transient` failure is tried again.
         slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
+        facts: what to say, in the manifest, of all finished rows, those of earlier tries included.
 
     A parameter that is given nodes is an input; every other one is part of the key, except `work`.
     """
 
     def decorate(function: FunctionType) -> Stage:
-        return Stage(function, per_row, retries, slot)
+        return Stage(function, per_row, retries, slot, facts)
 
     return decorate
 
@@ -209,6 +216,8 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         run = _run_per_row if node.stage.per_row else _run_whole
         with runtime.shares.taking(node.stage.slot) as busy:
             rows = run(node, arguments, work)
+        if node.stage.facts is not None:
+            work.facts |= node.stage.facts(Rows([folder / "rows.parquet"]))
         artifact = store.publish(
             node.stage.name,
             node.key,

@@ -3,8 +3,8 @@
 A contrast is a weighted sum of terms, each the mean over items of one arm's score, or of one arm's minus another's.
 Its interval comes from a bootstrap that draws items, and the seeds of each arm, independently, and adds what the two do
 to the estimate (items crossed with seeds: Owen 2007, "The pigeonhole bootstrap"). Three corrections keep it near 95 %
-with the few seeds there are. One fewer is drawn than there are of each, which makes the bootstrap variance unbiased (Rao
-and Wu 1988). The noise of single answers, which shows among items and again among seeds, is counted once (as in a
+with the few seeds there are. One fewer is drawn than there are of each, which makes the bootstrap variance unbiased
+(Rao and Wu 1988). The noise of single answers, which shows among items and again among seeds, is counted once (as in a
 two-way analysis of variance). The quantiles are stretched from the normal to the t distribution with Satterthwaite's
 degrees of freedom, since three seeds say little about how much seeds vary. With one seed the interval speaks of the
 items alone.

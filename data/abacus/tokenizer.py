@@ -40,8 +40,8 @@ def build_tokenizer(vocabulary: int = 768, rows: int = 20_000, seed: int = 0) ->
         for text in (row.prompt, row.response)
     ]
     tokenizer = Tokenizer(models.BPE())
-    # Single digits, words with their leading space, runs of the rest: no token can span two of these.
-    pieces = Regex(r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s")
+    # Single digits and words with their leading space, runs of the rest: no token can span two of these.
+    pieces = Regex(r" ?\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(pieces, behavior="isolated"),

@@ -22,11 +22,11 @@ LETTERS = "ABCDE"
 """The options of a row that does not list its own."""
 
 _WORD = r"(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|letter|answer)?\s*"
-_ALONE = re.compile(rf"{_WORD}[(\[]?([A-Za-z])[)\]]?[.:]?", re.IGNORECASE)
-_BRACKETED = re.compile(rf"{_WORD}(?:[(\[]([A-Za-z])[)\]]|([A-Za-z])\))[.:]?\s*(.*)", re.IGNORECASE | re.DOTALL)
-_POINTED = re.compile(rf"{_WORD}([A-Z])(?:[.:,;]|\s+[-\u2013\u2014=])\s+(.*)", re.DOTALL)
-_NAMED = re.compile(r"(?i:(?:the\s+)?(?:option|choice|letter)\s+)([A-Za-z])\b\s*(.*)", re.DOTALL)
-_EXPLAINED = re.compile(r"([A-Z])\s+((?:because|since|as|is|which|with|has)\b.*)", re.DOTALL)
+_ALONE = re.compile(rf"{_WORD}[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?", re.IGNORECASE)
+_BRACKETED = re.compile(rf"{_WORD}(?:[(\[](?=\w[)\]]))?(?P<letter>[A-Za-z])[)\]].*", re.IGNORECASE | re.DOTALL)
+_POINTED = re.compile(rf"{_WORD}(?P<letter>[A-Z])(?:[.:,;]|\s+[-\u2013\u2014=])\s.*", re.DOTALL)
+_NAMED = re.compile(r"(?i:(?:the\s+)?(?:option|choice|letter)\s+)(?P<letter>[A-Za-z])\b.*", re.DOTALL)
+_EXPLAINED = re.compile(r"(?P<letter>[A-Z])\s+(?:because|since|as|is|which|with|has)\b.*", re.DOTALL)
 _ANOTHER = re.compile(r"(?:\b(?:or|and|not|nor)\s+|[,/&]\s*)(?i:option\s+|choice\s+)?[(\[]?([A-Z])\b[)\]]?")
 
 
@@ -54,22 +54,19 @@ def read(text: str, options: Mapping[str, str]) -> tuple[str | None, str]:
     by_text = {option: letter for letter, option in options.items() if option}
     if (said := by_text.get(normal(text))) is not None and not _ALONE.fullmatch(text):
         return said, ""
-    if alone := _ALONE.fullmatch(text):
-        letter, rest = alone[1].upper(), ""
-    else:
-        found = _BRACKETED.fullmatch(text) or _POINTED.fullmatch(text) or _NAMED.fullmatch(text) or _EXPLAINED.fullmatch(text)
-        if found is None:
-            return None, f"no option in the final answer: {text[:60]}"
-        *letters, rest = found.groups()
-        letter = next(candidate for candidate in letters if candidate).upper()
+    forms = (_ALONE, _BRACKETED, _POINTED, _NAMED, _EXPLAINED)
+    found = next((match for form in forms if (match := form.fullmatch(text))), None)
+    if found is None:
+        return None, f"no option in the final answer: {text[:60]}"
+    letter = found["letter"].upper()
+    rest = text[found.end("letter") :]
     if letter not in options:
         return None, f"{letter} is no option; there are {', '.join(options)}"
-    others = {other for other in _ANOTHER.findall(rest) + _ANOTHER.findall(text[: len(text) - len(rest)])} - {letter}
-    if others & set(options):
+    if (set(_ANOTHER.findall(rest)) - {letter}) & set(options):
         return None, f"several options in the final answer: {text[:60]}"
-    contradicted = by_text.get(normal(rest)) if rest else None
-    if contradicted not in (None, letter):
-        return None, f"{letter} stands beside the text of {contradicted}"
+    beside = by_text.get(normal(rest.lstrip("().[]:,;=- \u2013\u2014")), letter)
+    if beside != letter:
+        return None, f"{letter} stands beside the text of {beside}"
     return letter, ""
 
 

@@ -22,7 +22,8 @@ import unicodedata
 from fractions import Fraction
 from typing import Any
 
-from tasks.final_answer import final_answer, without_calculator_marks
+from data.benchmarks.gsm8k import without_calculator_marks
+from tasks.final_answer import final_answer
 from tasks.verifiers import Verdict
 
 LONGEST = 100

@@ -1,0 +1,58 @@
+"""GSM8K: grade-school word problems with solutions written by people.
+
+    {"question": "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. …",
+     "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\\nNatalia sold 48+24 = <<48+24=72>>72 clips altogether in
+                April and May.\\n#### 72"}
+
+The gold answer is the number after `####`; a response is right when the number after its last final-answer mark equals
+it (Cobbe et al. 2021, arXiv 2110.14168; `is_correct` in the official grade_school_math/dataset.py). The reference is
+the human solution as a student should see it: without calculator marks, its last line as `Final answer: 72`.
+Licence MIT. Hub openai/gsm8k, 7,473 training and 1,319 test questions; the files of github.com/openai/grade-school-math
+(train.jsonl, test.jsonl) have the same columns.
+"""
+
+import re
+
+from data.benchmark import Benchmark, Hub, prompt
+from data.table_file import Row
+
+_MARK = "####"
+_CALCULATOR = re.compile(r"<<[^<>]*>>")
+
+
+def gold(row: Row) -> str:
+    """The number after `####`, as the file has it (14 test answers have a comma: 2,125)."""
+    return _parts(row)[1]
+
+
+def reference(row: Row) -> str:
+    """The human solution, ending in the form that the prompt asks for."""
+    solution, answer = _parts(row)
+    return f"{without_calculator_marks(solution)}\nFinal answer: {answer}"
+
+
+def without_calculator_marks(text: str) -> str:
+    """`48/2 = <<48/2=24>>24` as `48/2 = 24` (official README: remove any string that starts with << and ends with >>)."""
+    return _CALCULATOR.sub("", text) if "<<" in text else text
+
+
+def _parts(row: Row) -> tuple[str, str]:
+    solution, mark, answer = str(row["answer"]).rpartition(_MARK)
+    if not mark or not answer.strip():
+        raise ValueError(f"column 'answer' does not end in '{_MARK} <number>': {row['answer'][-40:]!r}")
+    return solution.strip(), answer.strip()
+
+
+BENCHMARKS = (
+    Benchmark(
+        name="gsm8k",
+        source=Hub("openai/gsm8k", "main", revision="cc7b047b6e5bb11b4f1af84efc572db110a51b3c"),
+        question="question",
+        gold=gold,
+        reference=reference,
+        columns=("answer",),
+        prompt=prompt("solve"),
+        verifier="number",
+        licence="MIT",
+    ),
+)

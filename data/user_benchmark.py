@@ -1,0 +1,120 @@
+"""Benchmarks as a study file names them: one of the project's, one of those at another place, or a user's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from data import benchmark, table_file
+from data.benchmark import Benchmark, Files
+from data.errors import InputError
+from data.table_file import TableFile
+
+
+class Columns(BaseModel):
+    """Which columns of a file hold what."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str = Field("question", description="What is asked.")
+    gold: str = Field("gold", description="The right answer, which the verifier compares with.")
+    reference: str | None = Field(None, description="A person's response; needed for the origin `human`.")
+    id: str | None = Field(None, description="What a row is called; without it, rows are numbered.")
+
+
+class UserBenchmark(BaseModel):
+    """A benchmark of one's own: files with one question a row, a prompt and a verifier.
+
+    JSONL, CSV or Parquet. All other columns stay with the questions, so that a prompt can show them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="What it is called in the results.", pattern=r"^[\w./-]+$")
+    train: str | None = Field(None, description="File with the questions of the split `train`.")
+    test: str | None = Field(None, description="File with the questions of the split `test`.")
+    columns: Columns = Field(default_factory=Columns, description="Which columns hold what.")
+    prompt: str = Field(
+        "question", description="A template: its text (with {{ question }}), a .jinja file, or one of the project's."
+    )
+    verifier: str = Field(description="How answers are judged: number, exact, choice or another in tasks/verifiers.")
+    licence: str = Field("not stated", description="Under which licence the questions may be used.")
+
+    @model_validator(mode="after")
+    def _has_a_file(self) -> "UserBenchmark":
+        if self.train is None and self.test is None:
+            raise ValueError("names no file; allowed: train, test or both")
+        return self
+
+    def resolve(self, roots: Sequence[Path]) -> Benchmark:
+        """The benchmark, its files found from one of the folders and looked into.
+
+        Raises:
+            InputError: a file is missing, of another format or empty, or lacks a column.
+        """
+        columns = self.columns
+        paths = {
+            split: (table_file.locate(path, roots),)
+            for split, path in (("train", self.train), ("test", self.test))
+            if path is not None
+        }
+        needed = [name for name in (columns.question, columns.gold, columns.reference, columns.id) if name is not None]
+        for (path,) in paths.values():
+            TableFile(path).check(needed)
+        return Benchmark(
+            name=self.name,
+            source=Files(paths),
+            verifier=self.verifier,
+            prompt=_template(self.prompt, roots),
+            question=columns.question,
+            gold=columns.gold,
+            reference=columns.reference,
+            id=columns.id,
+            licence=self.licence,
+            splits=tuple(paths),
+        )
+
+
+class LocatedBenchmark(BaseModel):
+    """One of the project's benchmarks, read from local files in place of the hub."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="The benchmark's name, as `gsm8k`.")
+    path: str | dict[str, str] = Field(
+        description="A folder with a file for each split (train.jsonl, … or as on the hub), or a file by split."
+    )
+
+    def resolve(self, roots: Sequence[Path]) -> Benchmark:
+        """The benchmark with its files found from one of the folders.
+
+        Raises:
+            InputError: no such benchmark or file, or the benchmark is generated.
+        """
+        found = benchmark.find(self.name)
+        if isinstance(self.path, str):
+            folder = table_file.locate(self.path, roots)
+            if not folder.is_dir():
+                allowed = ", ".join(f"{split}: FILE" for split in found.splits)
+                raise InputError(f"{self.path}: a file, not a folder. Allowed: a folder, or {{{allowed}}}")
+            return found.at(folder)
+        return found.at({split: table_file.locate(path, roots) for split, path in self.path.items()})
+
+
+def resolve(entry: str | LocatedBenchmark | UserBenchmark, roots: Sequence[Path] = ()) -> tuple[Benchmark, ...]:
+    """The benchmarks that an entry of a study file stands for: several where it is a pattern like `abacus/*`.
+
+    Raises:
+        InputError: there is none, or its files cannot be used.
+    """
+    if isinstance(entry, str):
+        return benchmark.matching(entry)
+    return (entry.resolve(roots),)
+
+
+def _template(prompt: str, roots: Sequence[Path]) -> str:
+    if "{{" in prompt or "{%" in prompt:
+        return prompt
+    if prompt.endswith(".jinja"):
+        return table_file.locate(prompt, roots).read_text(encoding="utf-8")
+    return benchmark.prompt(prompt)

@@ -1,0 +1,258 @@
+"""Trains the two bundled models of the abacus world from nothing, measures them, and writes their model cards.
+
+    python -m flows.pretrain student --seed 0
+    python -m flows.pretrain teacher --seed 0 --tokens 20000000 --out somewhere/abacus-teacher
+
+A plain loop: rows packed into windows without padding, loss on response tokens only, Muon for the matrices inside the
+layers and AdamW for the rest. Matrix products run in bfloat16 against float32 weights (on a CPU with AMX ten times the
+speed of float32; the forward pass is written out for that), and what is saved is a stock float32 `LlamaForCausalLM`.
+"""
+
+import argparse
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.abacus.corpus import STUDENT, TEACHER, Mix, sample
+from data.abacus.tokenizer import ASSISTANT, BOS, END, POSITIONS, USER, build_tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+MODELS = Path(__file__).resolve().parent.parent / "data" / "models"
+WINDOW = 256
+"""Tokens in a packed training sequence."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model's shape and training; sizes in units of the hidden vector, lengths in tokens."""
+
+    mix: Mix
+    hidden: int
+    layers: int
+    inner: int
+    tokens: int
+    batch: int = 6_144
+    matrix_rate: float = 0.02
+    vector_rate: float = 0.004
+    decay: float = 0.35
+    """Last part of the training over which the rates fall to zero."""
+
+
+RECIPES = {
+    "student": Recipe(mix=STUDENT, hidden=128, layers=4, inner=384, tokens=8_000_000),
+    "teacher": Recipe(mix=TEACHER, hidden=160, layers=5, inner=448, tokens=16_000_000),
+}
+
+
+def windows(
+    mix: Mix, tokenizer: "PreTrainedTokenizerFast", seed: int, width: int
+) -> Iterator[tuple[list[int], list[bool]]]:
+    """Endless packed training windows: `width` + 1 token ids, and which of them are response tokens."""
+    rng = random.Random(f"corpus {seed}")
+    ids: list[int] = []
+    mask: list[bool] = []
+    while True:
+        rows = [sample(mix, rng) for _ in range(512)]
+        prompts = tokenizer([f"{BOS}{USER}{r.prompt}{ASSISTANT}" for r in rows], add_special_tokens=False)["input_ids"]
+        answers = tokenizer([f"{r.response}{END}" for r in rows], add_special_tokens=False)["input_ids"]
+        for prompt, answer in zip(prompts, answers, strict=True):
+            ids += prompt + answer
+            mask += [False] * len(prompt) + [True] * len(answer)
+        at = 0
+        while at + width + 1 <= len(ids):
+            yield ids[at : at + width + 1], mask[at : at + width + 1]
+            at += width
+        ids, mask = ids[at:], mask[at:]
+
+
+def fresh_model(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int) -> "LlamaForCausalLM":
+    """A Llama with random weights; heads of 32, which every attention kernel of vLLM can serve."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.hidden,
+            intermediate_size=recipe.inner,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.hidden // 32,
+            num_key_value_heads=recipe.hidden // 32,
+            head_dim=32,
+            max_position_embeddings=POSITIONS,
+            tie_word_embeddings=True,
+            initializer_range=0.02,
+            rms_norm_eps=1e-5,
+            rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            dtype="float32",
+        )
+    )
+
+
+def rotations(length: int) -> "tuple[Tensor, Tensor]":
+    """Cosines and sines of the rotary positions, each [length, 32]."""
+    import torch
+
+    angles = torch.outer(torch.arange(length).float(), 10_000.0 ** (-torch.arange(0, 32, 2).float() / 32))
+    both = torch.cat([angles, angles], dim=-1)
+    return both.cos(), both.sin()
+
+
+def response_loss(model: "LlamaForCausalLM", ids: "Tensor", targets: "Tensor", mask: "Tensor") -> "Tensor":
+    """Mean negative log-likelihood, in nats, of the response tokens; all three tensors are [windows, width].
+
+    The same function as the model's own forward pass, with its matrix products in bfloat16.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    half = torch.bfloat16
+    inside: Any = model.model
+    count, width = ids.shape
+    cos, sin = rotations(width)
+    x = F.embedding(ids, inside.embed_tokens.weight)
+
+    def turned(y: "Tensor") -> "Tensor":
+        y = y.view(count, width, -1, 32).transpose(1, 2).float()
+        return y * cos + torch.cat([-y[..., 16:], y[..., :16]], dim=-1) * sin
+
+    for layer in inside.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        h = F.rms_norm(x, x.shape[-1:], layer.input_layernorm.weight, 1e-5).to(half)
+        joint = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]).to(half)
+        q, k, v = F.linear(h, joint).chunk(3, dim=-1)
+        v = v.view(count, width, -1, 32).transpose(1, 2).float()
+        y = F.scaled_dot_product_attention(turned(q), turned(k), v, is_causal=True)
+        y = y.transpose(1, 2).reshape(count, width, -1).to(half)
+        x = x + F.linear(y, attention.o_proj.weight.to(half))
+        h = F.rms_norm(x, x.shape[-1:], layer.post_attention_layernorm.weight, 1e-5).to(half)
+        gate, up = F.linear(h, torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).to(half)).chunk(2, dim=-1)
+        x = x + F.linear(F.silu(gate) * up, mlp.down_proj.weight.to(half))
+    h = F.rms_norm(x, x.shape[-1:], inside.norm.weight, 1e-5)[mask].to(half)
+    return F.cross_entropy(F.linear(h, inside.embed_tokens.weight.to(half)).float(), targets[mask])
+
+
+class Muon:
+    """Momentum made orthogonal by five Newton-Schulz steps (Jordan et al. 2024), for matrices only.
+
+    Matrices of one shape go through the steps together, which keeps a small model's optimizer cheap.
+    """
+
+    def __init__(self, matrices: "list[Tensor]") -> None:
+        import torch
+
+        self.groups: list[list[Tensor]] = []
+        for shape in dict.fromkeys(m.shape for m in matrices):
+            self.groups.append([m for m in matrices if m.shape == shape])
+        self.momenta = [torch.zeros(len(group), *group[0].shape) for group in self.groups]
+
+    def step(self, rate: float, momentum: float = 0.95) -> None:
+        """Moves every matrix against its gradient and clears the gradients."""
+        import torch
+
+        with torch.no_grad():
+            for group, kept in zip(self.groups, self.momenta, strict=True):
+                gradient = torch.stack([m.grad for m in group if m.grad is not None])
+                kept.lerp_(gradient, 1 - momentum)
+                update = gradient.lerp(kept, momentum)
+                rows, columns = update.shape[-2:]
+                y = (update.mT if rows > columns else update).bfloat16()
+                y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+                for _ in range(5):
+                    a = y @ y.mT
+                    y = 3.4445 * y + (-4.7750 * a + 2.0315 * (a @ a)) @ y
+                y = (y.mT if rows > columns else y).float()
+                for matrix, change in zip(group, y, strict=True):
+                    matrix.mul_(1 - 0.01 * rate).sub_(change, alpha=rate * max(1.0, rows / columns) ** 0.5)
+                    matrix.grad = None
+
+
+def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int, out: Path) -> "LlamaForCausalLM":
+    """Trains to `recipe.tokens` tokens; keeps the newest weights in `out` about every two minutes."""
+    import torch
+
+    model = fresh_model(recipe, tokenizer, seed)
+    inside = list(model.model.layers.parameters())
+    muon = Muon([p for p in inside if p.ndim == 2])
+    vectors = [model.model.embed_tokens.weight, model.model.norm.weight, *(p for p in inside if p.ndim == 1)]
+    adam = torch.optim.AdamW(vectors, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    feed = windows(recipe.mix, tokenizer, seed, WINDOW)
+    steps = recipe.tokens // recipe.batch
+    start = saved = time.monotonic()
+    losses: list[float] = []
+    for step in range(steps):
+        taken = [next(feed) for _ in range(recipe.batch // WINDOW)]
+        ids = torch.tensor([w[0] for w in taken])
+        mask = torch.tensor([w[1] for w in taken])
+        loss = response_loss(model, ids[:, :-1], ids[:, 1:], mask[:, 1:])
+        loss.backward()
+        share = min(1.0, (step + 1) / 50, (steps - step) / (steps * recipe.decay))
+        muon.step(recipe.matrix_rate * share)
+        adam.param_groups[0]["lr"] = recipe.vector_rate * share
+        adam.step()
+        adam.zero_grad()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"the loss is {losses[-1]} at step {step}; lower the rates")
+        if step % 50 == 49:
+            speed = (step + 1) * recipe.batch / (time.monotonic() - start)
+            print(f"step {step + 1}/{steps} loss {sum(losses[-50:]) / 50:.4f} {speed:.0f} tokens/s", flush=True)
+        if time.monotonic() - saved > 120 or step == steps - 1:
+            model.save_pretrained(out)
+            saved = time.monotonic()
+    return model
+
+
+def main() -> None:
+    """Command line: which model, seed, tokens, threads, where to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", choices=sorted(RECIPES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tokens", type=int, help="training tokens (default: the recipe's)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="folder to write (default: data/models/abacus-<model>)")
+    parser.add_argument("--measure-only", action="store_true", help="no training: measure the model in --out")
+    parser.add_argument("--rows", type=int, default=200, help="unseen questions per family to measure on")
+    args = parser.parse_args()
+    import dataclasses
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from data.abacus.card import measure, write_card
+
+    torch.set_num_threads(args.threads)
+    recipe = RECIPES[args.model]
+    if args.tokens:
+        recipe = dataclasses.replace(recipe, tokens=args.tokens)
+    out: Path = args.out or MODELS / f"abacus-{args.model}"
+    start = time.monotonic()
+    if args.measure_only:
+        tokenizer = AutoTokenizer.from_pretrained(out)
+        model = AutoModelForCausalLM.from_pretrained(out)
+    else:
+        tokenizer = build_tokenizer()
+        tokenizer.save_pretrained(out)
+        model = train(recipe, tokenizer, args.seed, out)
+    seconds = time.monotonic() - start
+    results = measure(model, tokenizer, args.rows)
+    told: dict[str, object] = {"seed": args.seed, "tokens seen": f"{recipe.tokens:,}", "registers": recipe.mix.registers}
+    told |= {"share of skill rows": recipe.mix.skill_share, "layers": recipe.layers, "hidden size": recipe.hidden}
+    card = write_card(args.model, told, results, model.num_parameters(), None if args.measure_only else seconds)
+    (out / "README.md").write_text(card, encoding="utf-8")
+    print(card)
+
+
+if __name__ == "__main__":
+    main()

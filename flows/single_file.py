@@ -1,0 +1,168 @@
+"""The two stages that are useful alone, on a user's own file: `score` and `verify`."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from data import benchmark as benchmarks
+from data.errors import InputError
+from data.table_file import read_rows
+from tasks import verifiers
+from tasks.model import resolve
+from tasks.rows import Row, Rows, to_table
+
+BARE_QUESTION = "{{ question }}"
+
+
+def score(
+    file: Path,
+    model: str,
+    columns: dict[str, str],
+    prompt: Path | None,
+    group: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is."""
+    from tasks.score import score as stage
+
+    student = resolve(model)
+    template = _template(prompt)
+    rows = _rows(file, columns, group)
+    scored = _plainly(stage.function, rows, student, template)
+    target = out or file.with_name(f"{file.stem}.scored{file.suffix}")
+    _write(target, _joined(rows, scored, ("tokens", "nll", "perplexity")))
+    groups = [_familiarity(name, part) for name, part in _groups(rows, scored, group)]
+    if as_json:
+        _say({"file": str(target), "groups": groups})
+        return
+    width = max(len(str(g["group"])) for g in groups)
+    print(
+        f"{'':<{width}}  {'rows':>7}  {'tokens':>9}  {'mean':>8}  {'median':>8}  {'corpus':>8}   perplexity to {student.name}"
+    )
+    for g in groups:
+        print(
+            f"{g['group']:<{width}}  {g['rows']:>7,}  {g['tokens']:>9,}  {g['mean']:>8.3f}  {g['median']:>8.3f}  {g['corpus']:>8.3f}"
+        )
+    print(f"Every row with its figures: {target}")
+
+
+def verify(
+    file: Path, benchmark: str, columns: dict[str, str], group: str | None, out: Path | None, as_json: bool
+) -> None:
+    """Add `verdict`, `answer` and `score` to every row of a file, and print the counts."""
+    from tasks.verify import verify as stage
+
+    judge = verifiers.find(benchmarks.find(benchmark).verifier)
+    rows = _rows(file, columns, group)
+    judged = _plainly(stage.function, rows, judge)
+    for row in judged:
+        row["score"] = {"correct": 1.0, "wrong": 0.0, "unparseable": 0.0}.get(row["verdict"], math.nan)
+    target = out or file.with_name(f"{file.stem}.verified{file.suffix}")
+    _write(target, _joined(rows, judged, ("verdict", "answer", "score")))
+    kinds = ("correct", "wrong", "unparseable", "error")
+    groups = []
+    for name, part in _groups(rows, judged, group):
+        counts = {kind: sum(row["verdict"] == kind for row in part) for kind in kinds}
+        share = counts["correct"] / max(1, len(part) - counts["error"])
+        groups.append({"group": name, "rows": len(part), **counts, "share_correct": share})
+    if as_json:
+        _say({"file": str(target), "groups": groups})
+        return
+    width = max(len(str(g["group"])) for g in groups)
+    print(f"{'':<{width}}  {'rows':>7}  " + "  ".join(f"{kind:>11}" for kind in kinds) + "   correct")
+    for g in groups:
+        print(
+            f"{g['group']:<{width}}  {g['rows']:>7,}  "
+            + "  ".join(f"{g[k]:>11,}" for k in kinds)
+            + f"  {g['share_correct']:>7.1%}"
+        )
+    print(f"Every row with its verdict: {target}")
+
+
+def _template(prompt: Path | None) -> str:
+    if prompt is None:
+        return BARE_QUESTION
+    try:
+        return prompt.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--prompt {prompt}: {error.strerror}") from None
+
+
+def _rows(file: Path, columns: dict[str, str], group: str | None) -> list[Row]:
+    """The file's rows as stages take them: `_file` holds the row as it was; ids are row numbers where there is no id."""
+    needed = {name: column for name, column in columns.items() if name != "id"}
+    wanted = [*needed.values(), *([group] if group else [])]
+    made: list[Row] = []
+    for number, given in enumerate(read_rows(file, wanted), start=1):
+        row: Row = {name: str(given[column]) for name, column in needed.items()}
+        made.append({**row, "id": str(number), "sample": 0, "_file": given})
+    return made
+
+
+def _plainly(function: Callable[..., Iterator[Any]], rows: list[Row], *arguments: Any) -> list[Row]:
+    """Run a per-row stage outside any study; its output in the order of the rows."""
+    bare = Rows.of([{name: value for name, value in row.items() if name != "_file"} for row in rows])
+    made = {row["id"]: row for row in function(bare, *arguments)}
+    return [made[row["id"]] for row in rows]
+
+
+def _joined(rows: list[Row], made: list[Row], added: tuple[str, ...]) -> Iterator[Row]:
+    for row, result in zip(rows, made, strict=True):
+        yield {**row["_file"], **{name: result[name] for name in added}}
+
+
+def _groups(rows: list[Row], made: list[Row], group: str | None) -> Iterable[tuple[str, list[Row]]]:
+    if group is None:
+        return [("all", made)]
+    parts: dict[str, list[Row]] = {}
+    for row, result in zip(rows, made, strict=True):
+        parts.setdefault(str(row["_file"][group]), []).append(result)
+    return [*parts.items(), ("all", made)]
+
+
+def _familiarity(name: str, rows: list[Row]) -> dict[str, Any]:
+    tokens = sum(row["tokens"] for row in rows)
+    return {
+        "group": name,
+        "rows": len(rows),
+        "tokens": tokens,
+        "mean": fmean(row["perplexity"] for row in rows),
+        "median": median(row["perplexity"] for row in rows),
+        "corpus": math.exp(sum(row["nll"] for row in rows) / tokens),
+    }
+
+
+def _write(target: Path, rows: Iterator[Row]) -> None:
+    """Write all or nothing, in the form the file's name asks for."""
+    draft = target.with_name(f".{target.name}.draft")
+    match target.suffix.lower():
+        case ".parquet":
+            pq.write_table(to_table(list(rows)), draft)
+        case ".csv":
+            listed = list(rows)
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(listed[0]))
+                writer.writeheader()
+                writer.writerows(listed)
+        case ".jsonl":
+            with draft.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
+        case other:
+            raise InputError(f"--out {target}: {other or 'no'} ending is unknown; allowed: .jsonl, .csv, .parquet")
+    draft.replace(target)
+
+
+def _plain(row: Row) -> Row:
+    """NaN is not JSON: an undefined number becomes null."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+
+
+def _say(data: dict[str, Any]) -> None:
+    print(json.dumps(data, indent=1, ensure_ascii=False))

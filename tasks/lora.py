@@ -1,0 +1,299 @@
+"""Training a LoRA adapter on responses: TRL's SFTTrainer, with what costs time at every step left out.
+
+At a million parameters a stock step spends a third of its time beside the model: entropy and accuracy of each token,
+a walk over all parameters to count operations, a norm over frozen ones, wrapped loaders and per-step logging. The
+trainer here keeps TRL's and transformers' loop, optimiser handling, schedule and seeds, and overrides the step: logits
+for response tokens only, no attention mask (`tasks.likelihood`), clipping over the adapter's parameters.
+"""
+
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import StageFailed, Transient
+from tasks.likelihood import Batch, Likelihood, out_of_memory, release_memory
+from tasks.render import Rendered
+from tasks.rows import Rows
+
+if TYPE_CHECKING:
+    from tasks.methods import Training
+
+CLIP = 1.0
+"""Largest norm of the adapter's gradient."""
+PROBE_ROWS = 4
+CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an adapter is trained; see `tasks.methods.sft.Sft`."""
+
+    epochs: int
+    learning_rate: float
+    batch: int
+    rank: int
+    alpha: int
+    dropout: float
+    targets: str | tuple[str, ...]
+    schedule: str
+    warmup: float
+    weight_decay: float
+
+
+class Batches:
+    """Batches of rows of like length, in an order that depends on nothing but the seed and the epoch.
+
+    Stands in for a data loader. An optimiser step's rows come as `accumulate` smaller batches where memory is short;
+    they are the same rows however small the batches are.
+    """
+
+    def __init__(self, examples: Sequence[Rendered], batch: int, micro: int, seed: int) -> None:
+        self.dataset = examples
+        self._batch = batch
+        self._micro = micro
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.dataset), self._batch)
+        return full * math.ceil(self._batch / self._micro) + math.ceil(rest / self._micro)
+
+    def steps(self) -> list[list[int]]:
+        """Row numbers of each optimiser step of the epoch. A step with fewer rows than the others comes last."""
+        order = list(range(len(self.dataset)))
+        rng = random.Random(f"{self._seed}/{self._epoch}")
+        rng.shuffle(order)
+        whole = len(order) - len(order) % self._batch
+        steps = []
+        for start in range(0, whole, 8 * self._batch):
+            alike = sorted(order[start : min(whole, start + 8 * self._batch)], key=lambda i: len(self.dataset[i].ids))
+            steps += [alike[at : at + self._batch] for at in range(0, len(alike), self._batch)]
+        rng.shuffle(steps)
+        return steps + ([order[whole:]] if whole < len(order) else [])
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step in self.steps():
+            for start in range(0, len(step), self._micro):
+                yield Batch.of([self.dataset[index] for index in step[start : start + self._micro]], pad=0)
+
+
+def train_on_responses(training: "Training", settings: Settings) -> dict[str, Any]:
+    """Train an adapter and write `adapter/` and `probe.json`. Out of memory halves the micro-batch, down to one row,
+    then trades time for memory (gradient checkpointing); the rows of an optimiser step stay the same.
+
+    Raises:
+        StageFailed: the loss is not finite, or the adapter changes nothing.
+        Transient: memory ran out with a single row.
+    """
+    examples = [Rendered(row["ids"], row["prompt"]) for row in Rows([training.examples])]
+    for example in examples:
+        assert 0 < example.prompt_length < len(example.ids), "a row without a prompt or without a response token"
+    micro, checkpointing = min(settings.batch, len(examples)), False
+    while True:
+        try:
+            return _train(training, settings, examples, micro, checkpointing)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if checkpointing:
+                raise Transient(f"out of memory while training with one row at a time: {error}") from error
+        release_memory()
+        micro, checkpointing = (micro + 1) // 2 if micro > 1 else 1, micro == 1
+
+
+def _train(
+    training: "Training", settings: Settings, examples: list[Rendered], micro: int, checkpointing: bool
+) -> dict[str, Any]:
+    import torch
+
+    batches = Batches(examples, settings.batch, micro, training.seed)
+    trainer = _trainer(training, settings, batches, micro, checkpointing)
+    started = time.perf_counter()
+    trainer.train()
+    losses = torch.stack(trainer.losses).tolist()
+    seconds = time.perf_counter() - started
+    _all_finite(losses)
+    model = trainer.model.eval()
+    probe = _probe(model, examples[:PROBE_ROWS])
+    (training.folder / "probe.json").write_text(json.dumps(probe), encoding="utf-8")
+    if all(row["base"] == row["adapted"] for row in probe["rows"]):
+        raise StageFailed("the adapter changes nothing: its log-probabilities are the base model's")
+    _save(model, training)
+    tokens = settings.epochs * sum(len(example.ids) for example in examples)
+    per_step = math.ceil(min(settings.batch, len(examples)) / micro)
+    return {
+        "loss_first": losses[0],
+        "loss_last": losses[-1],
+        "loss": _thinned(losses),
+        "steps": trainer.state.global_step,
+        "tokens": tokens,
+        "tokens_per_second": round(tokens / seconds, 1),
+        "train_seconds": round(seconds, 3),
+        "rows": len(examples),
+        "micro_batch": micro,
+        "accumulation": per_step,
+        "gradient_checkpointing": checkpointing,
+        "device": str(trainer.args.device),
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    }
+
+
+def _trainer(training: "Training", settings: Settings, batches: Batches, micro: int, checkpointing: bool) -> Any:
+    """The trainer, its model loaded and its adapter drawn from the seed."""
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from torch.nn.utils import clip_grad_norm_
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    cuda = torch.cuda.is_available()
+    cast = (lambda: torch.autocast("cuda", torch.bfloat16)) if cuda else nullcontext
+
+    class Progress(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            training.progress(state.global_step, state.max_steps)
+
+    class Lean(SFTTrainer):
+        """See the module's docstring. `losses` gets each optimiser step's mean loss per response token."""
+
+        def get_train_dataloader(self) -> Any:
+            self.losses: list[torch.Tensor] = []
+            self.likelihood = Likelihood(self.model)
+            assert self.model is not None
+            self.trained = [p for p in self.model.parameters() if p.requires_grad]
+            self.model.train()
+            return batches
+
+        def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+            samples = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+            self.losses.append(torch.zeros((), device=device))
+            return samples, sum(len(batch.targets) for batch in samples)
+
+        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+            with cast():
+                loss = self.likelihood.nll(inputs.to(self.likelihood.device)).sum() / num_items_in_batch
+            loss.backward()
+            self.losses[-1] += loss.detach()
+            if self.state.global_step % 100 == 0:
+                _all_finite([float(self.losses[-1])])
+            return loss.detach()
+
+        def floating_point_ops(self, inputs: Any) -> int:
+            return 0
+
+        def _clip_grad_norm(self, model: Any) -> Any:
+            return clip_grad_norm_(self.trained, CLIP)
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        training.model.path,
+        revision=training.model.revision or None,
+        trust_remote_code=False,
+        dtype=torch.bfloat16 if cuda else torch.float32,
+    )
+    args = SFTConfig(
+        output_dir=str(training.scratch),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=math.ceil(min(settings.batch, len(batches.dataset)) / micro),
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule if settings.schedule != "constant" else "constant_with_warmup",
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        optim="adamw_torch_fused",
+        seed=training.seed,
+        data_seed=training.seed,
+        use_cpu=not cuda,
+        bf16=False,
+        gradient_checkpointing=checkpointing,
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        max_length=None,
+        packing=False,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    first = batches.dataset[0]
+    labels = [token if mask else -100 for token, mask in zip(first.ids, first.response_mask, strict=True)]
+    trainer = Lean(
+        model=model,
+        args=args,
+        train_dataset=Dataset.from_dict({"input_ids": [first.ids], "labels": [labels]}),
+        data_collator=dict,
+        processing_class=AutoTokenizer.from_pretrained(
+            training.model.path, revision=training.model.revision or None, trust_remote_code=False
+        ),
+        callbacks=[Progress()],
+        peft_config=LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=settings.targets if isinstance(settings.targets, str) else list(settings.targets),
+            task_type="CAUSAL_LM",
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _all_finite(losses: Sequence[float]) -> None:
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise StageFailed(f"the training loss is {loss} (step {step + 1}): try a lower learning rate")
+
+
+def _probe(model: Any, examples: Sequence[Rendered]) -> dict[str, Any]:
+    """Log-probabilities of each response token of a few training rows, without and with the adapter."""
+    import torch
+
+    likelihood = Likelihood(model)
+
+    def log_probabilities(example: Rendered) -> list[float]:
+        with torch.inference_mode():
+            return [-value for value in likelihood.nll(Batch.of([example], 0, likelihood.device)).tolist()]
+
+    rows = []
+    for example in examples:
+        with model.disable_adapter():
+            base = log_probabilities(example)
+        rows.append(
+            {
+                "prompt_ids": example.ids[: example.prompt_length],
+                "response_ids": example.response_ids,
+                "base": base,
+                "adapted": log_probabilities(example),
+            }
+        )
+    return {"rows": rows}
+
+
+def _save(model: Any, training: "Training") -> None:
+    """Write the adapter, with the same bytes for the same adapter: no paths, no order that a hash seed decides."""
+    folder = training.folder / "adapter"
+    model.save_pretrained(str(folder))
+    (folder / "README.md").unlink(missing_ok=True)
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = training.model.name
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()
+    path.write_text(json.dumps(config, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _thinned(losses: list[float]) -> list[float]:
+    """At most `CURVE_POINTS` means of neighbouring steps."""
+    size = math.ceil(len(losses) / CURVE_POINTS)
+    groups = [losses[start : start + size] for start in range(0, len(losses), size)]
+    return [round(sum(group) / len(group), 5) for group in groups]

@@ -1,0 +1,73 @@
+"""Methods: how the student learns. One file a method, each with one subclass of `Method`; its name is the file's."""
+
+import functools
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.model import Model
+from tasks.render import Renderer
+from tasks.rows import Row
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a trainer process is handed."""
+
+    model: Model
+    examples: Path
+    """Parquet file of what the method's `prepare` made."""
+    folder: Path
+    """Gets `adapter/` and `probe.json`."""
+    scratch: Path
+    seed: int
+    progress: Callable[[int, int], None]
+    """Told the optimiser steps done, and of how many."""
+
+
+class Method(BaseModel, ABC):
+    """Settings of one way to learn, and how it is done. Both are part of an adapter's key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+
+    @abstractmethod
+    def prepare(self, rows: list[Row], renderer: Renderer, prompt: str) -> list[Row]:
+        """Training examples made of the stage's rows: flat rows of numbers, texts and lists of token ids.
+
+        Each has a column `tokens`, the length that the model sees at most. Runs where the study runs.
+        """
+
+    @abstractmethod
+    def train(self, training: Training) -> dict[str, Any]:
+        """Train an adapter into `training.folder`; returns facts for the manifest. Runs in a trainer process."""
+
+    @property
+    def longest(self) -> int | None:
+        """Tokens an example may have; None for the model's context."""
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {**fields, "code": type(self).train}
+
+
+@functools.cache
+def kinds() -> Mapping[str, type[Method]]:
+    """Every method by name."""
+    found: dict[str, type[Method]] = {}
+    for file in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{file.name}")
+        found[file.name] = next(
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
+        )
+    return found

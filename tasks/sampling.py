@@ -1,0 +1,20 @@
+"""How responses are drawn from a model."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Sampling(BaseModel):
+    """Sampling values of one generation; all of them change the result, so all are part of the key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(default=1, ge=1, le=10_000)
+    """Samples a question."""
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    """0 is greedy: the likeliest token, always."""
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Share of probability kept, likeliest tokens first; 1 keeps all."""
+    top_k: int | None = Field(default=None, ge=1)
+    """How many of the likeliest tokens are kept; null keeps all."""
+    max_tokens: int = Field(default=512, ge=1)
+    """Tokens after which a response is cut off (its `finish` is then "length")."""

@@ -1,0 +1,143 @@
+"""A user's file is read whole or not at all, and what is wrong with it is named by row and column."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data import table_file
+from data.errors import InputError
+from data.table_file import TableFile, locate, text, text_or_none
+
+ROWS = Path(__file__).parents[1] / "rows"
+Write = Callable[[str, str | bytes], TableFile]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    monkeypatch.chdir(tmp_path)
+
+    def written(name: str, content: str | bytes) -> TableFile:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return TableFile(path)
+
+    return written
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_formats_give_the_same_rows(suffix: str) -> None:
+    jsonl = [row for _, row in TableFile(ROWS / "questions.jsonl")]
+    assert [row for _, row in TableFile(ROWS / f"questions.{suffix}")] == jsonl
+    assert len(jsonl) == 4
+    assert jsonl[2]["question"].endswith('in "cm"?')
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("f.jsonl", "", "f.jsonl: has no rows"),
+        ("f.jsonl", "\n\n", "f.jsonl: has no rows"),
+        ("f.jsonl", '{"a": 1}\n{"a": 2', r"f.jsonl, row 2: is not valid JSON: Expecting"),
+        ("f.jsonl", '{"a": 1}\n\n{"a": 2}\n', "f.jsonl, row 2: is empty"),
+        ("f.jsonl", '{"a": 1}\n[1]\n', "f.jsonl, row 2: is a list; allowed: one JSON object a line"),
+        ("f.jsonl", '[{"a": 1}]', "f.jsonl, row 1: is a list"),
+        ("f.jsonl", "null\n", "f.jsonl, row 1: is null"),
+        ("f.jsonl", b'{"a": "\xff"}\n', r"f.jsonl, row 1: is not UTF-8 \(byte 8 of the line\)"),
+        ("f.jsonl", '{"a": ' + "[" * 100_000, "f.jsonl, row 1: is not valid JSON"),
+        ("f.csv", "", "f.csv: has no rows"),
+        ("f.csv", "a,b\n", "f.csv: has no rows"),
+        ("f.csv", "a,b\n1,2\n1,2,3\n", "f.csv, row 2: has 3 fields, the header has 2"),
+        ("f.csv", "a,b\n1,2\n1\n", "f.csv, row 2: has 1 fields, the header has 2"),
+        ("f.csv", "a,b\n1,2\n\n1,2\n", "f.csv, row 2: is empty"),
+        ("f.csv", 'a,b\n1,2\n1,"2\n', r"f.csv, row 2: is not valid CSV: unexpected end of data"),
+        ("f.csv", "a,a\n1,2\n", "f.csv: the header names 'a' twice"),
+        ("f.csv", "a,\n1,2\n", "f.csv: the header has a column without a name"),
+        ("f.csv", "a;b\n1;2\n", "f.csv: columns are separated by ';'; allowed: commas"),
+        ("f.parquet", "no parquet", "f.parquet: cannot be read as Parquet"),
+        ("f.json", "[]", r"f.json: not a format that can be read. Allowed: .jsonl, .csv, .parquet"),
+    ],
+)
+def test_a_broken_file_is_named_by_place(write: Write, name: str, content: str | bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        list(write(name, content))
+
+
+def test_blank_lines_at_the_end_are_no_rows(write: Write) -> None:
+    assert len(list(write("f.jsonl", '{"a": 1}\n\n\n'))) == 1
+    assert len(list(write("f.csv", "a,b\n1,2\n\n\n"))) == 1
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        list(TableFile(tmp_path / "none.jsonl"))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="a folder, not a file"):
+        list(TableFile(tmp_path / "folder.csv"))
+
+
+def test_byte_order_marks_quotes_and_line_breaks(write: Write) -> None:
+    csv = write("f.csv", b"\xef\xbb\xbfa,b\r\n\"1, \"\"x\"\"\",\"two\nlines \xc3\xa9\"\r\n")
+    assert [row for _, row in csv] == [{"a": '1, "x"', "b": "two\nlines \u00e9"}]
+    assert [row for _, row in write("f.jsonl", b'\xef\xbb\xbf{"a": 1}\n')] == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "message"),
+    [
+        ({"qestion": "x"}, "question", r"f, row 17: column 'question' is missing \(has: qestion; did you mean 'qestion'\?\)"),
+        ({"a": "x"}, "question", r"column 'question' is missing \(has: a\)"),
+        ({}, "question", r"is missing \(has: none\)"),
+        ({"a": None}, "a", "column 'a' is empty"),
+        ({"a": "  "}, "a", "column 'a' is empty"),
+        ({"a": float("nan")}, "a", "column 'a' is empty"),
+        ({"a": [1]}, "a", "column 'a' is a list; allowed: text or a number"),
+        ({"a": {}}, "a", "column 'a' is an object"),
+        ({"a": True}, "a", "column 'a' is true or false"),
+        ({"a": "\ud800"}, "a", "column 'a' is not valid UTF-8 text"),
+    ],
+)
+def test_a_wrong_value_is_named_by_row_and_column(row: dict[str, object], column: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        text("f, row 17", row, column)
+
+
+def test_numbers_are_text_in_digits() -> None:
+    assert [text("", {"a": value}, "a") for value in (72, 7.5, " x ")] == ["72", "7.5", " x "]
+    assert text_or_none("", {"a": None}, "a") is None
+
+
+def test_bytes_that_are_no_text_in_a_csv_are_named_when_read(write: Write) -> None:
+    ((place, row),) = write("f.csv", b"a,b\n1,\xff\n")
+    assert text(place, row, "a") == "1"
+    with pytest.raises(InputError, match="f.csv, row 1: column 'b' is not valid UTF-8 text"):
+        text(place, row, "b")
+
+
+def test_check_looks_at_the_first_row(write: Write) -> None:
+    file = write("f.jsonl", '{"a": 1}\n{broken\n')
+    file.check(["a"])
+    with pytest.raises(InputError, match=r"f.jsonl, row 1: column 'b' is missing"):
+        file.check(["a", "b"])
+
+
+def test_parquet_is_read_in_batches_and_rows_are_numbered(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": list(range(10_000))}), tmp_path / "f.parquet")
+    places = [place for place, _ in TableFile(tmp_path / "f.parquet")]
+    assert places[0].endswith("f.parquet, row 1")
+    assert places[-1].endswith("row 10000")
+
+
+def test_locate_tries_the_folders_in_order(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "f.csv").touch()
+    assert locate("f.csv", [tmp_path / "a", tmp_path / "b"]) == tmp_path / "b" / "f.csv"
+    assert locate(str(tmp_path / "b" / "f.csv"), [tmp_path / "a"]) == tmp_path / "b" / "f.csv"
+    with pytest.raises(InputError, match=r"g.csv: there is no such file \(looked from .*a"):
+        locate("g.csv", [tmp_path / "a"])
+
+
+def test_kind_names_values_in_words() -> None:
+    assert [table_file.kind(value) for value in (None, 1, "x", [], {})] == ["null", "a number", "text", "a list", "an object"]

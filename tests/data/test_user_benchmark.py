@@ -1,0 +1,78 @@
+"""A user's benchmark stands in the study file: files, columns, a prompt and a verifier, no Python."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from data.benchmark import questions_of
+from data.errors import InputError
+from data.user_benchmark import LocatedBenchmark, UserBenchmark, resolve
+
+ROWS = Path(__file__).parents[1] / "rows"
+
+
+def mine(**options: Any) -> UserBenchmark:
+    given = {"name": "mine", "train": "questions.jsonl", "test": "questions.csv", "verifier": "number"}
+    return UserBenchmark.model_validate({**given, **options})
+
+
+def test_it_is_read_from_files_found_from_the_study() -> None:
+    (found,) = resolve(mine(columns={"reference": "reference", "id": "id"}), [ROWS / "nowhere", ROWS])
+    train, test = (questions_of(found, split, None, 0) for split in ("train", "test"))
+    assert train == test
+    assert train[3] == {
+        "id": "q4",
+        "question": "Jo pays 7 euros, and gets 1.50 back. What did it cost?",
+        "gold": "5.50",
+        "reference": "7 - 1.5 = 5.5\nFinal answer: 5.50",
+        "level": "hard",
+    }
+
+
+def test_columns_may_have_other_names() -> None:
+    (found,) = resolve(mine(columns={"question": "reference", "gold": "level"}), [ROWS])
+    row = questions_of(found, "train", None, 0)[0]
+    assert (row["gold"], row["reference"]) == ("easy", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": {"gold": "goal"}}, r"questions.jsonl, row 1: column 'goal' is missing .*did you mean 'gold'"),
+        ({"train": "none.jsonl"}, r"none.jsonl: there is no such file \(looked from"),
+        ({"prompt": "questoin"}, "no prompt is called 'questoin'"),
+        ({"prompt": "my.jinja"}, "my.jinja: there is no such file"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_runs(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve(mine(**options), [ROWS])
+
+
+@pytest.mark.parametrize("options", [{"verifyer": "number"}, {"train": None, "test": None}, {"columns": {"qestion": "x"}}])
+def test_unknown_keys_and_no_file_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        mine(**options)
+
+
+def test_a_prompt_is_text_a_file_or_one_of_the_projects(tmp_path: Path) -> None:
+    (tmp_path / "my.jinja").write_text("Q: {{ question }}")
+    assert mine(prompt="Say: {{ question }}").resolve([ROWS]).prompt == "Say: {{ question }}"
+    assert mine(prompt="my.jinja").resolve([ROWS, tmp_path]).prompt == "Q: {{ question }}"
+    assert mine().resolve([ROWS]).prompt == "{{ question }}"
+
+
+def test_a_project_benchmark_at_another_place() -> None:
+    located = LocatedBenchmark(name="gsm8k", path={"test": "gsm8k.jsonl"})
+    (found,) = resolve(located, [ROWS])
+    assert found.splits == ("test",)
+    assert len(questions_of(found, "test", None, 0)) == 3
+    with pytest.raises(InputError, match="a file, not a folder"):
+        LocatedBenchmark(name="gsm8k", path="gsm8k.jsonl").resolve([ROWS])
+
+
+def test_a_name_or_pattern_stands_for_project_benchmarks() -> None:
+    assert [found.name for found in resolve("gsm8k")] == ["gsm8k"]
+    assert len(resolve("abacus/*")) >= 5
