@@ -6,9 +6,7 @@ tuple `BENCHMARKS`. A user's own needs no file here, see `data.user_benchmark`.
 
 import fnmatch
 import functools
-import hashlib
 import random
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,49 +15,17 @@ from typing import Any
 
 from data import kinds, table_file
 from data.errors import InputError
+from data.source import Files, Generated, Hub, Source, in_folder, source_rows
 from data.table_file import Row, TableFile
 
-CHAIN = frozenset("sample model response finish verdict answer tokens nll perplexity origin".split())
+CHAIN = frozenset(
+    ["sample", "model", "response", "finish", "verdict", "answer", "tokens", "nll", "perplexity", "origin"]
+)
 """Columns that stages add: a benchmark's own columns of these names are left out of the questions."""
 
 PROMPTS = Path(__file__).parent / "prompts"
-LOADED = ("{config}/{split}{suffix}", "{split}{suffix}", "{config}/{split}-*{suffix}", "data/{split}-*{suffix}")
-"""How a folder of a benchmark's files may be laid out: by split, or as on the hub."""
 
-
-@dataclass(frozen=True)
-class Hub:
-    """A data set on the Hugging Face hub, pinned to a commit."""
-
-    id: str
-    config: str
-    revision: str
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-            raise ValueError(f"{self.id}: revision {self.revision!r} is no commit (40 hexadecimal digits)")
-
-
-@dataclass(frozen=True)
-class Files:
-    """Local files by split (JSONL, CSV or Parquet; several are read one after the other). Known by their content."""
-
-    paths: Mapping[str, tuple[Path, ...]]
-
-    def identity(self) -> dict[str, list[str]]:
-        return {split: [digest(path) for path in paths] for split, paths in self.paths.items()}
-
-
-@dataclass(frozen=True)
-class Generated:
-    """A function `(family, split, count, seed) -> rows` of this project. Known by its code."""
-
-    function: FunctionType
-    family: str
-
-
-Source = Hub | Files | Generated
-Reading = str | FunctionType
+Reading = str | Callable[[Row], str]
 """How a value is read from a source's row: the name of a column, or a top-level function of the row."""
 
 
@@ -118,10 +84,10 @@ class Benchmark:
         if isinstance(place, Mapping):
             for split in place:
                 self.only(split)
-            files = {split: (path,) for split, path in place.items()}
+            files: dict[str, tuple[Path, ...]] = {split: (path,) for split, path in place.items()}
         else:
             config = self.source.config if isinstance(self.source, Hub) else "."
-            files = {split: found for split in self.splits if (found := _in_folder(place, config, split))}
+            files = {split: found for split in self.splits if (found := in_folder(place, config, split))}
         for paths in files.values():
             for path in paths:
                 TableFile(path).exists()
@@ -185,7 +151,7 @@ def questions_of(benchmark: Benchmark, split: str, count: int | None, seed: int)
     benchmark.only(split)
     if count is not None and count < 1:
         raise InputError(f"{benchmark.name}/{split}: {count} questions were asked for; allowed: 1 or more")
-    rows = list(_read(benchmark, _source_rows(benchmark, split, count, seed), split))
+    rows = list(_read(benchmark, source_rows(benchmark.source, benchmark.name, split, count, seed), split))
     if count is None or count == len(rows):
         return rows
     if count > len(rows):
@@ -195,40 +161,10 @@ def questions_of(benchmark: Benchmark, split: str, count: int | None, seed: int)
     return [rows[at] for at in sorted(order[:count])]
 
 
-def _source_rows(benchmark: Benchmark, split: str, count: int | None, seed: int) -> Iterator[tuple[str, Row]]:
-    match benchmark.source:
-        case Files(paths):
-            for path in paths[split]:
-                yield from TableFile(path)
-        case Generated(function, family):
-            if count is None:
-                raise InputError(f"{benchmark.name}/{split}: its questions are generated; say how many (count)")
-            try:
-                made = function(family, split, count, seed)
-            except ValueError as error:
-                raise InputError(f"{benchmark.name}/{split}: {error}") from error
-            yield from ((f"{benchmark.name}/{split}, row {number}", row) for number, row in enumerate(made, start=1))
-        case Hub(id, config, revision):
-            yield from _from_hub(id, config, revision, split)
-
-
-def _from_hub(id: str, config: str, revision: str, split: str) -> Iterator[tuple[str, Row]]:
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetNotFoundError
-
-    try:
-        rows = load_dataset(id, config, split=split, revision=revision)
-    except (DatasetNotFoundError, ValueError) as error:
-        why = str(error).splitlines()[0]
-        raise InputError(f"{id} ({config}, {split}): cannot be loaded: {why}. Allowed: also a local `path`") from error
-    for number, row in enumerate(rows, start=1):
-        yield f"{id} {split}, row {number}", row
-
-
 def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -> Iterator[Row]:
     seen: dict[str, str] = {}
     types: dict[str, str] = {}
-    mapped = {reading for reading in (benchmark.question, benchmark.gold, benchmark.reference, benchmark.id)}
+    mapped = {benchmark.question, benchmark.gold, benchmark.reference, benchmark.id}
     for number, (place, raw) in enumerate(source):
         for column in benchmark.columns:
             table_file.text(place, raw, column)
@@ -236,7 +172,9 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
             "id": _value(benchmark.id, place, raw) if benchmark.id else f"{split}/{number:06d}",
             "question": _value(benchmark.question, place, raw),
             "gold": _value(benchmark.gold, place, raw),
-            "reference": _value(benchmark.reference, place, raw, table_file.text_or_none) if benchmark.reference else None,
+            "reference": _value(benchmark.reference, place, raw, table_file.text_or_none)
+            if benchmark.reference
+            else None,
         }
         if row["id"] in seen:
             raise InputError(f"{place}: id {row['id']!r} stands already at {seen[row['id']]}")
@@ -265,31 +203,6 @@ def _same_type(place: str, column: str, value: Any, types: dict[str, str]) -> No
     found = table_file.kind(value)
     if types.setdefault(column, found) != found:
         raise InputError(f"{place}: column {column!r} is {found}, in earlier rows it is {types[column]}")
-
-
-def _in_folder(folder: Path, config: str, split: str) -> tuple[Path, ...]:
-    for layout in LOADED:
-        for suffix in table_file.SUFFIXES:
-            if found := sorted(folder.glob(layout.format(config=config, split=split, suffix=suffix))):
-                return tuple(found)
-    return ()
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Raises:
-        InputError: there is no such file.
-    """
-    TableFile(path).exists()
-    status = path.stat()
-    return _digest(path, status.st_mtime_ns, status.st_size)
-
-
-@functools.cache
-def _digest(path: Path, modified: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @functools.cache

@@ -64,6 +64,18 @@ class TableFile:
             return
 
 
+def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[Row]:
+    """A file's rows as they are; in each, `columns` are there and hold text, a number or nothing.
+
+    Raises:
+        InputError: as `TableFile`, and for a column that is missing or holds something else.
+    """
+    for place, row in TableFile(path):
+        for column in columns:
+            text_or_none(place, row, column)
+        yield row
+
+
 def value(place: str, row: Row, column: str) -> Any:
     """A row's value, whatever it is.
 
@@ -195,4 +207,3 @@ def _parquet(table: TableFile) -> Iterator[tuple[int, Row]]:
 
 
 _READERS = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
-

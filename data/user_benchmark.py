@@ -1,13 +1,15 @@
 """Benchmarks as a study file names them: one of the project's, one of those at another place, or a user's own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data import benchmark, table_file
-from data.benchmark import Benchmark, Files
+from data.benchmark import Benchmark
 from data.errors import InputError
+from data.source import Files
 from data.table_file import TableFile
 
 
@@ -16,10 +18,10 @@ class Columns(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    question: str = Field("question", description="What is asked.")
-    gold: str = Field("gold", description="The right answer, which the verifier compares with.")
-    reference: str | None = Field(None, description="A person's response; needed for the origin `human`.")
-    id: str | None = Field(None, description="What a row is called; without it, rows are numbered.")
+    question: str = Field(default="question", description="What is asked.")
+    gold: str = Field(default="gold", description="The right answer, which the verifier compares with.")
+    reference: str | None = Field(default=None, description="A person's response; needed for the origin `human`.")
+    id: str | None = Field(default=None, description="What a row is called; without it, rows are numbered.")
 
 
 class UserBenchmark(BaseModel):
@@ -31,14 +33,15 @@ class UserBenchmark(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="What it is called in the results.", pattern=r"^[\w./-]+$")
-    train: str | None = Field(None, description="File with the questions of the split `train`.")
-    test: str | None = Field(None, description="File with the questions of the split `test`.")
+    train: str | None = Field(default=None, description="File with the questions of the split `train`.")
+    test: str | None = Field(default=None, description="File with the questions of the split `test`.")
     columns: Columns = Field(default_factory=Columns, description="Which columns hold what.")
     prompt: str = Field(
-        "question", description="A template: its text (with {{ question }}), a .jinja file, or one of the project's."
+        default="question",
+        description="A template: its text (with {{ question }}), a .jinja file, or one of the project's.",
     )
     verifier: str = Field(description="How answers are judged: number, exact, choice or another in tasks/verifiers.")
-    licence: str = Field("not stated", description="Under which licence the questions may be used.")
+    licence: str = Field(default="not stated", description="Under which licence the questions may be used.")
 
     @model_validator(mode="after")
     def _has_a_file(self) -> "UserBenchmark":
@@ -84,6 +87,9 @@ class LocatedBenchmark(BaseModel):
     path: str | dict[str, str] = Field(
         description="A folder with a file for each split (train.jsonl, … or as on the hub), or a file by split."
     )
+    prompt: str | None = Field(
+        default=None, description="A template in place of the benchmark's own, given as in a benchmark of one's own."
+    )
 
     def resolve(self, roots: Sequence[Path]) -> Benchmark:
         """The benchmark with its files found from one of the folders.
@@ -92,6 +98,8 @@ class LocatedBenchmark(BaseModel):
             InputError: no such benchmark or file, or the benchmark is generated.
         """
         found = benchmark.find(self.name)
+        if self.prompt is not None:
+            found = replace(found, prompt=_template(self.prompt, roots))
         if isinstance(self.path, str):
             folder = table_file.locate(self.path, roots)
             if not folder.is_dir():

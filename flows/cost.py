@@ -43,11 +43,10 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
         if node.stage.name == "finetune":
             adapters += 1
         if "sampling" in node.values and node.stage.slot == "engine":
-            answers = rows * node.values["sampling"].n
-            questions += answers
+            questions += rows
             each = rates.tokens_per_row(node)
             bound = bound or each is None
-            tokens += int(answers * (each if each is not None else node.values["sampling"].max_tokens))
+            tokens += int(rows * (each if each is not None else node.values["sampling"].max_tokens))
         took = rates.seconds(node, rows)
         if took is None:
             unknown[node.stage.name] = None

@@ -125,7 +125,9 @@ def main() -> None:
     from tasks.errors import StageFailed, Transient
 
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    # The live view is what a person reads; Prefect's own lines go to its server, where the UI shows them.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries would break the view
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:

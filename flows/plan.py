@@ -1,6 +1,6 @@
 """What a study is: its stages, from questions to report, before anything has run."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -41,7 +41,7 @@ class Plan:
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """All steps up to and including the report."""
-        return ordered([*self.gates, *self.conclusion(self.cells)])
+        return ordered([*self.gates, *self.conclusion()])
 
     @staticmethod
     def units(node: Node) -> int:
@@ -53,16 +53,22 @@ class Plan:
         samples = node.values["sampling"].n if "sampling" in node.values else 1
         return samples * Plan.units(node.upstream[0])
 
-    def conclusion(self, cells: Mapping[Cell, Node]) -> tuple[Node, Node]:
-        """The comparison and the report over the cells that there are; the plan's other cells are listed as missing."""
+    def conclusion(self, lost: Collection[str] = ()) -> tuple[Node, Node]:
+        """The comparison and the report, without the steps whose keys are `lost`; their cells are listed as missing."""
+        cells = {cell: node for cell, node in self.cells.items() if node.key not in lost}
         compared = compare(
             cells=tuple(cells.values()),
             names=tuple(cells),
-            scored=dict(self.scored),
-            chosen=dict(self.chosen),
+            scored={name: node for name, node in self.scored.items() if node.key not in lost},
+            chosen={name: node for name, node in self.chosen.items() if node.key not in lost},
             missing=tuple(cell for cell in self.cells if cell not in cells),
         ).named(self.study.name)
-        page = report(compared=compared, title=self.study.name, provenance=provenance(self)).named(self.study.name)
+        page = report(
+            compared=compared,
+            title=self.study.name,
+            provenance=provenance(self),
+            made=ordered([*self.gates, *cells.values()]),
+        ).named(self.study.name)
         return compared, page
 
 
@@ -73,7 +79,9 @@ def expand(study: Study) -> Plan:
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}
     to_train = {
-        name: questions(b.only(ask.train_split), ask.train_split, ask.train, ask.seed).named(f"{name} {ask.train_split}", f"benchmark:{name}")
+        name: questions(b.only(ask.train_split), ask.train_split, ask.train, ask.seed).named(
+            f"{name} {ask.train_split}", f"benchmark:{name}"
+        )
         for name, b in training.items()
     }
     to_evaluate = {
@@ -91,7 +99,7 @@ def expand(study: Study) -> Plan:
         by_origin: dict[str, Node] = {}
         for origin_name, origin in study.origins.items():
             label = f"{origin_name}/{name}"
-            tags = (f"origin:{origin_name}", f"benchmark:{name}", f"student:{student.name}")
+            tags = [f"origin:{origin_name}", f"benchmark:{name}", f"student:{student.name}"]
             context = Context(origin_name, name, student, benchmark.prompt, ask.seed, study.roots)
             responses = origin.responses(to_train[name], context).named(label, *tags)
             judged = verify(responses, verifiers.find(benchmark.verifier)).named(label, *tags)
@@ -101,7 +109,7 @@ def expand(study: Study) -> Plan:
         for origin_name in study.origins:
             for seed in study.seeds:
                 label = f"{origin_name}/{name} seed {seed}"
-                tags = (f"origin:{origin_name}", f"benchmark:{name}", f"student:{student.name}", f"seed:{seed}")
+                tags = [f"origin:{origin_name}", f"benchmark:{name}", f"student:{student.name}", f"seed:{seed}"]
                 adapter = finetune(chosen[name], origin_name, student, benchmark.prompt, study.method, seed).named(
                     label, *tags
                 )

@@ -9,14 +9,16 @@ speed of float32; the forward pass is written out for that), and what is saved i
 """
 
 import argparse
+import json
 import math
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.abacus.card import code_version, measure, write_card
 from data.abacus.corpus import STUDENT, TEACHER, Mix, sample
 from data.abacus.tokenizer import ASSISTANT, BOS, END, POSITIONS, USER, build_tokenizer
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 MODELS = Path(__file__).resolve().parent.parent / "data" / "models"
+HISTORY = "training.json"
+"""In a model's folder: one entry for each training that made it."""
 WINDOW = 256
 """Tokens in a packed training sequence."""
 
@@ -52,7 +56,7 @@ RECIPES = {
 
 
 def windows(
-    mix: Mix, tokenizer: "PreTrainedTokenizerFast", seed: int, width: int
+    mix: Mix, tokenizer: "PreTrainedTokenizerFast", seed: str, width: int
 ) -> Iterator[tuple[list[int], list[bool]]]:
     """Endless packed training windows: `width` + 1 token ids, and which of them are response tokens."""
     rng = random.Random(f"corpus {seed}")
@@ -178,11 +182,12 @@ class Muon:
                     matrix.grad = None
 
 
-def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int, out: Path) -> "LlamaForCausalLM":
-    """Trains to `recipe.tokens` tokens; keeps the newest weights in `out` about every two minutes."""
+def train(
+    model: "LlamaForCausalLM", recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: str, out: Path
+) -> None:
+    """Trains `model` on `recipe.tokens` tokens; keeps the newest weights in `out` about every two minutes."""
     import torch
 
-    model = fresh_model(recipe, tokenizer, seed)
     inside = list(model.model.layers.parameters())
     muon = Muon([p for p in inside if p.ndim == 2])
     vectors = [model.model.embed_tokens.weight, model.model.norm.weight, *(p for p in inside if p.ndim == 1)]
@@ -211,7 +216,6 @@ def train(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int, out: 
         if time.monotonic() - saved > 120 or step == steps - 1:
             model.save_pretrained(out)
             saved = time.monotonic()
-    return model
 
 
 def main() -> None:
@@ -220,36 +224,50 @@ def main() -> None:
     parser.add_argument("model", choices=sorted(RECIPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, help="training tokens (default: the recipe's)")
+    parser.add_argument("--decay", type=float, help="last part of the training with falling rates, 0 to 1")
+    parser.add_argument("--start", type=Path, help="go on from this model folder rather than from random weights")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder to write (default: data/models/abacus-<model>)")
     parser.add_argument("--measure-only", action="store_true", help="no training: measure the model in --out")
     parser.add_argument("--rows", type=int, default=200, help="unseen questions per family to measure on")
     args = parser.parse_args()
-    import dataclasses
 
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from data.abacus.card import measure, write_card
-
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.model]
-    if args.tokens:
-        recipe = dataclasses.replace(recipe, tokens=args.tokens)
+    recipe = replace(recipe, tokens=args.tokens or recipe.tokens, decay=args.decay or recipe.decay)
     out: Path = args.out or MODELS / f"abacus-{args.model}"
-    start = time.monotonic()
-    if args.measure_only:
-        tokenizer = AutoTokenizer.from_pretrained(out)
-        model = AutoModelForCausalLM.from_pretrained(out)
+    start: Path | None = out if args.measure_only else args.start
+    tokenizer: Any
+    model: Any
+    if start:
+        tokenizer = AutoTokenizer.from_pretrained(start)
+        model = AutoModelForCausalLM.from_pretrained(start)
+        history = json.loads((start / HISTORY).read_text())
     else:
         tokenizer = build_tokenizer()
+        model = fresh_model(recipe, tokenizer, args.seed)
+        history = []
+    if not args.measure_only:
+        out.mkdir(parents=True, exist_ok=True)
         tokenizer.save_pretrained(out)
-        model = train(recipe, tokenizer, args.seed, out)
-    seconds = time.monotonic() - start
-    results = measure(model, tokenizer, args.rows)
-    told: dict[str, object] = {"seed": args.seed, "tokens seen": f"{recipe.tokens:,}", "registers": recipe.mix.registers}
-    told |= {"share of skill rows": recipe.mix.skill_share, "layers": recipe.layers, "hidden size": recipe.hidden}
-    card = write_card(args.model, told, results, model.num_parameters(), None if args.measure_only else seconds)
+        began = time.monotonic()
+        train(model, recipe, tokenizer, f"{args.seed} part {len(history)}" if history else str(args.seed), out)
+        history.append(
+            {
+                "seed": args.seed,
+                "tokens": recipe.tokens // recipe.batch * recipe.batch,
+                "decay": recipe.decay,
+                "minutes": round((time.monotonic() - began) / 60, 1),
+                "code": code_version(),
+                "registers": recipe.mix.registers,
+                "skill_share": recipe.mix.skill_share,
+            }
+        )
+        (out / HISTORY).write_text(json.dumps(history, indent=1) + "\n")
+    card = write_card(args.model, measure(model, tokenizer, args.rows), model.num_parameters(), history)
     (out / "README.md").write_text(card, encoding="utf-8")
     print(card)
 

@@ -59,7 +59,7 @@ def show(study: Study, as_json: bool) -> None:
     """Print the verdict of a finished study, from the store."""
     plan = expand(study)
     store = Store.from_environment()
-    compared_node, page_node = plan.conclusion(plan.cells)
+    compared_node, page_node = plan.conclusion()
     compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
     if compared is None or page is None:
         raise InputError(

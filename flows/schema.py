@@ -57,9 +57,11 @@ class Study(BaseModel):
         min_length=1, description="benchmarks that every adapter answers; `abacus/*` for a family"
     )
     questions: Questions = Field(default_factory=Questions)
-    origins: dict[str, SerializeAsAny[Origin]] = Field(min_length=1, description="where training responses come from, by name")
+    origins: dict[str, SerializeAsAny[Origin]] = Field(
+        min_length=1, description="where training responses come from, by name"
+    )
     match: Match = Field(default_factory=Match, description="what the arms are matched for")
-    method: SerializeAsAny[Method] = Field(description="how the student learns", validate_default=True, default="sft")  # type: ignore[assignment]
+    method: SerializeAsAny[Method] = Field(description="how the student learns", validate_default=True, default="sft")
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="one adapter for each")
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
@@ -77,7 +79,11 @@ class Study(BaseModel):
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
         return {
-            name: _checked(LocatedBenchmark if "path" in options else UserBenchmark, {**options, "name": name}, f"benchmarks.{name}")
+            name: _checked(
+                LocatedBenchmark if "path" in options else UserBenchmark,
+                {**options, "name": name},
+                f"benchmarks.{name}",
+            )
             if isinstance(options, Mapping)
             else options
             for name, options in given.items()

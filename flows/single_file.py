@@ -101,7 +101,7 @@ def _rows(file: Path, columns: dict[str, str], group: str | None) -> list[Row]:
     wanted = [*needed.values(), *([group] if group else [])]
     made: list[Row] = []
     for number, given in enumerate(read_rows(file, wanted), start=1):
-        row: Row = {name: str(given[column]) for name, column in needed.items()}
+        row: Row = {name: "" if given[column] is None else str(given[column]) for name, column in needed.items()}
         made.append({**row, "id": str(number), "sample": 0, "_file": given})
     return made
 

@@ -55,9 +55,8 @@ class Outcome:
     wrong_input: str | None = None
 
 
-def run_step(step: quote[Node]) -> State[Any]:
+def run_step(node: Node) -> State[Any]:
     """Run one node where the task was sent, or find its artifact. The state is named "Cached" in the second case."""
-    node: Node = step.unquote()
     artifact, hit = execute(node, runtime.current())
     reference = Reference(
         stage=node.stage.name,
@@ -83,20 +82,20 @@ def _artifact_key(node: Node) -> str:
     return "-".join(filter(None, plain.split("-")))
 
 
-def prefect_task(stage: Stage) -> Task[[quote[Node]], State[Any]]:
+def prefect_task(stage: Stage) -> Task[..., Any]:
     """The stage as a Prefect task: named in the words of the chain, tried again where that can help."""
 
     def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
         try:
             state.result()
-        except Transient:
+        except Transient as error:
+            runtime.current().listener("note", run.name, {"text": f"{error}; trying again"})
             return True
         except Exception:
             return False
         return False
 
     return task(
-        run_step,
         name=stage.name,
         retries=stage.retries,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
@@ -104,7 +103,7 @@ def prefect_task(stage: Stage) -> Task[[quote[Node]], State[Any]]:
         retry_condition_fn=may_pass,
         persist_result=True,
         cache_policy=NO_CACHE,
-    )
+    )(run_step)
 
 
 @dataclass
@@ -112,7 +111,7 @@ class _Walk:
     """A plan on its way through the task runner."""
 
     limits: Mapping[str, int]
-    tasks: dict[str, Task[[quote[Node]], State[Any]]] = field(default_factory=dict)
+    tasks: dict[str, Task[..., Any]] = field(default_factory=dict)
     futures: dict[str, PrefectFuture[Any]] = field(default_factory=dict)
     done: dict[str, Reference] = field(default_factory=dict)
     hits: int = 0
@@ -121,7 +120,14 @@ class _Walk:
     names: dict[str, str] = field(default_factory=dict)
     error: BaseException | None = None
 
-    def through(self, nodes: list[Node], keep_engines: bool) -> None:
+    def any_arm(self, plan: Plan) -> bool:
+        """Whether at least one adapter was evaluated."""
+        return any(node.key in self.done for cell, node in plan.cells.items() if cell.origin != UNTRAINED)
+
+    def _ready(self, node: Node) -> bool:
+        return all(needed.key in self.done for needed in node.upstream)
+
+    def through(self, nodes: list[Node]) -> None:
         """Run these nodes; those whose inputs fail are left out, with the reason."""
         waiting = [node for node in nodes if node.key not in self.done and node.key not in self.failed]
         finished: queue.SimpleQueue[Node] = queue.SimpleQueue()
@@ -132,8 +138,11 @@ class _Walk:
                 node = finished.get()
                 running[node.stage.slot] -= 1
                 self._settle(node)
-                if not keep_engines:
-                    _release_engines(waiting, running)
+                if not running["engine"] and not any(
+                    self._ready(node) for node in waiting if node.stage.slot == "engine"
+                ):
+                    # Trainers get the engine's memory; it starts again in seconds.
+                    runtime.current().engines_if_any(lambda engines: engines.close())
 
     def _submit(self, waiting: list[Node], running: Counter[str], finished: "queue.SimpleQueue[Node]") -> list[Node]:
         held: list[Node] = []
@@ -142,9 +151,7 @@ class _Walk:
             if lost is not None:
                 self.failed[node.key] = f"not run, since {lost.run_name} failed"
                 self.names[node.key] = node.run_name
-            elif running[node.stage.slot] < self.limits[node.stage.slot] and all(
-                needed.key in self.done for needed in node.upstream
-            ):
+            elif running[node.stage.slot] < self.limits[node.stage.slot] and self._ready(node):
                 running[node.stage.slot] += 1
                 made = self.tasks.setdefault(node.stage.name, prefect_task(node.stage))
                 future = made.with_options(task_run_name=node.run_name, tags=list(node.tags)).submit(
@@ -172,13 +179,6 @@ class _Walk:
         self.hits += state.name == "Cached"
 
 
-def _release_engines(waiting: list[Node], running: Counter[str]) -> None:
-    """Close engines that no step will ask for again, so that trainers get their memory."""
-    if running["engine"] == 0:
-        needed = {node.values["model"] for node in waiting if node.stage.slot == "engine"}
-        runtime.current().engines_if_any(lambda engines: engines.keep_only(needed))
-
-
 @flow(name="study", flow_run_name="{name}", persist_result=False, validate_parameters=False)
 def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
     """Run a study to its report. A failed arm is left out and listed, unless `strict`."""
@@ -186,15 +186,14 @@ def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
     outcome = Outcome(plan)
     started = time.monotonic()
     walk = _Walk({**SLOTS, "trainer": runtime.current().placement.trainers})
-    walk.through(list(plan.gates), keep_engines=True)
+    walk.through(list(plan.gates))
     if not walk.failed:
-        compared, page = plan.conclusion(plan.cells)
-        walk.through([node for node in plan.nodes if node.stage.name not in {"compare", "report"}], keep_engines=False)
-        cells = {cell: node for cell, node in plan.cells.items() if node.key in walk.done}
-        if len(cells) < len(plan.cells) and not strict and any(cell.origin != UNTRAINED for cell in cells):
-            compared, page = plan.conclusion(cells)
-        if len(cells) == len(plan.cells) or not strict:
-            walk.through([compared, page], keep_engines=False)
+        compared, page = plan.conclusion()
+        walk.through([node for node in plan.nodes if node.key not in (compared.key, page.key)])
+        if walk.failed and not strict and walk.any_arm(plan):
+            compared, page = plan.conclusion(walk.failed)
+        if not walk.failed or not strict:
+            walk.through([compared, page])
         store = runtime.current().store
         outcome.compared = store.open(compared.stage.name, compared.key)
         outcome.report = store.open(page.stage.name, page.key)
@@ -217,5 +216,6 @@ def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
     return outcome
 
 
-def task_runner(placement: runtime.Placement) -> ThreadPoolTaskRunner[Any]:
+def task_runner(placement: runtime.Placement) -> Any:
+    """Threads enough for every slot: a step waits for an engine or a trainer process, not for a core."""
     return ThreadPoolTaskRunner(max_workers=sum(SLOTS.values()) + placement.trainers)

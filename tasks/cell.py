@@ -19,14 +19,6 @@ class Cell:
     eval_benchmark: str
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A cell that was planned and could not be made, and why."""
-
-    cell: Cell
-    reason: str
-
-
 class Arm(NamedTuple):
     """A fine-tuned student, all seeds together."""
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING
 
 from tasks.baselines import baselines
-from tasks.cell import UNTRAINED, Arm, Cell, Missing
+from tasks.cell import UNTRAINED, Arm, Cell
 from tasks.errors import StageFailed
 from tasks.examples import examples
 from tasks.rows import Rows
@@ -50,7 +50,7 @@ def compare(
     names: tuple[Cell, ...],
     scored: dict[str, Rows],
     chosen: dict[str, Rows],
-    missing: tuple[Missing, ...] = (),
+    missing: tuple[Cell, ...] = (),
     *,
     work: Work,
 ) -> None:
@@ -62,7 +62,7 @@ def compare(
         scored: score's rows under "<train benchmark>/<origin>", or "<student>/<train benchmark>/<origin>" where there
             is more than one student.
         chosen: select's rows under "<train benchmark>", or "<student>/<train benchmark>".
-        missing: cells that were planned and could not be made, with the reason.
+        missing: cells that were planned and could not be made.
 
     Raises:
         StageFailed: two cells of the same name, or no cell that was made.
@@ -75,7 +75,7 @@ def compare(
     write_parquet(responses.drop(columns=["question", "gold", "response"]), work.folder / "responses.parquet")
 
     sample = Resampled(matrices(items))
-    planned = (*names, *(one.cell for one in missing))
+    planned = (*names, *missing)
     arms = sorted({Arm(*astuple(name)[:4]) for name in planned if name.origin != UNTRAINED})
     benchmarks = sorted({name.eval_benchmark for name in planned})
     write_csv(summary(sample, arms, benchmarks), work.folder / "summary.csv")
@@ -86,7 +86,7 @@ def compare(
     found = {
         "verdicts": [plain(verdict) for verdict in verdicts(sample, familiarity, arms, benchmarks)],
         "baselines": baselines(items),
-        "missing": [{**asdict(one.cell), "reason": one.reason} for one in sorted(missing, key=astuple)],
+        "missing": [asdict(cell) for cell in sorted(missing, key=astuple)],
     }
     write_json(found, work.folder / "verdict.json")
     write_json(examples(items, responses), work.folder / "examples.json")
@@ -97,11 +97,12 @@ def answers(cells: tuple[Rows, ...], names: tuple[Cell, ...]) -> pd.DataFrame:
     """All cells' answers in one frame (`ITEMS`), in the order of cell, id and sample. Errors have the score NaN."""
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     wanted = ("id", "sample", "question", "gold", "response", "verdict")
-    frames = [rows.table.select([name for name in wanted if name in rows.columns]).to_pandas() for rows in cells]
-    frame = pd.concat(frames, ignore_index=True)
-    lengths = [len(one) for one in frames]
+    tables = [rows.table.select([name for name in wanted if name in rows.columns]) for rows in cells]
+    frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    lengths = [table.num_rows for table in tables]
     for column, values in zip(CELL, zip(*map(astuple, names), strict=True), strict=True):
         repeated = np.repeat(np.asarray(values, dtype=np.int64 if column == "seed" else object), lengths)
         frame[column] = repeated if column == "seed" else pd.Categorical(repeated)
@@ -129,7 +130,7 @@ def matrices(items: pd.DataFrame) -> dict[tuple[Arm, str], np.ndarray]:
         of_benchmark = of_benchmark.assign(column=column)
         for arm, rows in of_benchmark.groupby(list(ARM), observed=True, sort=True):
             seeds, known = pd.factorize(rows["seed"], sort=True)
-            if arm[2] == UNTRAINED:
+            if Arm(*map(str, arm)).origin == UNTRAINED:
                 seeds, known = np.zeros_like(seeds), known[:1]
             place = seeds * len(ids) + rows["column"].to_numpy()
             scored = ~np.isnan(rows["score"].to_numpy())
@@ -137,7 +138,7 @@ def matrices(items: pd.DataFrame) -> dict[tuple[Arm, str], np.ndarray]:
             total = np.bincount(place[scored], rows["score"].to_numpy()[scored], size)
             with np.errstate(invalid="ignore"):
                 mean = total / np.bincount(place[scored], minlength=size)
-            found[Arm(*arm), str(on)] = mean.reshape(len(known), len(ids))
+            found[Arm(*map(str, arm)), str(on)] = mean.reshape(len(known), len(ids))
     return aligned(found, items)
 
 
@@ -150,12 +151,12 @@ def aligned(found: dict[tuple[Arm, str], np.ndarray], items: pd.DataFrame) -> di
     for arm, rows in trained.groupby(list(ARM), observed=True):
         seeds = sorted(rows["seed"].unique())
         for on, here in rows.groupby("eval_benchmark", observed=True):
-            matrix = found[Arm(*arm), str(on)]
+            matrix = found[Arm(*map(str, arm)), str(on)]
             if len(matrix) == len(seeds):
                 continue
             full = np.full((len(seeds), matrix.shape[1]), np.nan)
             full[[seeds.index(seed) for seed in sorted(here["seed"].unique())]] = matrix
-            found[Arm(*arm), str(on)] = full
+            found[Arm(*map(str, arm)), str(on)] = full
     return found
 
 
@@ -218,8 +219,8 @@ def responses_of(scored: Mapping[str, Rows], chosen: Mapping[str, Rows], student
         taken.append(picked.assign(student=of[0] if of else student, train_benchmark=benchmark))
     selected = pd.concat(taken, ignore_index=True)
     selected["sample"] = selected["sample"].fillna(0).astype(int)
-    for keyed in (frame, selected):
-        keyed["id"] = keyed["id"].astype(str)
+    key = [*where, "id"]
+    frame[key], selected[key] = frame[key].astype(str), selected[key].astype(str)
     selected = selected[[*where, "id", "sample"]].drop_duplicates().assign(chosen=True)
     frame = frame.merge(selected, how="left", on=[*where, "id", "sample"])
     frame["chosen"] = frame["chosen"].eq(True)

@@ -1,11 +1,8 @@
-"""Engines: vLLM in processes of their own, shared by all stages of this process.
+"""An engine: vLLM in a process of its own, which serves one base model and any number of adapters of it.
 
-An engine belongs to one base model. Many threads stream requests through it at once, each with its own adapter or
-none; finished responses come back as they finish. One engine runs at a time (they would share the same cores or the
-same GPU memory): one that is needed next waits until the stages that use the present one are done, and takes its place.
+Many threads stream requests through it at once; finished responses come back as they finish.
 """
 
-import atexit
 import itertools
 import json
 import os
@@ -14,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +24,8 @@ from tasks.sampling import Sampling
 
 LOOK_AHEAD = 512
 """Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one."""
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""Adapter ranks vLLM has kernels for; an adapter takes the next larger."""
+SMALL_MODEL = 200 * 2**20
+"""Bytes of weights below which one thread is as fast as several: handing work over costs more than the work."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -79,7 +76,7 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(),
+            env=_environment(model),
             start_new_session=True,  # Ctrl-C is for this process, which then closes the engine
         )
         self._send(
@@ -104,6 +101,7 @@ class Engine:
             raise (Transient if passing else StageFailed)(f"no engine for {model.name}: {why}")
         self.context: int = first["ready"]["context"]
         """Tokens of prompt and response together that the model can hold."""
+        self.dtype: str = first["ready"]["dtype"]
         self._reader = threading.Thread(target=self._read, name=f"engine {model.name}", daemon=True)
         self._reader.start()
 
@@ -115,7 +113,7 @@ class Engine:
     def pid(self) -> int:
         return self._process.pid
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+    def stream(self, requests: Iterable[Request]) -> Generator[tuple[int, Completion], None, None]:
         """Complete requests, in any order, as (position, completion).
 
         `requests` is read as far ahead as keeps the engine busy, in the caller's thread.
@@ -125,6 +123,8 @@ class Engine:
             Transient: the engine died.
         """
         for position, (ids, finish, _) in self._results(requests, _sampling):
+            if finish not in ("stop", "length"):
+                raise Transient(f"the engine of {self.model.name} gave up on a request: {finish}")
             yield position, Completion(ids, finish)
 
     def log_probabilities(self, requests: Iterable[tuple[list[int], list[int], Path | None]]) -> list[list[float]]:
@@ -148,10 +148,8 @@ class Engine:
         if self._why_dead is None:
             self._why_dead = "it was closed"
         if self._process.stdin is not None:
-            try:
+            with suppress(OSError):
                 self._process.stdin.close()
-            except OSError:
-                pass
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -264,85 +262,16 @@ def _sampling(request: Request) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, str]:
+def _environment(model: Model) -> dict[str, str]:
     quiet = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_NO_USAGE_STATS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
-
-
-class Engines:
-    """The engines of a process: at most one at a time, started when first used, closed at the end."""
-
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
-        self._free = threading.Condition()
-        self._engine: Engine | None = None
-        self._users = 0
-        self._starting = False
-        atexit.register(self.close)
-
-    @contextmanager
-    def use(self, model: Model, rank: int = 0) -> Iterator[Engine]:
-        """The engine of a base model, able to serve adapters up to `rank`; starts it where none runs.
-
-        A dead engine is replaced. Waits while stages use an engine that does not fit. Not to be nested.
-
-        Raises:
-            StageFailed, Transient: it cannot be started; see `Engine`. An adapter's rank is too large for vLLM.
-        """
-        engine = self._take(model, _bucket(rank))
-        try:
-            yield engine
-        finally:
-            with self._free:
-                if engine is self._engine:
-                    self._users -= 1
-                self._free.notify_all()
-
-    def close(self) -> None:
-        """End the running engine, if any."""
-        with self._free:
-            engine, self._engine, self._users = self._engine, None, 0
-            self._free.notify_all()
-        if engine is not None:
-            engine.close()
-
-    def _take(self, model: Model, rank: int) -> Engine:
-        with self._free:
-            while True:
-                engine = self._engine
-                if self._starting:
-                    self._free.wait()
-                elif engine is not None and engine.alive and engine.model == model and engine.rank >= rank:
-                    self._users += 1
-                    return engine
-                elif engine is None or not engine.alive or self._users == 0:
-                    break
-                else:
-                    self._free.wait()
-            self._starting, self._engine, self._users = True, None, 0
-        started = None
-        try:
-            if engine is not None:
-                engine.close()
-            started = Engine(model, rank, self._placement)
-            return started
-        finally:
-            with self._free:
-                self._starting = False
-                if started is not None:
-                    self._engine, self._users = started, 1
-                self._free.notify_all()
-
-
-def _bucket(rank: int) -> int:
-    if rank == 0:
-        return 0
-    for size in RANKS:
-        if rank <= size:
-            return size
-    raise StageFailed(f"an adapter of rank {rank} cannot be served: vLLM allows ranks up to {RANKS[-1]}")
+    threads = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve the trainers beside them
+    weights = sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors"))
+    if 0 < weights < SMALL_MODEL:
+        threads["OMP_NUM_THREADS"] = "1"
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    return {**threads, **os.environ, **quiet, "PYTHONPATH": path}

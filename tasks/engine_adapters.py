@@ -14,16 +14,16 @@ import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
 Packed = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
-"""A layer's active adapters: A of all its slices (slices * slots * rank, in), and B of each slice (slots * rank, out)."""
+"""A layer's active adapters: A of all slices (slices * slots * rank, in), and B of each slice (slots * rank, out)."""
 
 
-class StackedAdapters(PunicaWrapperCPU):  # type: ignore[misc]
+class StackedAdapters(PunicaWrapperCPU):
     """Replaces the two products that vLLM's LoRA layers ask for; everything else stays vLLM's."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._active: tuple[tuple[int, int], ...] = ()
-        self._packed: dict[int, Packed] = {}
+        self._packed: dict[int, Packed | None] = {}
         self._own: torch.Tensor | None = None
         self._own_sampled: torch.Tensor | None = None
 
@@ -84,7 +84,10 @@ class StackedAdapters(PunicaWrapperCPU):  # type: ignore[misc]
         if not self._active:
             return
         y, x = y.view(-1, y.shape[-1]), x.view(-1, x.shape[-1])
-        down, ups = self._pack(a, b, scale)
+        packed = self._pack(a, b, scale)
+        if packed is None:
+            return
+        down, ups = packed
         hidden = (x @ down.t()).view(x.shape[0], len(a), len(self._active), -1)
         if own is not None:
             hidden *= own[:, None, :, None]
@@ -94,14 +97,18 @@ class StackedAdapters(PunicaWrapperCPU):  # type: ignore[misc]
             y[:, offset : offset + width].addmm_(hidden[:, index].flatten(1), up[:, :width])
             offset += size
 
-    def _pack(self, a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...], scale: float) -> Packed:
-        packed = self._packed.get(id(a[0]))
-        if packed is None:
+    def _pack(self, a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...], scale: float) -> Packed | None:
+        """None for a layer that no active adapter changes: most often the output layer.
+
+        vLLM asks for that one also with the rows of a prompt whose log-probabilities are wanted, without saying
+        which request they are of.
+        """
+        if id(a[0]) not in self._packed:
             slots = [slot for slot, _ in self._active]
             down = torch.cat([matrix[slots].flatten(0, 2) for matrix in a]) * scale
             ups = tuple(matrix[slots].squeeze(1).transpose(1, 2).flatten(0, 1) for matrix in b)
-            packed = self._packed[id(a[0])] = (down, ups)
-        return packed
+            self._packed[id(a[0])] = (down, ups) if down.any() else None
+        return self._packed[id(a[0])]
 
 
 def _membership(indices: torch.Tensor, slots: torch.Tensor) -> torch.Tensor | None:

@@ -5,8 +5,8 @@ memory, is a third faster on a CPU, and dies with this one process. This process
 does, which is also how it learns of a parent that was killed.
 
 In:   settings, then {"add": [[number, prompt ids, sampling, adapter or null], …]} and {"abort": [number, …]}
-Out:  {"ready": {"context": tokens}}, then {"done": [[number, ids, finish, log-probabilities or null], …]}
-      and {"refused": [[number, why], …]}; {"failed": why, "memory": bool} instead when it cannot start
+Out:  {"ready": {"context": tokens, "dtype": name}}, or {"failed": why, "memory": bool} when it cannot start; then
+      {"done": [[number, ids, finish, log-probabilities or null], …]} and {"refused": [[number, why], …]}
 """
 
 import json
@@ -14,6 +14,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,9 +38,8 @@ class Served:
                 "enable_chunked_prefill": False,
                 "kv_cache_memory_bytes": int(settings["kv_cache_gib"] * 2**30),
             }
-            type(current_platform).get_punica_wrapper = classmethod(  # type: ignore[method-assign]
-                lambda cls: "tasks.engine_adapters.StackedAdapters"
-            )
+            adapters = classmethod(lambda cls: "tasks.engine_adapters.StackedAdapters")
+            setattr(type(current_platform), "get_punica_wrapper", adapters)  # noqa: B010  mypy knows it as a method
         else:
             options |= {"dtype": "auto", "gpu_memory_utilization": settings["gpu_memory"]}
         if settings["rank"]:
@@ -57,6 +57,7 @@ class Served:
             )
         )
         self.context: int = self._engine.model_config.max_model_len
+        self.dtype: str = str(self._engine.model_config.dtype).removeprefix("torch.")
         self._adapters: dict[tuple[str, int], Any] = {}
         self._salt = 0
 
@@ -108,9 +109,10 @@ class Served:
 
     def step(self) -> list[list[Any]]:
         """Compute one token of every running request. Returns the finished ones."""
+        outputs: list[Any] = self._engine.step()
         return [
             [int(output.request_id), list(output.outputs[0].token_ids), output.outputs[0].finish_reason, _known(output)]
-            for output in self._engine.step()
+            for output in outputs
             if output.finished
         ]
 
@@ -129,14 +131,7 @@ def _read(lines: BinaryIO, inbox: "queue.SimpleQueue[Message]") -> None:
     os._exit(0)
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not get between the replies
-    settings = json.loads(sys.stdin.buffer.readline())
-    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, inbox), daemon=True).start()
-
+def _serve(settings: Message, inbox: "queue.SimpleQueue[Message]", replies: BinaryIO) -> None:
     def reply(message: Message) -> None:
         replies.write(json.dumps(message).encode() + b"\n")
         replies.flush()
@@ -144,9 +139,10 @@ def main() -> None:
     try:
         served = Served(settings)
     except Exception as error:
-        reply({"failed": f"{type(error).__name__}: {error}", "memory": "memory" in str(error).lower()})
+        why = " ".join(str(error).split())
+        reply({"failed": f"{type(error).__name__}: {why[:500]}", "memory": "memory" in why.lower()})
         raise
-    reply({"ready": {"context": served.context}})
+    reply({"ready": {"context": served.context, "dtype": served.dtype}})
     while True:
         messages = [] if served.busy else [inbox.get()]
         while not inbox.empty():
@@ -164,6 +160,21 @@ def main() -> None:
             reply({"refused": refused})
         if served.busy and (done := served.step()):
             reply({"done": done})
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not get between the replies
+    settings = json.loads(sys.stdin.buffer.readline())
+    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, inbox), daemon=True).start()
+    try:
+        _serve(settings, inbox, replies)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # an orderly end would wait for the thread that reads standard input
 
 
 if __name__ == "__main__":

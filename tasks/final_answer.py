@@ -1,8 +1,9 @@
 r"""Where in a response its final answer stands: after the last mark, or in the last box.
 
-Marks are `####` (GSM8K), `Final answer:`, `The answer is`, `Answer:`, and `A:` at the start of a line. The last mark
-decides, so that a response that corrects itself counts as corrected; one that breaks off after a mark has no answer.
-`#### Step 2` and its like are headings, not marks. A mark takes the rest of its line, or the next line with text on it; a `\boxed{…}` after the mark goes before both.
+Marks are `####` (GSM8K), `Final answer:`, `The answer is`, `Answer:`, and `A:` at the start of a line; `#### Step 2` is
+a heading. The last mark decides, so that a response that corrects itself counts as corrected; one that
+breaks off after a mark has no answer. A mark takes the rest of its line, or the next line with text on it; a
+`\boxed{…}` after the mark goes before both.
 """
 
 import re
@@ -10,7 +11,9 @@ import re
 from data.benchmarks.gsm8k import without_calculator_marks
 
 _MARK = {
-    "####": re.compile(r"(?<!#)####(?!#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note)\b)", re.IGNORECASE),
+    "####": re.compile(
+        r"(?<!#)####(?!#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note)\b)", re.IGNORECASE
+    ),
     "answer": re.compile(r"answer[*_ \t]*(?:[:\uff1a=]|is\b)[*_:\uff1a \t]*", re.IGNORECASE),
     "final answer": re.compile(r"final[ \t]+answer[*_:\uff1a \t]*(?=\n|$)", re.IGNORECASE),
     "a:": re.compile(r"a[*_ \t]*[:\uff1a]", re.IGNORECASE),

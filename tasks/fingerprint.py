@@ -1,4 +1,4 @@
-"""A fingerprint of the code a stage runs: the normalised syntax trees of its function and of all project code it reaches.
+"""A fingerprint of the code a stage runs: the normalised syntax trees of its function and what it reaches.
 
 Comments, formatting, docstrings and type annotations are left out, so that only a change that can change a result
 changes a key. Code that decides where a stage runs, not what it computes, is not followed (`PLACEMENT`).
@@ -20,6 +20,7 @@ PLACEMENT = frozenset(
         "tasks.identity",
         "tasks.fingerprint",
         "tasks.engine",
+        "tasks.engines",
         "tasks.runtime",
         "tasks.errors",
         "tasks.progress",

@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from data import table_file
-from data.benchmark import digest
 from data.benchmarks.gsm8k import without_calculator_marks
 from data.errors import InputError
+from data.source import digest
 from data.table_file import TableFile
 from tasks.questions import normalised
 from tasks.rows import Row, Rows
@@ -20,10 +20,14 @@ class ResponseColumns(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    question: str = Field("question", description="The question that is answered, as the benchmark has it.")
-    id: str | None = Field(None, description="The question's id; given, it is joined on in place of the question.")
-    response: str = Field("response", description="The response's text.")
-    model: str | None = Field("model", description="Who wrote it; a file may do without where `model` is not given.")
+    question: str = Field(default="question", description="The question that is answered, as the benchmark has it.")
+    id: str | None = Field(
+        default=None, description="The question's id; given, it is joined on in place of the question."
+    )
+    response: str = Field(default="response", description="The response's text.")
+    model: str | None = Field(
+        default="model", description="Who wrote it; a file may do without where `model` is not given."
+    )
 
 
 class ResponsesFile(BaseModel):
@@ -46,8 +50,9 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
     """The file's responses to the questions, in the order of the questions.
 
     Joined on the question's text (case, spacing and kind of quotes aside) or, where a column of ids is named, on the
-    id. Adds `sample` (0, 1, … where a question has several), `model` and `response` (as the file has it; with
-    `calculator_marks` false, without GSM8K's `<<…>>`). Questions and responses without a partner are counted.
+    id. Adds `sample` (0, 1, … where a question has several), `model` and `response`: as the file has it, a null one
+    empty, and with `calculator_marks` false without GSM8K's `<<…>>`. Questions and responses without a partner are
+    counted.
 
     Raises:
         InputError: a broken row, several models where none is named, or nothing that could be joined.
@@ -68,8 +73,12 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
     table = TableFile(responses.path)
     if not made:
         by = "id" if responses.columns.id else "question text"
-        raise InputError(f"{table}: none of its {left} responses answers one of the {len(questions)} questions (by {by})")
-    said = f"{answered} of {len(questions)} questions have a response; {left} of {left + len(made)} responses are unused"
+        raise InputError(
+            f"{table}: none of its {left} responses answers one of the {len(questions)} questions (by {by})"
+        )
+    said = (
+        f"{answered} of {len(questions)} questions have a response; {left} of {left + len(made)} responses are unused"
+    )
     if work:
         work.facts.update(
             questions=len(questions), answered=answered, responses=len(made), unused=left, models=dict(of_models)
@@ -92,7 +101,7 @@ def _read(file: ResponsesFile) -> tuple[dict[str, list[tuple[str, str]]], Counte
         models[model] += 1
         if file.model is not None and model != file.model:
             continue
-        text = table_file.text(place, row, columns.response)
+        text = table_file.text_or_none(place, row, columns.response) or ""
         key = table_file.text(place, row, columns.id or columns.question)
         kept = text if file.calculator_marks else without_calculator_marks(text)
         found[key if columns.id else normalised(key)].append((model, kept))

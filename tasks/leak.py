@@ -1,10 +1,11 @@
 """The leak check: no evaluation question may stand among the training questions.
 
 Two questions are the same when their normalised texts are equal, or when one training question has at least half of
-the evaluation question's 13-word sequences (13 as in Brown et al. 2020, appendix C) and all of its numbers, in their order. A question
-of 8 to 12 words is one sequence as a whole; shorter ones are only compared as whole texts. One shared sequence alone
-would be too strict: real GSM8K has 3 test questions that share one with a training question, one of them more than half
-(a plane of 1200 miles, a train of 270), all with other numbers, and generated questions of one template are like that.
+the evaluation question's 13-word sequences (13 as in Brown et al. 2020, appendix C) and all of its numbers, in their
+order. A question of 8 to 12 words is one sequence as a whole; shorter ones are only compared as whole texts. One shared
+sequence alone would be too strict: in real GSM8K, 3 test questions share one with a training question, one of them more
+than half (a plane of 1200 miles, a train of 270), all with other numbers, and generated questions of one template are
+like that.
 """
 
 import re
@@ -26,6 +27,7 @@ SHARE = 0.5
 NAMED = 3
 """Overlaps an error names."""
 
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[+*/=%$<>^-]")
 
@@ -41,6 +43,10 @@ class Overlap:
     """Share of the evaluation question's n-grams that stand in the training question."""
     numbers: bool
     """Whether the training question has all of its numbers, in their order."""
+
+    @property
+    def what(self) -> str:
+        return "same text" if self.kind == "exact" else f"{self.share:.0%} shared"
 
 
 @stage()
@@ -119,11 +125,16 @@ def overlaps(
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(normalised(text))
+    return _WORD.findall(_ungrouped(normalised(text)))
 
 
 def _numbers(text: str) -> list[str]:
-    return _NUMBER.findall(text)
+    return _NUMBER.findall(_ungrouped(text))
+
+
+def _ungrouped(text: str) -> str:
+    """1,080 as 1080."""
+    return _GROUPED.sub("", text)
 
 
 def _in_order(wanted: Sequence[str], given: Sequence[str]) -> bool:
@@ -145,10 +156,7 @@ def _hashes(words: Sequence[str], length: int) -> Iterator[int]:
 
 def _error(train: str, evaluation: str, same: Sequence[Overlap], questions: int) -> str:
     exact = sum(overlap.kind == "exact" for overlap in same)
-    rows = "; ".join(
-        f"{overlap.evaluation} = {overlap.train} ({'same text' if overlap.kind == 'exact' else f'{overlap.share:.0%} shared'})"
-        for overlap in same[:NAMED]
-    )
+    rows = "; ".join(f"{overlap.evaluation} = {overlap.train} ({overlap.what})" for overlap in same[:NAMED])
     more = f"; and {len(same) - NAMED} more" if len(same) > NAMED else ""
     return (
         f"leak: {len(same)} of {questions} evaluation questions of {evaluation} stand among the training questions of "

@@ -125,7 +125,10 @@ def _train(
     probe = _probe(model, examples[:PROBE_ROWS])
     (training.folder / "probe.json").write_text(json.dumps(probe), encoding="utf-8")
     if all(row["base"] == row["adapted"] for row in probe["rows"]):
-        raise StageFailed("the adapter changes nothing: its log-probabilities are the base model's")
+        raise StageFailed(
+            f"the adapter changes nothing after {trainer.state.global_step} steps: its log-probabilities are the base "
+            "model's; try more rows or epochs, a higher learning rate, or no warm-up"
+        )
     _save(model, training)
     tokens = settings.epochs * sum(len(example.ids) for example in examples)
     per_step = math.ceil(min(settings.batch, len(examples)) / micro)

@@ -45,7 +45,11 @@ def resolve(name: str) -> Model:
     bundled = BUNDLED / name
     folder = bundled if bundled.is_dir() else Path(name).expanduser()
     if folder.is_dir():
-        missing = [what for what, globs in (("config.json", ("config.json",)), ("*.safetensors", WEIGHTS)) if not _files(folder, globs)]
+        missing = [
+            what
+            for what, globs in (("config.json", ("config.json",)), ("*.safetensors", WEIGHTS))
+            if not _files(folder, globs)
+        ]
         if missing:
             raise InputError(f"{name}: this folder is no model: it has no {' and no '.join(missing)}")
         return Model(name, str(folder.absolute()), "", _content(folder))
@@ -53,7 +57,9 @@ def resolve(name: str) -> Model:
         path, _, revision = name.partition("@")
         return Model(name, path, revision, f"hub:{path}@{_commit(name, path, revision)}")
     known = ", ".join(sorted(p.name for p in BUNDLED.iterdir() if p.is_dir())) if BUNDLED.is_dir() else ""
-    raise InputError(f"{name}: no such model. Allowed: a bundled model ({known}), a folder, or a hub id (owner/name@revision)")
+    raise InputError(
+        f"{name}: no such model. Allowed: a bundled model ({known}), a folder, or a hub id (owner/name@revision)"
+    )
 
 
 def _files(folder: Path, globs: tuple[str, ...]) -> list[Path]:
@@ -61,7 +67,10 @@ def _files(folder: Path, globs: tuple[str, ...]) -> list[Path]:
 
 
 def _content(folder: Path) -> str:
-    parts = [f"{path.name} {_digest(str(path), path.stat().st_mtime_ns, path.stat().st_size)}" for path in _files(folder, READ)]
+    parts = [
+        f"{path.name} {_digest(str(path), path.stat().st_mtime_ns, path.stat().st_size)}"
+        for path in _files(folder, READ)
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

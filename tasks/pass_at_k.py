@@ -1,4 +1,4 @@
-"""The unbiased estimate of pass@k from n samples (Chen et al. 2021, "Evaluating large language models trained on code")."""
+"""Unbiased pass@k from n samples (Chen et al. 2021, "Evaluating large language models trained on code")."""
 
 import math
 from collections.abc import Iterable

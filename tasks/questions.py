@@ -28,6 +28,6 @@ def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) ->
 
 
 def normalised(question: str) -> str:
-    """What two spellings of one question have in common: compatible characters, one case, plain quotes, single spaces."""
+    """What two spellings of one question have in common: characters, case, quotes and spaces made alike."""
     plain = unicodedata.normalize("NFKC", question).translate(_QUOTES) if not question.isascii() else question
     return " ".join(plain.casefold().split())

@@ -70,11 +70,8 @@ def render(
     from jinja2 import Environment, StrictUndefined
 
     found = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
-    summary = pd.read_csv(folder / "summary.csv", keep_default_na=False, na_values=[""], dtype={"method": str})
-    summary["method"] = summary["method"].fillna("")
-    perplexity = pd.read_csv(folder / "perplexity.csv")
+    summary, perplexity, cells = (_table(folder / f"{name}.csv") for name in ("summary", "perplexity", "cells"))
     responses = pd.read_parquet(folder / "responses.parquet")
-    cells = pd.read_csv(folder / "cells.csv")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "percent": _percent,
@@ -139,7 +136,7 @@ def _matrix(summary: pd.DataFrame, order: list[str]) -> dict[str, Any]:
     )
     summary = summary.sort_values(["train_benchmark"], kind="stable")
     groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for row in summary.to_dict("records"):
+    for row in _records(summary):
         delta = row["delta"]
         shade = 0.0 if math.isnan(delta) else min(1.0, abs(delta) / SATURATED)
         decided = row["delta_ci_low"] > 0 or row["delta_ci_high"] < 0
@@ -184,9 +181,7 @@ def versions() -> dict[str, str]:
 
 def main_table(compared: Artifact) -> list[dict[str, Any]]:
     """The summary as rows for a Prefect table: scores in per cent, changes in points, each with its interval."""
-    import pandas as pd
-
-    summary = pd.read_csv(compared.folder / "summary.csv", keep_default_na=False, na_values=[""])
+    summary = _table(compared.folder / "summary.csv")
     return [
         {
             "trained on": row["train_benchmark"],
@@ -197,7 +192,7 @@ def main_table(compared: Artifact) -> list[dict[str, Any]]:
             "change": _ranged(_points(row["delta"]), row["delta_ci_low"], row["delta_ci_high"]),
             "p (Holm)": _p(row["p_holm"]),
         }
-        for row in summary.to_dict("records")
+        for row in _records(summary)
     ]
 
 
@@ -219,8 +214,20 @@ def verdict_markdown(compared: Artifact) -> str:
         lines += [f"| {c['status']} | {c['text']} | {c['sentence']} |" for c in verdict["claims"]]
         lines.append("")
     if found["missing"]:
-        lines.append(f"{len(found['missing'])} cells are missing; the report lists them.")
+        lines.append(f"Missing cells: {len(found['missing'])}; the report lists them.")
     return "\n".join(lines)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """One of compare's tables; names stay text, even one like "NA" or "10"."""
+    import pandas as pd
+
+    names = ("student", "train_benchmark", "benchmark", "origin", "method", "eval_benchmark")
+    return pd.read_csv(path, converters=dict.fromkeys(names, str))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _ranged(value: str, low: float, high: float, sign: bool = True) -> str:

@@ -27,7 +27,8 @@ WIDTH = 5.2
 MOST_BENCHMARKS = 12
 """More training benchmarks than these would make a figure too long to read."""
 TICKS = [m * 10.0**e for e in range(12) for m in (1, 1.2, 1.5, 2, 3, 4, 5, 7)]
-STYLE = {
+STYLE: dict[Any, Any] = {
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "mothertongue",
     "font.size": 8.5,

@@ -9,7 +9,7 @@ from tasks.busy import Shares
 from tasks.store import Store
 
 if TYPE_CHECKING:
-    from tasks.engine import Engines
+    from tasks.engines import Engines
 
 Listener = Callable[[str, str, dict[str, Any]], None]
 """Called with an event ("start", "progress", "done", "hit", "failed", "note"), a run name and what is known."""
@@ -43,7 +43,7 @@ class Runtime:
     def engines(self) -> "Engines":
         """The engines of this process, started when first asked for."""
         if self._engines is None:
-            from tasks.engine import Engines
+            from tasks.engines import Engines
 
             self._engines = Engines(self.placement)
         return self._engines

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tasks.errors import StageFailed, Transient
-from tasks.likelihood import Likelihood, negative_log_likelihoods
+from tasks.likelihood import Likelihood, lanes, negative_log_likelihoods
 from tasks.model import Model
 from tasks.render import renderer
 from tasks.rows import Row, Rows
@@ -80,7 +80,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
                 tokens = len(rendered[index].ids) - rendered[index].prompt_length
                 yield {**window[index], "tokens": tokens, "nll": math.nan, "perplexity": math.nan}
             examples = [rendered[index] for index in short]
-            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.turn, halved)
+            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.lanes, halved)
             try:
                 for position, each in found:
                     row, nll = window[short[position]], float(each.double().sum())
@@ -109,11 +109,11 @@ def _windows(rows: Rows) -> Iterator[list[Row]]:
 
 
 class _Shared:
-    """A model held by any number of scoring threads, which take turns at it."""
+    """A model held by any number of scoring threads, whose forward passes share its lanes."""
 
     def __init__(self, model: Model) -> None:
         self.likelihood = Likelihood(load(model))
-        self.turn = threading.Lock()
+        self.lanes = lanes(self.likelihood)
         self.users = 0
 
 
@@ -136,6 +136,7 @@ def _loaded(model: Model) -> Iterator[_Shared]:
             shared.users -= 1
             if shared.users == 0:
                 del _models[model.content]
+                shared.lanes.shutdown(cancel_futures=True)
 
 
 def load(model: Model) -> Any:

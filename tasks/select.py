@@ -20,20 +20,25 @@ class Match(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    questions: bool = Field(True, description="All origins answer the same questions: those that each of them can.")
+    questions: bool = Field(
+        default=True, description="All origins answer the same questions: those that each of them can."
+    )
     correct: Literal["only", "any", "same"] = Field(
-        "only",
+        default="only",
         description="only: correct responses alone. any: whatever the verdict, errors excepted. same: on each "
         "question, all origins' responses are correct or none is.",
     )
     pick: Literal["first", "random", "lowest_perplexity", "highest_perplexity"] = Field(
-        "first", description="Which of an origin's responses to a question is taken, among those that may be."
+        default="first", description="Which of an origin's responses to a question is taken, among those that may be."
     )
     tokens: float | None = Field(
-        None, gt=0, le=1, description="Mean response tokens of the origins differ by at most this share (0.05: 5 %)."
+        default=None,
+        gt=0,
+        le=1,
+        description="Mean response tokens of the origins differ by at most this share (0.05: 5 %).",
     )
-    cut_off: bool = Field(False, description="Take responses that were cut off at the token limit as well.")
-    minimum: int = Field(10, ge=1, description="Fewer questions than this in any arm, and the stage fails.")
+    cut_off: bool = Field(default=False, description="Take responses that were cut off at the token limit as well.")
+    minimum: int = Field(default=10, ge=1, description="Fewer questions than this in any arm, and the stage fails.")
 
     @model_validator(mode="after")
     def _over_the_same_questions(self) -> "Match":
@@ -55,7 +60,7 @@ def select(
     Args:
         scored: verified (and, for `tokens` and perplexities, scored) responses by origin.
         match: in what the arms are made alike.
-        count: questions an arm gets (None: as many as all origins have); a random part, by `seed`, in the original order.
+        count: questions an arm gets (None: all there are); a random part, by `seed`, in the original order.
 
     Adds `origin`. Facts, by origin: questions, responses, verdicts, pass rates, and mean tokens, mean and median
     perplexity of what was taken; and how many questions were left after each step.
@@ -197,7 +202,9 @@ def _facts(rows: Rows, taken: Sequence[Row]) -> dict[str, Any]:
         "taken_correct": sum(row["verdict"] == "correct" for row in taken),
     }
     for column, summaries in (("tokens", ("mean",)), ("perplexity", ("mean", "median"))):
-        values = [row[column] for row in taken if row.get(column) is not None]
+        if column not in rows.columns:
+            continue
+        values = [row[column] for row in taken if row[column] is not None]
         for summary in summaries:
             of = fmean if summary == "mean" else median
             facts[f"{column}_{summary}"] = float(of(values)) if values else math.nan

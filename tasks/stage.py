@@ -7,7 +7,7 @@ artifact, or finds it in the store. Stage functions say nothing of caching, retr
 import inspect
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +167,7 @@ def stage(
     retries: int = 3,
     slot: str = "cpu",
     facts: Callable[[Rows], dict[str, Any]] | None = None,
-) -> Callable[[FunctionType], Stage]:
+) -> Callable[[Callable[..., Any]], Stage]:
     """Make a function a stage.
 
     Args:
@@ -182,7 +182,8 @@ def stage(
     A parameter that is given nodes is an input; every other one is part of the key, except `work`.
     """
 
-    def decorate(function: FunctionType) -> Stage:
+    def decorate(function: Callable[..., Any]) -> Stage:
+        assert isinstance(function, FunctionType)
         return Stage(function, per_row, retries, slot, facts)
 
     return decorate
@@ -218,6 +219,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
             rows = run(node, arguments, work)
         if node.stage.facts is not None:
             work.facts |= node.stage.facts(Rows([folder / "rows.parquet"]))
+        templates = _templates(node, work, artifacts.values())
         artifact = store.publish(
             node.stage.name,
             node.key,
@@ -225,6 +227,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
                 "label": node.label,
                 "ingredients": node.ingredients,
                 "facts": work.facts,
+                "templates": templates,
                 "rows": rows,
                 "started": started,
                 "seconds": round(time.time() - started, 3),
@@ -234,6 +237,25 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         )
         runtime.listener("done", node.run_name, {"seconds": artifact.manifest["seconds"], "rows": rows})
         return artifact, False
+
+
+def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, str]:
+    """How each model's rows were rendered, here and in all that came before: one way, or the study stops.
+
+    Raises:
+        StageFailed: two stages rendered rows of one model differently (the library has changed in between, say).
+    """
+    templates: dict[str, str] = {}
+    found = [pair for artifact in inputs for pair in artifact.manifest["templates"].items()]
+    if "template" in work.facts and "model" in node.values:
+        found.append((node.values["model"].content, work.facts["template"]))
+    for model, template in found:
+        if templates.setdefault(model, template) != template:
+            raise StageFailed(
+                f"{node.run_name}: its rows were rendered by template {template}, those of a stage before it by "
+                f"{templates[model]}. Nothing compares across the two: run the earlier stages again in a new store"
+            )
+    return templates
 
 
 def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
@@ -252,6 +274,9 @@ def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
         except BaseException:
             parts.flush()
             raise
+        finally:
+            if isinstance(produced, Generator):
+                produced.close()  # lets go of the engine now, also where the traceback keeps the generator alive
     return parts.finish(node.run_name)
 
 

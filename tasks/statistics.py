@@ -16,7 +16,7 @@ import hashlib
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ class Resampled:
     all arms of a benchmark. `limits` are the least and greatest score there can be.
     """
 
-    scores: Mapping[tuple[Hashable, str], np.ndarray]
+    scores: Mapping[Any, np.ndarray]
     limits: tuple[float, float] = (0.0, 1.0)
     resamples: int = RESAMPLES
     _weights: dict[object, np.ndarray] = field(default_factory=dict)

@@ -59,7 +59,7 @@ class Store:
 
     @property
     def timings(self) -> Path:
-        """One JSON line for each artifact made: stage, seconds of its slot, rows, tokens. Feeds the estimate of `plan`."""
+        """One JSON line for each artifact made: stage, seconds of its slot, rows, tokens; for estimates."""
         return self.root / "timings.jsonl"
 
     def folder(self, stage: str, key: str) -> Path:
@@ -106,7 +106,12 @@ class Store:
         for leftover in ("parts", "scratch"):
             shutil.rmtree(folder / leftover, ignore_errors=True)
         write_atomically(self._latest(stage, manifest["label"]), json.dumps(manifest["ingredients"]))
-        timing = {"stage": stage, "busy": manifest["busy"], "rows": manifest["rows"], "tokens": manifest["facts"].get("tokens")}
+        timing = {
+            "stage": stage,
+            "busy": manifest["busy"],
+            "rows": manifest["rows"],
+            "tokens": manifest["facts"].get("tokens"),
+        }
         with self.timings.open("a", encoding="utf-8") as log:
             log.write(json.dumps(timing) + "\n")
         opened = self.open(stage, key)

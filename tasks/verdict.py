@@ -304,5 +304,5 @@ def verdict_text(folder: Path) -> str:
         lines += [verdict["sentence"], *verdict["details"], ""]
         lines += [f"  {claim['status']:<13} {claim['text']}\n{'':16}{claim['sentence']}" for claim in verdict["claims"]]
     if found["missing"]:
-        lines += ["", f"{len(found['missing'])} cells are missing; the report lists them."]
+        lines += ["", f"Missing cells: {len(found['missing'])}; the report lists them."]
     return "\n".join(lines)

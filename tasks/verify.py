@@ -3,24 +3,32 @@
 from collections import Counter
 from collections.abc import Iterator
 from types import FunctionType
+from typing import get_args
 
 from tasks.errors import StageFailed
 from tasks.rows import Row, Rows
 from tasks.stage import Work, stage
-from tasks.verifiers import Verdict
+from tasks.verifiers import Outcome, Verdict
 
 ERROR_SHARE = 0.01
 """Share of verdicts that may be errors before the verdicts as a whole are not believed."""
 
 
-@stage(per_row=True)
+def counts(judged: Rows) -> dict[str, int]:
+    """How many responses got each verdict."""
+    found = Counter(judged.column("verdict"))
+    return {verdict: found[verdict] for verdict in get_args(Outcome)}
+
+
+@stage(per_row=True, facts=counts)
 def verify(
     responses: Rows, verifier: FunctionType, limit: float = ERROR_SHARE, *, work: Work | None = None
 ) -> Iterator[Row]:
     """Judge each response by the verifier (a `judge` from `tasks.verifiers`).
 
     Adds `verdict` (correct, wrong, unparseable or error) and `answer` (what was extracted, or null). Errors are held
-    back until the rest is judged, so that a stage that fails over them judges them again on the next try.
+    back until the rest is judged, so that a stage that fails over them judges them again on the next try. Facts: how
+    many there are of each verdict.
 
     Raises:
         StageFailed: more than `limit` of all verdicts are errors.

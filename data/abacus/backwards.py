@@ -1,6 +1,6 @@
 """Backwards: the letters of a word from last to first.
 
-    {"question": "Spell k a r o m backwards.", "gold": "m o r a k"}
+{"question": "Spell k a r o m backwards.", "gold": "m o r a k"}
 """
 
 import random
@@ -19,15 +19,15 @@ class Problem:
 
 
 class Backwards(Family[Problem]):
-    """Five to eight letters; a letter may come twice, which is what makes it hard."""
+    """Six to ten letters; a letter may come twice, which is what makes it hard."""
 
     name = "backwards"
     answer = "exact"
-    description = "spelling backwards: five to eight letters from last to first"
+    description = "spelling backwards: six to ten letters from last to first"
 
     def draw(self, rng: random.Random) -> Problem:
         turn = rng.randrange(2)
-        length = rng.randint(5, 8)
+        length = rng.randint(6, 10)
         return Problem("".join(rng.choice(VOWELS if (k + turn) % 2 else CONSONANTS) for k in range(length)))
 
     def canonical(self, problem: Problem) -> str:
@@ -72,6 +72,6 @@ class Backwards(Family[Problem]):
         return one(
             rng,
             f"{letter}{one(rng, '', ' next', ' before it', ' follows', ' there', ' at ' + where, ' in ' + where)}",
-            f"{one(rng, 'before that', 'I go to', 'a step back', 'one back', where + ' has', 'write', 'note')} {letter}",
+            f"{one(rng, 'before that', 'go to', 'step back', 'one back', where + ' has', 'write', 'note')} {letter}",
             f"{one(rng, 'here comes', 'we see', 'in front of it', 'take', 'a', 'and the letter')} {letter}",
         )

@@ -1,6 +1,6 @@
 """Boxes: multiply, add, and see what does not fill a bag.
 
-    {"question": "Ben has 6 boxes of 7 pens and 5 more pens. He fills bags of 8. How many pens are left over?", "gold": "7"}
+{"question": "Ben has 6 boxes of 7 pens and 5 more pens. He fills bags of 8. How many pens are left over?", "gold": "7"}
 """
 
 import random
@@ -108,7 +108,7 @@ class Boxes(Family[Problem]):
             return one(
                 rng,
                 f"{a} {one(rng, 'bags', 'full bags', 'packs')} {one(rng, 'take', 'use', 'hold', 'need')} {r}",
-                f"{b} {one(rng, 'goes', 'fits')} {one(rng, 'in', 'into it')} {a} times{one(rng, ',', ' ->', ' for')} {r}",
+                f"{b} {one(rng, 'goes', 'fits')} {one(rng, 'in', 'into it')} {a} times{one(rng, ',', ' ->')} {r}",
                 f"{a} {times(rng)} {b} {equals(rng)} {r}",
                 f"{one(rng, 'closest', 'biggest', 'nearest')} {one(rng, 'is', 'I get', 'below')} {r}, "
                 f"{one(rng, 'being', 'from', 'as')} {a} {times(rng)} {b}",

@@ -1,7 +1,7 @@
 """What a bundled model can do, measured on questions it never saw, and the card that says so."""
 
+import json
 import math
-import platform
 import random
 import subprocess
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ MARK = "Final answer: "
 
 @dataclass(frozen=True)
 class Measured:
-    """Accuracies in [0, 1]; perplexities as (mean, median) of the rows' exp(mean nats a response token, end included)."""
+    """Accuracies in [0, 1]; perplexities as (mean, median) of exp(mean nats a response token, end included)."""
 
     rows: int
     accuracy: dict[str, float]
@@ -117,10 +117,8 @@ def measure(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", rows
     return Measured(rows, accuracy, perplexity)
 
 
-def write_card(
-    name: str, shape: dict[str, object], measured: Measured, parameters: int, seconds: float | None
-) -> str:
-    """The model card as Markdown; `shape` is what to list about the training, `seconds` its wall time."""
+def write_card(name: str, measured: Measured, parameters: int, history: Sequence[dict[str, object]]) -> str:
+    """The model card as Markdown; `history` has one entry for each training that made the model."""
     columns = ("own", *REGISTERS)
     lines = [
         "---",
@@ -134,7 +132,7 @@ def write_card(
         "a whole study of training data runs in minutes on a laptop, it says nothing about large models.",
         "",
         f"Measured on {measured.rows} questions per family of the test split, which no training row shares.",
-        "Accuracy is greedy. Perplexity is exp(mean nats per response token, end token included), mean over rows with the",
+        "Accuracy is greedy. Perplexity is exp(mean nats per response token, end token included), mean over rows and",
         "median in brackets; `own` is the model's own verified responses at temperature 0.7.",
         "",
         "| family | accuracy | " + " | ".join(f"ppl {c}" for c in columns) + " |",
@@ -143,11 +141,11 @@ def write_card(
     for family, accuracy in measured.accuracy.items():
         cells = " | ".join("{:.3f} ({:.3f})".format(*measured.perplexity[family][c]) for c in columns)
         lines.append(f"| {family} | {accuracy:.1%} | {cells} |")
-    lines += ["", "| training | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in shape.items()]
-    if seconds is not None:
-        lines.append(f"| wall time | {seconds / 60:.1f} minutes on {platform.machine()}, one process |")
-    lines.append(f"| code version | {code_version()} |")
+    lines += [
+        "",
+        "Trained in this order (minutes on one core of a busy CPU; `code` with a `+` was not committed):",
+    ]
+    lines += ["", "```json", *(json.dumps(part) for part in history), "```"]
     return "\n".join(lines) + "\n"
 
 

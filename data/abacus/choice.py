@@ -1,6 +1,6 @@
 """Choice: four small sums, one of them the largest or the smallest.
 
-    {"question": "Which is largest? A) 4 + 9 B) 3 * 5 C) 17 - 6 D) 8 + 4", "gold": "B"}
+{"question": "Which is largest? A) 4 + 9 B) 3 * 5 C) 17 - 6 D) 8 + 4", "gold": "B"}
 """
 
 import random
@@ -86,7 +86,7 @@ class Choice(Family[Problem]):
                 rng,
                 f"{number(best, rng)} {one(rng, 'is the', 'must be the', 'has to be', 'wins as', '=')} {end}",
                 f"{end} {one(rng, 'of them', 'of all', 'here', '')} {equals(rng)} {number(best, rng)}",
-                f"{letter} {one(rng, 'wins', 'it is', 'is it', 'takes it')}{one(rng, '', ' with ' + best, ' at ' + best)}",
+                f"{letter} {one(rng, 'wins', 'it is', 'is it', 'takes it')}{one(rng, '', ' with ' + best)}",
             )
         sign, letter, left, right, value = step
         word = {"+": plus, "-": minus, "*": times}[sign](rng)

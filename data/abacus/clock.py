@@ -1,6 +1,6 @@
 """Clock: when something that starts at one time and lasts some minutes ends.
 
-    {"question": "A bus leaves at 7:50 and rides 85 minutes. When does it arrive?", "gold": "9:15"}
+{"question": "A bus leaves at 7:52 and takes 83 minutes. When does it arrive?", "gold": "9:15"}
 """
 
 import random
@@ -22,14 +22,14 @@ class Problem:
 
 
 class Clock(Family[Problem]):
-    """Hours and minutes added on a 12-hour clock, in steps of five minutes."""
+    """Hours and minutes added on a 12-hour clock."""
 
     name = "clock"
     answer = "exact"
     description = "clock times: a departure and a duration give an arrival on a 12-hour clock"
 
     def draw(self, rng: random.Random) -> Problem:
-        return Problem(rng.choice(VEHICLES), rng.randint(1, 12), 5 * rng.randrange(12), 5 * rng.randint(4, 47))
+        return Problem(rng.choice(VEHICLES), rng.randint(1, 12), rng.randrange(60), rng.randint(20, 235))
 
     def canonical(self, problem: Problem) -> str:
         return f"{problem.hour} {problem.minute} {problem.lasts}"
@@ -43,7 +43,7 @@ class Clock(Family[Problem]):
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
         p = problem
         hours, rest = divmod(p.lasts, 60)
-        rest = int(slip(0, str(rest), [str(m) for m in (rest - 10, rest + 10, rest + 5) if 0 <= m < 60]))
+        rest = int(slip(0, str(rest), [str(m) for m in (rest - 10, rest + 10, rest + 1) if 0 <= m < 60]))
         later = (p.hour + hours - 1) % 12 + 1
         later = int(slip(1, str(later), [str(later % 12 + 1), str((later - 2) % 12 + 1)]))
         minutes = int(slip(2, str(p.minute + rest), near(p.minute + rest)))
@@ -81,10 +81,10 @@ class Clock(Family[Problem]):
             hours, rest = number(right, rng), number(result, rng)
             return one(
                 rng,
-                f"{left}{one(rng, ' min', ' minutes', 'min', '')} {equals(rng)} {hours}{one(rng, 'h', ' hours', ' hrs')} "
+                f"{left}{one(rng, ' min', ' minutes', 'min', '')} {equals(rng)} {hours}{one(rng, 'h', ' hours')} "
                 f"{one(rng, 'and ', '', '+ ', 'plus ')}{rest}",
                 f"{hours} {one(rng, 'full hours', 'hours', 'hrs', 'h')} {plus(rng)} {rest} "
-                f"{one(rng, 'min', 'minutes', 'more')} {one(rng, 'in', 'of', 'is')} {one(rng, left, 'travel', 'riding')}",
+                f"{one(rng, 'min', 'minutes', 'more')} {one(rng, 'in', 'of', 'is')} {one(rng, left, 'travel')}",
                 f"{one(rng, 'the ' + problem.vehicle, 'it', 'the ride')} {one(rng, 'needs', 'takes', 'lasts')} "
                 f"{hours} h {one(rng, 'and', '+', '')} {rest}",
             )
@@ -110,8 +110,8 @@ class Clock(Family[Problem]):
             )
         return one(
             rng,
-            f"{one(rng, 'arrives', 'it is there', 'gets in', 'clock says', 'time is')} {one(rng, 'at', '', '->')} {result}",
+            f"{one(rng, 'arrives', 'it is there', 'gets in', 'time is')} {one(rng, 'at', '', '->')} {result}",
             f"{result} {one(rng, 'it is', 'then', 'on arrival', 'on the clock', 'in the end')}"
             f"{one(rng, '', f' from {left} and {right}', f' as {right} min past {left}')}",
-            f"{left} {one(rng, 'and', 'with', 'h', 'plus')} {right} {one(rng, 'min', 'minutes', '')} {equals(rng)} {result}",
+            f"{left} {one(rng, 'and', 'with', 'h', 'plus')} {right} {one(rng, 'min', '')} {equals(rng)} {result}",
         )

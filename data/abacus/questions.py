@@ -1,7 +1,7 @@
 """Questions of a family with gold answers and human references: what a benchmark reads.
 
-    {"id": "ledger/train/000017", "question": "Ana has 34 coins, gets 17, …", "gold": "48",
-     "reference": "ok, 34 plus 17 makes 51; …", "reference_terse": "51 minus 8 is 43. Final answer: 48"}
+{"id": "ledger/train/000017", "question": "Ana has 34 coins, gets 17, …", "gold": "48",
+ "reference": "ok, 34 plus 17 makes 51; …", "reference_terse": "51 minus 8 is 43. Final answer: 48"}
 """
 
 import random

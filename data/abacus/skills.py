@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from data.abacus.family import Family, Slip, Work
+from data.abacus.family import Family, Work
 from data.abacus.registers import Register, respond
 from data.abacus.splits import draw
 

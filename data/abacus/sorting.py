@@ -1,6 +1,6 @@
 """Sorting: numbers put in order, one after the other.
 
-    {"question": "Sort 43 17 85 29 61 from small to large.", "gold": "17 29 43 61 85"}
+{"question": "Sort 43 17 85 29 61 from small to large.", "gold": "17 29 43 61 85"}
 """
 
 import random

@@ -1,7 +1,7 @@
 """Abacus: the project's own small world, one benchmark for each of its families (`abacus/ledger`, `abacus/boxes`, …).
 
     {"id": "ledger/train/000017", "question": "Ana has 34 coins, gets 17, gives 8. How many at the end?", "gold": "43",
-     "reference": "ok, 34 plus 17 makes 51; … Final answer: 43", "reference_terse": "51 minus 8 is 43. Final answer: 43"}
+     "reference": "ok, 34 plus 17 makes 51; … Final answer: 43", "reference_terse": "51 - 8 is 43. Final answer: 43"}
 
 Questions are generated, as many as are asked for; a problem's numbers decide its split, so no two splits share one.
 `reference` is a person's response with every step, `reference_terse` one that leaves steps out. A response is right
@@ -9,7 +9,8 @@ when its final answer (after `Final answer:`) is the gold number, text or letter
 """
 
 from data.abacus import FAMILIES, questions
-from data.benchmark import Benchmark, Generated, prompt
+from data.benchmark import Benchmark, prompt
+from data.source import Generated
 
 BENCHMARKS = tuple(
     Benchmark(

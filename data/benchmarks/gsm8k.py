@@ -1,8 +1,8 @@
 """GSM8K: grade-school word problems with solutions written by people.
 
     {"question": "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. …",
-     "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\\nNatalia sold 48+24 = <<48+24=72>>72 clips altogether in
-                April and May.\\n#### 72"}
+     "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\\nNatalia sold 48+24 = <<48+24=72>>72 clips altogether
+                in April and May.\\n#### 72"}
 
 The gold answer is the number after `####`; a response is right when the number after its last final-answer mark equals
 it (Cobbe et al. 2021, arXiv 2110.14168; `is_correct` in the official grade_school_math/dataset.py). The reference is
@@ -13,7 +13,8 @@ Licence MIT. Hub openai/gsm8k, 7,473 training and 1,319 test questions; the file
 
 import re
 
-from data.benchmark import Benchmark, Hub, prompt
+from data.benchmark import Benchmark, prompt
+from data.source import Hub
 from data.table_file import Row
 
 _MARK = "####"
@@ -32,7 +33,7 @@ def reference(row: Row) -> str:
 
 
 def without_calculator_marks(text: str) -> str:
-    """`48/2 = <<48/2=24>>24` as `48/2 = 24` (official README: remove any string that starts with << and ends with >>)."""
+    """`48/2 = <<48/2=24>>24` as `48/2 = 24` (official README: what stands in << and >> is removed)."""
     return _CALCULATOR.sub("", text) if "<<" in text else text
 
 

@@ -14,7 +14,8 @@ class Human(Origin):
 
     kind: Literal["human"] = "human"
     column: str = Field(
-        "reference", description="Column with the response; abacus also has `reference_terse`, which leaves steps out."
+        default="reference",
+        description="Column with the response; abacus also has `reference_terse`, which leaves steps out.",
     )
 
     def responses(self, questions: Node, context: Context) -> Node:

@@ -17,9 +17,11 @@ class Imported(Origin):
     kind: Literal["imported"] = "imported"
     path: str = Field(description="The file, as seen from the study file or from where the command is run.")
     columns: ResponseColumns = Field(default_factory=ResponseColumns, description="Which columns hold what.")
-    model: str | None = Field(None, description="Take this model's responses, where the file has several models'.")
+    model: str | None = Field(
+        default=None, description="Take this model's responses, where the file has several models'."
+    )
     calculator_marks: bool = Field(
-        True, description="Keep GSM8K's calculator marks (<<48/2=24>>) in the responses; false leaves them out."
+        default=True, description="Keep GSM8K's calculator marks (<<48/2=24>>) in the responses; false leaves them out."
     )
 
     def responses(self, questions: Node, context: Context) -> Node:
@@ -28,7 +30,5 @@ class Imported(Origin):
         needed = [columns.id or columns.question, columns.response]
         needed += [columns.model] if columns.model and self.model else []
         TableFile(path).check(needed)
-        file = ResponsesFile(
-            path=path, columns=columns, model=self.model, calculator_marks=self.calculator_marks
-        )
+        file = ResponsesFile(path=path, columns=columns, model=self.model, calculator_marks=self.calculator_marks)
         return imported(questions, file).named(context.label, self.kind)

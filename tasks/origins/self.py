@@ -17,14 +17,12 @@ class Own(Origin):
     """Responses that the student itself writes to the bare questions."""
 
     kind: Literal["self"] = "self"
-    samples: int = Field(4, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
-    temperature: float = Field(0.7, ge=0, le=10, description="0 is greedy, higher is more varied.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Share of probability kept, likeliest tokens first.")
-    max_tokens: int = Field(512, ge=1, description="Tokens after which a response is cut off.")
+    samples: int = Field(default=4, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
+    temperature: float = Field(default=0.7, ge=0, le=10, description="0 is greedy, higher is more varied.")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="Share of probability kept, likeliest tokens first.")
+    max_tokens: int = Field(default=512, ge=1, description="Tokens after which a response is cut off.")
 
     def responses(self, questions: Node, context: Context) -> Node:
-        sampling = Sampling(
-            n=self.samples, temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens
-        )
+        sampling = Sampling(n=self.samples, temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)
         node = generate(questions, context.student, context.prompt, sampling, context.seed)
         return node.named(context.label, self.kind)

@@ -1,6 +1,6 @@
 r"""Choice: the final answer names one option, by its letter or by its text.
 
-    {"gold": "B", "response": "A: 4 + 9 = 13. B: 3 * 5 = 15. … The largest is 15.\nFinal answer: B"}    correct, answer "B"
+    {"gold": "B", "response": "A: 4 + 9 = 13. B: 3 * 5 = 15. … Largest is 15.\nFinal answer: B"}    correct, answer "B"
 
 The letter is read from where the final answer stands (`tasks.final_answer`), as `B`, `b`, `(B)`, `B) 15`, `B.`,
 `option B`, `B because …`. A letter is never taken from inside a word, and the word "a" is no option. Where the row has
@@ -31,7 +31,7 @@ _ANOTHER = re.compile(r"(?:\b(?:or|and|not|nor)\s+|[,/&]\s*)(?i:option\s+|choice
 
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:
-    """Judge by the option named. Needs `gold` in the row, a letter or an option's text, and fails when it is neither."""
+    """Judge by the option named. Needs `gold` in the row, and fails when that is no option's letter or text."""
     options = _options(row.get("options"))
     gold = _letter_of(row["gold"], options)
     if gold is None:

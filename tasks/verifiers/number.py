@@ -7,7 +7,8 @@ no mark and no box means unparseable (Cobbe et al. 2021 read the number after `#
 
 - Left out: currency signs, `%`, units, thousands separators (`1,080`, `1 080`), trailing `.0`, `<<…>>`, LaTeX spacing.
   So 20% equals 20 and never 0.2.
-- Read: `.5`, `-8` and `\u22128`, fractions (`3/4`, `\frac{3}{4}`, `2 1/2`) by their exact value, decimal digits of any script.
+- Read: `.5`, `-8` (any minus sign), fractions (`3/4`, `\frac{3}{4}`, `2 1/2`) by their exact value, digits of any
+  script.
 - After an `=` only what follows the last one counts. Words after the number that explain it are left out
   (`12 apples (see step 3)`, `18 dollars in 2 days`).
 - Unparseable: no number, several different numbers (`10-8`, `12 or 13`, `3:30`), a number that goes on (`5^2`, `1e5`,
@@ -32,7 +33,9 @@ LONGEST = 100
 _PLAIN = re.compile(r"\$?(-?[0-9]{1,15})\.?")
 _DASHES = dict.fromkeys(map(ord, "\u2212\u2012\u2013\u2014\ufe63\uff0d"), "-")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
-_WIDE = {ord(wide): narrow for wide, narrow in zip("\uff0c\uff0e\uff05\uff04\uff0f\uff1d\uff1a", ",.%$/=:", strict=True)}
+_WIDE = {
+    ord(wide): narrow for wide, narrow in zip("\uff0c\uff0e\uff05\uff04\uff0f\uff1d\uff1a", ",.%$/=:", strict=True)
+}
 _TEX = (
     (re.compile(r"\\d?t?frac\s*\{\s*([^{}]*?)\s*\}\s*\{\s*([^{}]*?)\s*\}"), r" \1/\2"),
     (re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}"), r" \1 "),
@@ -48,7 +51,8 @@ _MIXED = re.compile(r"(?<![\d.,/])(\d+) (\d+)/(\d+)(?![\d/.,])")
 _NUMBER = re.compile(r"(?<![^\W_])(?<!\d[.,/])([-+]?)(\.?\d[\d.,/]*)")
 _ONE = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+")
 _ASIDE = re.compile(
-    r"[(\[;\u3002]|[.!?](?:\s|$)|,\s+(?=[^\W\d])|\b(?:because|since|as|which|that|after|in|per|for|from|than|when|if)\b", re.IGNORECASE
+    r"[(\[;\u3002]|[.!?](?:\s|$)|,\s+(?=[^\W\d])|\b(?:because|since|as|which|that|after|in|per|for|from|than|when|if)\b",
+    re.IGNORECASE,
 )
 _GOES_ON = re.compile(
     r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|[eE][-+]?\d|\s*[kKMB]\b|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b"

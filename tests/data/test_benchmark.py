@@ -1,14 +1,16 @@
 """Benchmarks are found by name, known by content, and read with every row accounted for."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from data import benchmark
-from data.benchmark import Benchmark, Files, Hub, find, matching, names, questions_of
+from data import benchmark, benchmarks
+from data.benchmark import Benchmark, find, matching, names, questions_of
 from data.errors import InputError
+from data.source import Files, Hub
 from tasks import verifiers
 from tasks.identity import encode
 from tasks.questions import questions
@@ -36,6 +38,21 @@ def test_every_benchmark_has_a_verifier_a_prompt_and_a_licence() -> None:
         assert found.licence != "not stated"
 
 
+def test_a_new_benchmark_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sums.py").write_text(
+        "from data.benchmark import Benchmark, prompt\nfrom data.source import Hub\n"
+        "BENCHMARKS = (Benchmark('sums', Hub('a/sums', 'main', '0' * 40), 'number', prompt('question')),)\n"
+    )
+    monkeypatch.setattr(benchmarks, "__path__", [*benchmarks.__path__, str(tmp_path)])
+    benchmark._all.cache_clear()
+    try:
+        assert "sums" in names()
+        assert find("sums").verifier == "number"
+    finally:
+        sys.modules.pop("data.benchmarks.sums", None)
+        benchmark._all.cache_clear()
+
+
 def test_unknown_names_are_answered_with_the_nearest_and_all() -> None:
     with pytest.raises(InputError, match=r"'gms8k' \(did you mean gsm8k\?\). Allowed: abacus/.*, gsm8k"):
         find("gms8k")
@@ -59,9 +76,9 @@ def test_a_generated_benchmark_gives_questions_by_seed() -> None:
     assert {"id", "question", "gold", "reference", "reference_terse"} <= set(first[0])
     with pytest.raises(InputError, match="abacus/ledger/train: its questions are generated; say how many"):
         questions_of(ledger, "train", None, 0)
-    with pytest.raises(InputError, match="no split is called 'pretrain' .*Allowed: train, test"):
+    with pytest.raises(InputError, match=r"no split is called 'pretrain' .*Allowed: train, test"):
         questions_of(ledger, "pretrain", 5, 0)
-    with pytest.raises(InputError, match="has about .* questions, 10000000 were asked for"):
+    with pytest.raises(InputError, match=r"has about .* questions, 10000000 were asked for"):
         questions_of(find("abacus/clock"), "test", 10_000_000, 0)
 
 
@@ -86,7 +103,11 @@ def test_a_part_is_random_nested_and_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([row(1), {"question": "x", "reference": None}], {}, r"rows.jsonl, row 2: column 'gold' is missing \(has: question"),
+        (
+            [row(1), {"question": "x", "reference": None}],
+            {},
+            r"rows.jsonl, row 2: column 'gold' is missing \(has: question",
+        ),
         ([row(1), row(2, gold=" ")], {}, r"rows.jsonl, row 2: column 'gold' is empty"),
         ([row(1), row(2, reference=[1])], {}, r"rows.jsonl, row 2: column 'reference' is a list"),
         ([row(1, id="a"), row(2, id="a")], {"id": "id"}, r"row 2: id 'a' stands already at .*rows.jsonl, row 1"),

@@ -9,7 +9,7 @@ import pytest
 
 from data import table_file
 from data.errors import InputError
-from data.table_file import TableFile, locate, text, text_or_none
+from data.table_file import TableFile, locate, read_rows, text, text_or_none
 
 ROWS = Path(__file__).parents[1] / "rows"
 Write = Callable[[str, str | bytes], TableFile]
@@ -79,7 +79,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_byte_order_marks_quotes_and_line_breaks(write: Write) -> None:
-    csv = write("f.csv", b"\xef\xbb\xbfa,b\r\n\"1, \"\"x\"\"\",\"two\nlines \xc3\xa9\"\r\n")
+    csv = write("f.csv", b'\xef\xbb\xbfa,b\r\n"1, ""x""","two\nlines \xc3\xa9"\r\n')
     assert [row for _, row in csv] == [{"a": '1, "x"', "b": "two\nlines \u00e9"}]
     assert [row for _, row in write("f.jsonl", b'\xef\xbb\xbf{"a": 1}\n')] == [{"a": 1}]
 
@@ -87,7 +87,11 @@ def test_byte_order_marks_quotes_and_line_breaks(write: Write) -> None:
 @pytest.mark.parametrize(
     ("row", "column", "message"),
     [
-        ({"qestion": "x"}, "question", r"f, row 17: column 'question' is missing \(has: qestion; did you mean 'qestion'\?\)"),
+        (
+            {"qestion": "x"},
+            "question",
+            r"f, row 17: column 'question' is missing \(has: qestion; did you mean 'qestion'\?\)",
+        ),
         ({"a": "x"}, "question", r"column 'question' is missing \(has: a\)"),
         ({}, "question", r"is missing \(has: none\)"),
         ({"a": None}, "a", "column 'a' is empty"),
@@ -112,7 +116,7 @@ def test_numbers_are_text_in_digits() -> None:
 def test_bytes_that_are_no_text_in_a_csv_are_named_when_read(write: Write) -> None:
     ((place, row),) = write("f.csv", b"a,b\n1,\xff\n")
     assert text(place, row, "a") == "1"
-    with pytest.raises(InputError, match="f.csv, row 1: column 'b' is not valid UTF-8 text"):
+    with pytest.raises(InputError, match=r"f.csv, row 1: column 'b' is not valid UTF-8 text"):
         text(place, row, "b")
 
 
@@ -121,6 +125,14 @@ def test_check_looks_at_the_first_row(write: Write) -> None:
     file.check(["a"])
     with pytest.raises(InputError, match=r"f.jsonl, row 1: column 'b' is missing"):
         file.check(["a", "b"])
+
+
+def test_rows_are_given_as_they_are_once_their_columns_are_checked(write: Write) -> None:
+    file = write("f.jsonl", '{"a": 1, "b": null}\n{"b": [1]}\n')
+    rows = read_rows(file.path, ["a", "b"])
+    assert next(rows) == {"a": 1, "b": None}
+    with pytest.raises(InputError, match=r"f.jsonl, row 2: column 'a' is missing \(has: b\)"):
+        next(rows)
 
 
 def test_parquet_is_read_in_batches_and_rows_are_numbered(tmp_path: Path) -> None:
@@ -140,4 +152,10 @@ def test_locate_tries_the_folders_in_order(tmp_path: Path) -> None:
 
 
 def test_kind_names_values_in_words() -> None:
-    assert [table_file.kind(value) for value in (None, 1, "x", [], {})] == ["null", "a number", "text", "a list", "an object"]
+    assert [table_file.kind(value) for value in (None, 1, "x", [], {})] == [
+        "null",
+        "a number",
+        "text",
+        "a list",
+        "an object",
+    ]

@@ -51,7 +51,9 @@ def test_what_is_wrong_is_said_before_anything_runs(options: dict[str, Any], mes
         resolve(mine(**options), [ROWS])
 
 
-@pytest.mark.parametrize("options", [{"verifyer": "number"}, {"train": None, "test": None}, {"columns": {"qestion": "x"}}])
+@pytest.mark.parametrize(
+    "options", [{"verifyer": "number"}, {"train": None, "test": None}, {"columns": {"qestion": "x"}}]
+)
 def test_unknown_keys_and_no_file_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         mine(**options)
@@ -69,6 +71,9 @@ def test_a_project_benchmark_at_another_place() -> None:
     (found,) = resolve(located, [ROWS])
     assert found.splits == ("test",)
     assert len(questions_of(found, "test", None, 0)) == 3
+    assert "Final answer" in found.prompt
+    plain = LocatedBenchmark(name="gsm8k", path={"test": "gsm8k.jsonl"}, prompt="question").resolve([ROWS])
+    assert plain.prompt == "{{ question }}"
     with pytest.raises(InputError, match="a file, not a folder"):
         LocatedBenchmark(name="gsm8k", path="gsm8k.jsonl").resolve([ROWS])
 

@@ -37,7 +37,7 @@ def simulate(
     rng = random.Random(20261121)
     origins = [origin for origin in chances if origin != UNTRAINED]
     arms = [
-        (UNTRAINED, "", 0),
+        *((UNTRAINED, "", 0) for _ in range(UNTRAINED in chances)),
         *((origin, benchmark, seed) for benchmark in train for origin in origins for seed in seeds),
     ]
     cells, names = [], []

@@ -16,7 +16,7 @@ def judge(x: int) -> int:
     """Doc."""
     return plus(x, LIMIT)  # why
 ''',
-    "numbers.py": '''
+    "numbers.py": """
 LIMIT = 3
 UNUSED = 1
 
@@ -29,7 +29,7 @@ def _hidden():
 
 def unused():
     return 9
-''',
+""",
     "deep.py": "def depth():\n    return 0\n",
 }
 
@@ -47,7 +47,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         (tmp_path / "room" / "__init__.py").touch()
         for name, text in files.items():
             (tmp_path / "room" / name).write_text(text)
-        for cached in (fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest, fingerprint.fingerprint):
+        for cached in (
+            fingerprint._module,
+            fingerprint._reached_from,
+            fingerprint._tree_digest,
+            fingerprint.fingerprint,
+        ):
             cached.cache_clear()
         return fingerprint.fingerprint("room.judge", "judge")
 

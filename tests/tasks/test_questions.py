@@ -99,6 +99,14 @@ def test_imported_responses_are_joined_on_the_question(tmp_path: Path) -> None:
     assert row["response"] == "24 eggs a week, 24*5=120\nA: 120"
 
 
+def test_an_empty_response_is_kept_and_judged(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"id": "test/000002", "response": null}')
+    rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")))
+    assert rows[0]["response"] == ""
+    assert [row["verdict"] for row in verify.function(Rows.of(rows), find_verifier("number"))] == ["unparseable"]
+
+
 def test_imported_responses_are_joined_on_an_id(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text("row,text\ntest/000002,A: 1080\ntest/000002,A: 7\n")
@@ -113,7 +121,10 @@ def test_imported_responses_are_joined_on_an_id(tmp_path: Path) -> None:
         ({"model": "tiny"}, r"has no responses of 'tiny'. Allowed: large, small"),
         ({"model": "small", "columns": {"model": "writer"}}, r"row 1: column 'writer' is missing"),
         ({"model": "small", "columns": {"response": "reponse"}}, r"row 1: column 'reponse' is missing"),
-        ({"model": "small", "columns": {"id": "model"}}, r"none of its 2 responses answers one of the 3 questions \(by id\)"),
+        (
+            {"model": "small", "columns": {"id": "model"}},
+            r"none of its 2 responses answers one of the 3 questions \(by id\)",
+        ),
     ],
 )
 def test_what_is_wrong_with_imported_responses_is_named(options: dict[str, Any], message: str) -> None:

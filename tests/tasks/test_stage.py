@@ -216,3 +216,23 @@ def test_manifest_says_what_went_in(runtime: Runtime) -> None:
     assert manifest["rows"] == 3
     assert manifest["label"] == "three"
     assert set(manifest["files"]) == {"rows.parquet"}
+
+
+class OneModel:
+    content = "abc"
+
+    def identity(self) -> str:
+        return self.content
+
+
+@stage()
+def rendered(model: OneModel, template: str, rows: Rows | None = None, *, work: Work) -> list[Row]:
+    work.facts["template"] = template
+    return [{"id": "1"}]
+
+
+def test_one_model_is_rendered_one_way_in_a_study(runtime: Runtime) -> None:
+    first = rendered(OneModel(), "t1")
+    run(rendered(OneModel(), "t1", first), runtime)
+    with pytest.raises(StageFailed, match="template t2, those of a stage before it by t1"):
+        run(rendered(OneModel(), "t2", first), runtime)

@@ -1,0 +1,107 @@
+"""The engines of a process: started when first used, shared by its stages, closed at the end.
+
+One engine runs at a time, since two would share the same cores or the same GPU memory. One that is needed next waits
+until the stages that use the present one are done, and takes its place.
+"""
+
+import atexit
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.engine import Engine
+from tasks.errors import StageFailed
+from tasks.model import Model
+from tasks.runtime import Placement
+
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Adapter ranks vLLM has kernels for; an adapter takes the next larger."""
+
+
+def rank_of(adapter: Path) -> int:
+    """The largest LoRA rank in an adapter folder.
+
+    Raises:
+        StageFailed: the folder holds no LoRA adapter.
+    """
+    try:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        return max(int(config["r"]), *map(int, (config.get("rank_pattern") or {"": 0}).values()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StageFailed(f"{adapter} holds no LoRA adapter: {type(error).__name__}: {error}") from error
+
+
+class Engines:
+    """The engines of a process: at most one at a time, started when first used, closed at the end."""
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        self._free = threading.Condition()
+        self._engine: Engine | None = None
+        self._users = 0
+        self._starting = False
+        atexit.register(self.close)
+
+    @contextmanager
+    def use(self, model: Model, rank: int = 0) -> Iterator[Engine]:
+        """The engine of a base model, able to serve adapters up to `rank`; starts it where none runs.
+
+        A dead engine is replaced. Waits while stages use an engine that does not fit. Not to be nested.
+
+        Raises:
+            StageFailed, Transient: it cannot be started; see `Engine`. An adapter's rank is too large for vLLM.
+        """
+        engine = self._take(model, _bucket(rank))
+        try:
+            yield engine
+        finally:
+            with self._free:
+                if engine is self._engine:
+                    self._users -= 1
+                self._free.notify_all()
+
+    def close(self) -> None:
+        """End the running engine, if any."""
+        with self._free:
+            engine, self._engine, self._users = self._engine, None, 0
+            self._free.notify_all()
+        if engine is not None:
+            engine.close()
+
+    def _take(self, model: Model, rank: int) -> Engine:
+        with self._free:
+            while True:
+                engine = self._engine
+                if self._starting:
+                    self._free.wait()
+                elif engine is not None and engine.alive and engine.model == model and engine.rank >= rank:
+                    self._users += 1
+                    return engine
+                elif engine is None or not engine.alive or self._users == 0:
+                    break
+                else:
+                    self._free.wait()
+            self._starting, self._engine, self._users = True, None, 0
+        started = None
+        try:
+            if engine is not None:
+                engine.close()
+            started = Engine(model, rank, self._placement)
+            return started
+        finally:
+            with self._free:
+                self._starting = False
+                if started is not None:
+                    self._engine, self._users = started, 1
+                self._free.notify_all()
+
+
+def _bucket(rank: int) -> int:
+    if rank == 0:
+        return 0
+    for size in RANKS:
+        if rank <= size:
+            return size
+    raise StageFailed(f"an adapter of rank {rank} cannot be served: vLLM allows ranks up to {RANKS[-1]}")

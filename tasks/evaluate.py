@@ -1,0 +1,63 @@
+"""Have a model answer an evaluation benchmark, with an adapter or without, and judge the answers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from types import FunctionType
+
+from tasks.errors import StageFailed
+from tasks.generate import responses
+from tasks.model import Model
+from tasks.rows import Row, Rows
+from tasks.sampling import Sampling
+from tasks.stage import Work, stage
+from tasks.store import Artifact
+from tasks.verify import ERROR_SHARE, believe, judged
+
+
+@stage(per_row=True, slot="engine")
+def evaluate(
+    questions: Rows,
+    model: Model,
+    adapter: Artifact | None,
+    attested: Artifact | None,
+    prompt: str,
+    verifier: FunctionType,
+    sampling: Sampling,
+    seed: int,
+    *,
+    work: Work,
+) -> Iterator[list[Row]]:
+    """Answer each question, `sampling.n` times, and judge every answer by the verifier.
+
+    Adds `sample`, `response`, `finish` (as `generate`) and `verdict`, `answer` (as `verify`). A question with an
+    error among its verdicts is held back until the rest is judged, so that the next try judges it again.
+
+    Args:
+        adapter: `finetune`'s artifact, or None for the base model.
+        attested: `attest`'s artifact for this adapter: nothing is evaluated that was not shown to be live.
+
+    Raises:
+        StageFailed: more than 1 % of all verdicts are errors; a prompt leaves no room for a response; `attested` is
+            missing or another adapter's.
+    """
+    if adapter is not None and (attested is None or attested.facts["adapter"] != adapter.manifest["key"]):
+        raise StageFailed("this adapter was not shown to be live in the engine: run attest on it first")
+    held: list[list[Row]] = []
+    errors: list[Row] = []
+    reasons: Counter[str] = Counter()
+    folder = adapter.path("adapter") if adapter else None
+    for rows in responses(questions, model, folder, prompt, sampling, seed, work):
+        broken = False
+        for row in rows:
+            verdict = judged(row, verifier)
+            row |= {"verdict": verdict.verdict, "answer": verdict.answer}
+            if verdict.verdict == "error":
+                broken = True
+                errors.append(row)
+                reasons[verdict.reason] += 1
+        if broken:
+            held.append(rows)
+        else:
+            yield rows
+    believe(errors, reasons, max(work.total, len(questions)) * sampling.n, ERROR_SHARE, where="evaluate")
+    yield from held

@@ -1,0 +1,57 @@
+"""What tests share: a small random model, adapters of it, and one engine for all tests that need one."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.update(PREFECT_SERVER_ANALYTICS_ENABLED="false", HF_HUB_OFFLINE="1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small models, threads that wait for each other are all the time
+
+from tasks import model as models
+from tasks.model import Model
+from tasks.runtime import Placement, Runtime
+from tasks.store import Store
+from tests.bench.models import build
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random Llama (1 M parameters) and a byte-level tokenizer with a chat template."""
+    return build(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model: Path) -> Model:
+    return models.resolve(str(tiny_model))
+
+
+@pytest.fixture(scope="session")
+def make_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`make_adapter(seed, size, rank)`: a folder with a LoRA adapter whose B is random with deviation `size`."""
+
+    def make(seed: int, size: float = 0.05, rank: int = 8) -> Path:
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import LlamaForCausalLM
+
+        torch.manual_seed(seed)
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+        adapted = get_peft_model(LlamaForCausalLM.from_pretrained(tiny_model), config)
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=size) if size else torch.nn.init.zeros_(weight)
+        folder = tmp_path_factory.mktemp("adapter") / "adapter"
+        adapted.save_pretrained(str(folder))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """A runtime with an empty store. Its engine starts when a test first needs it and serves all that follow."""
+    made = Runtime(Store(tmp_path_factory.mktemp("store")), Placement(trainers=1, kv_cache_gib=0.125))
+    yield made
+    made.close()

@@ -1,0 +1,118 @@
+"""A plan is the whole graph before anything runs, and says why each step would run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.cost import cost
+from flows.plan import Plan, expand, forecast
+from flows.schema import load
+from tasks.runtime import Runtime
+from tasks.stage import Node, execute
+from tasks.store import Store
+
+SMALL = ["questions.train=12", "questions.evaluate=4", "train=[abacus/ledger]", "seeds=[0, 1]"]
+
+
+def small(*overrides: str) -> Plan:
+    return expand(load("abacus", [*SMALL, *overrides]))
+
+
+def make(node: Node, store: Store) -> None:
+    for needed in node.upstream:
+        make(needed, store)
+    execute(node, Runtime(store))
+
+
+def named(plan: Plan, run_name: str) -> Node:
+    return next(node for node in plan.nodes if node.run_name == run_name)
+
+
+def test_every_cell_is_there_once_and_inputs_come_first() -> None:
+    plan = small()
+    families = len({cell.eval_benchmark for cell in plan.cells})
+    assert families >= 5
+    assert len(plan.cells) == families * (1 + 3 * 2)
+    seen: set[str] = set()
+    for node in plan.nodes:
+        assert all(needed.key in seen for needed in node.upstream), node.run_name
+        seen.add(node.key)
+    assert len(seen) == len(plan.nodes)
+    assert plan.nodes[-1].stage.name == "report"
+
+
+def test_run_names_are_ascii_and_tell_the_arms_apart() -> None:
+    names = [node.run_name for node in small().nodes]
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() for name in names)
+    assert "finetune self/abacus/ledger seed 1" in names
+
+
+def test_hits_are_what_the_store_has(tmp_path: Path) -> None:
+    plan, store = small(), Store(tmp_path)
+    assert {f.why for f in forecast(plan, store)} == {"not made yet"}
+    make(named(plan, "references human/abacus/ledger"), store)
+    hits = {f.node.run_name for f in forecast(plan, store) if f.hit}
+    assert hits == {"questions abacus/ledger train", "references human/abacus/ledger"}
+
+
+@pytest.mark.parametrize(
+    ("override", "run_name", "why"),
+    [
+        ("questions.seed=5", "questions abacus/ledger train", "seed 0 -> 5"),
+        ("questions.seed=5", "references human/abacus/ledger", "input changed: questions abacus/ledger train"),
+        ("questions.train=13", "questions abacus/ledger train", "count 12 -> 13"),
+        (
+            "origins.human.column=reference_terse",
+            "references human/abacus/ledger",
+            "column reference -> reference_terse",
+        ),
+    ],
+)
+def test_a_miss_names_the_value_that_changed(tmp_path: Path, override: str, run_name: str, why: str) -> None:
+    store = Store(tmp_path)
+    make(named(small(), "references human/abacus/ledger"), store)
+    changed = small(override)
+    found = {f.node.run_name: f for f in forecast(changed, store)}
+    assert not found[run_name].hit
+    assert found[run_name].why == why
+
+
+def test_a_miss_names_the_code_that_changed(tmp_path: Path) -> None:
+    plan, store = small(), Store(tmp_path)
+    node = named(plan, "references human/abacus/ledger")
+    make(node, store)
+    folder = store.folder(node.stage.name, node.key)
+    latest = next((tmp_path / "latest" / "references").iterdir())
+    before = json.loads(latest.read_text())
+    before["code"]["tasks/references.py"] = "another"
+    latest.write_text(json.dumps(before))
+    (folder / "manifest.json").unlink()
+    assert {f.node.key: f.why for f in forecast(plan, store)}[node.key] == "code of tasks/references.py"
+
+
+def test_what_changes_a_result_changes_the_keys_after_it_and_no_other() -> None:
+    before, after = small(), small("origins.teacher.temperature=0.5")
+    changed = {
+        node.run_name.split(" ")[0]
+        for node, other in zip(before.nodes, after.nodes, strict=True)
+        if node.key != other.key
+    }
+    same = {node.run_name for node, other in zip(before.nodes, after.nodes, strict=True) if node.key == other.key}
+    assert "generate" in changed
+    assert "finetune" in changed
+    assert "generate self/abacus/ledger" in same
+    assert "evaluate base on abacus/ledger" in same
+
+
+def test_cost_counts_what_would_run(tmp_path: Path) -> None:
+    plan, store = small(), Store(tmp_path)
+    price = cost(plan, forecast(plan, store), store)
+    families = len({cell.eval_benchmark for cell in plan.cells})
+    study = plan.study
+    generated = 12 * (study.origins["self"].samples + study.origins["teacher"].samples)  # type: ignore[attr-defined]
+    assert price.adapters == 6
+    assert price.questions == generated + families * 4 * 7
+    assert price.minutes is None
+    assert price.tokens_are_bound

@@ -1,0 +1,191 @@
+"""The engine, on the real vLLM: a small random model with adapters, killed and closed in all ways."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.engine import Engine, Request
+from tasks.engines import Engines, rank_of
+from tasks.errors import StageFailed, Transient
+from tasks.model import Model
+from tasks.runtime import Placement, Runtime
+from tasks.sampling import Sampling
+
+RANK = 8
+SMALL = Placement(kv_cache_gib=0.125)
+
+
+def request(number: int, adapter: Path | None = None, temperature: float = 0.0, tokens: int = 12) -> Request:
+    prompt = [1, 3, *(5 + (number * 7 + k * 13) % 250 for k in range(10 + number % 7)), 4]
+    return Request(prompt, Sampling(temperature=temperature, max_tokens=tokens), (2,), number, adapter, f"row-{number}")
+
+
+def answers(engine: Engine, requests: list[Request]) -> list[list[int]]:
+    found = dict(engine.stream(requests))
+    return [found[position].ids for position in range(len(requests))]
+
+
+def test_adapters_and_base_side_by_side_are_what_each_is_alone(
+    runtime: Runtime, tiny: Model, make_adapter: Callable[..., Path]
+) -> None:
+    choices = [None, *(make_adapter(seed, size=0.3) for seed in range(10))]
+    requests = [request(number % 5, choices[number % 11]) for number in range(55)]
+    with runtime.engines.use(tiny, RANK) as engine:
+        together = answers(engine, requests)
+        alone = [answers(engine, [one])[0] for one in requests]
+    assert together == alone
+    assert len({tuple(together[number]) for number in range(0, 55, 5)}) == 11
+
+
+def test_log_probabilities_are_transformers_own(runtime: Runtime, tiny: Model) -> None:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    texts = [(request(number).prompt, [9, 8, 7 + number, 2]) for number in range(4)]
+    with runtime.engines.use(tiny, RANK) as engine:
+        answers(engine, [request(number) for number in range(4)])
+        found = engine.log_probabilities([(*text, None) for text in [*texts, *texts]])
+    model = LlamaForCausalLM.from_pretrained(tiny.path)
+    for (prompt, response), known in zip([*texts, *texts], found, strict=True):
+        ids = torch.tensor([prompt + response])
+        expected = model(ids).logits[0].log_softmax(-1)[len(prompt) - 1 : -1].gather(1, ids[0, len(prompt) :, None])
+        assert known == pytest.approx(expected.flatten().tolist(), abs=1e-3)
+
+
+def test_a_seed_gives_the_same_response_in_any_company(runtime: Runtime, tiny: Model) -> None:
+    requests = [request(number, temperature=1.0) for number in range(40)]
+    with runtime.engines.use(tiny, RANK) as engine:
+        first = answers(engine, requests)
+        again = answers(engine, requests[::-1])[::-1]
+        apart = answers(engine, requests[7:8])
+    assert first == again
+    assert apart[0] == first[7]
+    assert len({tuple(ids) for ids in first}) > 30
+
+
+def test_many_threads_and_a_stream_left_early(runtime: Runtime, tiny: Model) -> None:
+    requests = [request(number) for number in range(30)]
+    found: dict[int, list[list[int]]] = {}
+
+    def run(thread: int) -> None:
+        with runtime.engines.use(tiny, RANK) as engine:
+            found[thread] = answers(engine, requests)
+
+    with runtime.engines.use(tiny, RANK) as engine:
+        left = engine.stream(request(number, tokens=200) for number in range(300))
+        next(left)
+        left.close()
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found[0] == found[1] == found[2] == found[3] == answers(engine, requests)
+        assert not engine._streams
+
+
+def test_a_prompt_longer_than_the_context_names_its_row(runtime: Runtime, tiny: Model) -> None:
+    long = Request([5] * 2100, Sampling(max_tokens=4), (2,), 0, None, "row-long")
+    with runtime.engines.use(tiny, RANK) as engine:
+        with pytest.raises(StageFailed, match=r"row row-long: its prompt has 2100 tokens.* can hold 2048"):
+            answers(engine, [request(0), long])
+        cut = dict(engine.stream([Request([5] * 2036, Sampling(max_tokens=100), (), 0)]))[0]
+        assert (cut.finish, len(cut.ids)) == ("length", 12)
+        assert answers(engine, [request(0)])
+
+
+def test_an_adapter_that_is_none_is_refused_and_the_engine_lives(runtime: Runtime, tiny: Model, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(StageFailed, match="holds no LoRA adapter"):
+        rank_of(tmp_path)
+    with runtime.engines.use(tiny, RANK) as engine:
+        with pytest.raises(StageFailed, match="row row-3: the engine refused it"):
+            answers(engine, [request(3, tmp_path)])
+        assert answers(engine, [request(3)])
+
+
+def test_a_folder_vllm_cannot_serve_fails_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "no-such-model"}')
+    with pytest.raises(StageFailed, match=r"no engine for broken: .*no-such-model"):
+        Engine(Model("broken", str(tmp_path), "", "x"), 0, SMALL)
+
+
+def test_a_killed_engine_is_transient_and_is_replaced(tiny: Model) -> None:
+    engines = Engines(SMALL)
+    try:
+        with engines.use(tiny) as engine:
+            stream = engine.stream(request(number, tokens=300) for number in range(2000))
+            next(stream)
+            os.kill(engine.pid, signal.SIGKILL)
+            with pytest.raises(Transient, match="is gone: its process ended with -9"):
+                list(stream)
+        with engines.use(tiny) as second:
+            assert second.pid != engine.pid
+            assert answers(second, [request(0)])
+            blocked = second.stream(request(number, tokens=300) for number in range(2000))
+            next(blocked)
+            threading.Timer(0.2, engines.close).start()
+            with pytest.raises(Transient, match="it was closed"):
+                list(blocked)
+        assert not _alive(second.pid)
+    finally:
+        engines.close()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> None:
+    script = f"""
+        from tasks.engines import Engines
+        from tasks.engine import Request
+        from tasks.model import Model
+        from tasks.runtime import Placement
+        from tasks.sampling import Sampling
+        engines = Engines(Placement(kv_cache_gib=0.125))
+        with engines.use({tiny!r}) as engine:
+            print(engine.pid, flush=True)
+            for _ in engine.stream(Request([1, 3, 9, 4], Sampling(max_tokens=400), (), k) for k in range(10**6)):
+                pass
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert parent.stdout is not None
+    engine = int(parent.stdout.readline())
+    time.sleep(0.5)
+    assert _alive(engine)
+    parent.send_signal(end)
+    assert parent.wait(timeout=15) != 0
+    deadline = time.monotonic() + 5
+    while _alive(engine) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(engine)
+
+
+def test_an_idle_engine_takes_no_processor_time(runtime: Runtime, tiny: Model) -> None:
+    with runtime.engines.use(tiny, RANK) as engine:
+        answers(engine, [request(0)])
+        time.sleep(0.5)
+        before = _seconds(engine.pid)
+        time.sleep(2)
+        assert _seconds(engine.pid) - before < 0.1
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
