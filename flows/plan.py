@@ -34,7 +34,7 @@ class Plan:
     """Checks that must pass before anything costly starts."""
     cells: Mapping[Cell, Node]
     scored: Mapping[str, Node]
-    """Verified and scored responses, by "training benchmark/origin"."""
+    """Verified and scored responses, by "<training benchmark> <origin>"."""
     chosen: Mapping[str, Node]
     """Responses the arms train on, by training benchmark."""
 
@@ -104,7 +104,7 @@ def expand(study: Study) -> Plan:
             responses = origin.responses(to_train[name], context).named(label, *tags)
             judged = verify(responses, verifiers.find(benchmark.verifier)).named(label, *tags)
             by_origin[origin_name] = score(judged, student, benchmark.prompt).named(label, *tags)
-            scored[f"{name}/{origin_name}"] = by_origin[origin_name]
+            scored[f"{name} {origin_name}"] = by_origin[origin_name]
         chosen[name] = select(by_origin, study.match, ask.keep, ask.seed).named(name, f"benchmark:{name}")
         for origin_name in study.origins:
             for seed in study.seeds:

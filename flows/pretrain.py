@@ -50,7 +50,7 @@ class Recipe:
 
 
 RECIPES = {
-    "student": Recipe(mix=STUDENT, hidden=128, layers=4, inner=384, tokens=8_000_000),
+    "student": Recipe(mix=STUDENT, hidden=128, layers=4, inner=384, tokens=5_200_000),
     "teacher": Recipe(mix=TEACHER, hidden=160, layers=5, inner=448, tokens=16_000_000),
 }
 

@@ -142,7 +142,7 @@ class _Walk:
                     self._ready(node) for node in waiting if node.stage.slot == "engine"
                 ):
                     # Trainers get the engine's memory; it starts again in seconds.
-                    runtime.current().engines_if_any(lambda engines: engines.close())
+                    runtime.current().engines_if_any(lambda engines: engines.release())
 
     def _submit(self, waiting: list[Node], running: Counter[str], finished: "queue.SimpleQueue[Node]") -> list[Node]:
         held: list[Node] = []

@@ -59,9 +59,8 @@ def compare(
     Args:
         cells: evaluate's rows, one per name.
         names: what each of `cells` is.
-        scored: score's rows under "<train benchmark>/<origin>", or "<student>/<train benchmark>/<origin>" where there
-            is more than one student.
-        chosen: select's rows under "<train benchmark>", or "<student>/<train benchmark>".
+        scored: score's rows under "<train benchmark> <origin>".
+        chosen: select's rows under "<train benchmark>".
         missing: cells that were planned and could not be made.
 
     Raises:
@@ -205,18 +204,17 @@ def responses_of(scored: Mapping[str, Rows], chosen: Mapping[str, Rows], student
     where = ["student", "train_benchmark", "origin"]
     frames = []
     for name, rows in scored.items():
-        *of, benchmark, origin = name.rsplit("/", 2)
+        benchmark, _, origin = name.partition(" ")
         frame = rows.table.select([column for column in columns if column in rows.columns]).to_pandas()
-        frames.append(frame.assign(student=of[0] if of else student, train_benchmark=benchmark, origin=origin))
+        frames.append(frame.assign(student=student, train_benchmark=benchmark, origin=origin))
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     frame = frame.reindex(columns=[*where, *columns])
     frame["sample"] = frame["sample"].fillna(0).astype(int)
     taken = [pd.DataFrame(columns=[*where, "id", "sample"])]
-    for name, rows in chosen.items():
-        *of, benchmark = name.rsplit("/", 1)
+    for benchmark, rows in chosen.items():
         names = [column for column in ("origin", "id", "sample") if column in rows.columns]
         picked = rows.table.select(names).to_pandas()
-        taken.append(picked.assign(student=of[0] if of else student, train_benchmark=benchmark))
+        taken.append(picked.assign(student=student, train_benchmark=benchmark))
     selected = pd.concat(taken, ignore_index=True)
     selected["sample"] = selected["sample"].fillna(0).astype(int)
     key = [*where, "id"]

@@ -26,6 +26,7 @@ LOOK_AHEAD = 512
 """Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one."""
 SMALL_MODEL = 200 * 2**20
 """Bytes of weights below which one thread is as fast as several: handing work over costs more than the work."""
+CLOSED = "it was closed"
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -144,9 +145,9 @@ class Engine:
         return found
 
     def close(self) -> None:
-        """End the process and free its memory. Streams still open raise `Transient`."""
+        """End the process and free its memory. Streams still open raise `StageFailed`: this was meant."""
         if self._why_dead is None:
-            self._why_dead = "it was closed"
+            self._why_dead = CLOSED
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
@@ -192,7 +193,7 @@ class Engine:
             message.append([number, request.prompt, sampling(request), adapter])
         with self._lock:
             if self._why_dead is not None:
-                raise Transient(f"the engine of {self.model.name} is gone: {self._why_dead}")
+                raise self._gone()
             self._streams.update((number, inbox) for number, *_ in message)
         self._send({"add": message})
 
@@ -202,8 +203,12 @@ class Engine:
         while not inbox.empty():
             found.append(inbox.get())
         if None in found:
-            raise Transient(f"the engine of {self.model.name} is gone: {self._why_dead}")
+            raise self._gone()
         return found
+
+    def _gone(self) -> Exception:
+        kind = StageFailed if self._why_dead == CLOSED else Transient
+        return kind(f"the engine of {self.model.name} is gone: {self._why_dead}")
 
     def _forget(self, numbers: list[int]) -> None:
         if not numbers:

@@ -42,6 +42,7 @@ class Engines:
         self._engine: Engine | None = None
         self._users = 0
         self._starting = False
+        self._closed = False
         atexit.register(self.close)
 
     @contextmanager
@@ -62,18 +63,30 @@ class Engines:
                     self._users -= 1
                 self._free.notify_all()
 
-    def close(self) -> None:
-        """End the running engine, if any."""
+    def release(self) -> None:
+        """End the running engine if no stage uses it, and free its memory. It starts again when it is needed."""
         with self._free:
+            if self._users or self._starting or self._engine is None:
+                return
+            engine, self._engine = self._engine, None
+            engine.close()
+
+    def close(self) -> None:
+        """End the running engine, for good: stages that use one, or ask for one from now on, fail and do not retry."""
+        with self._free:
+            self._closed = True
             engine, self._engine, self._users = self._engine, None, 0
             self._free.notify_all()
         if engine is not None:
             engine.close()
+        atexit.unregister(self.close)
 
     def _take(self, model: Model, rank: int) -> Engine:
         with self._free:
             while True:
                 engine = self._engine
+                if self._closed:
+                    raise StageFailed(f"no engine for {model.name}: the run is being stopped")
                 if self._starting:
                     self._free.wait()
                 elif engine is not None and engine.alive and engine.model == model and engine.rank >= rank:
@@ -89,13 +102,15 @@ class Engines:
             if engine is not None:
                 engine.close()
             started = Engine(model, rank, self._placement)
-            return started
         finally:
             with self._free:
                 self._starting = False
-                if started is not None:
+                if started is not None and not self._closed:
                     self._engine, self._users = started, 1
                 self._free.notify_all()
+        if self._closed:
+            started.close()
+        return started
 
 
 def _bucket(rank: int) -> int:

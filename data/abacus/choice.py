@@ -76,7 +76,8 @@ class Choice(Family[Problem]):
     def teacher(self, problem: Problem, step: Step, rng: random.Random) -> str:
         if step[0] == "pick":
             return f"So we choose {step[2]} as the {'largest' if problem.largest else 'smallest'}."
-        return f"Option {step[1]} has the value {step[4]}."
+        sign, letter, left, right, value = step
+        return f"Option {letter} is {left} {sign} {right}, which makes {value}."
 
     def human(self, problem: Problem, step: Step, rng: random.Random) -> str:
         if step[0] == "pick":

@@ -36,7 +36,7 @@ TEACHER = Mix(
     own="teacher",
     registers={"model": 0.04, "teacher": 0.90, "human": 0.04, "terse": 0.02},
     skills=dict.fromkeys(SKILLS, 1.0),
-    skill_share=0.40,
+    skill_share=0.25,
 )
 
 

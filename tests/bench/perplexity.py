@@ -61,12 +61,13 @@ def one_row_loop(network: Any, examples: list[Rendered], threads: int = 0) -> li
     return found
 
 
-def vllm_prompt_logprobs(engine: Any, examples: list[Rendered]) -> list[float]:
+def vllm_prompt_logprobs(engine: Any, examples: list[Rendered], most: int) -> list[float]:
+    """Through the engine, asked for the `most` likely tokens at each position beside the prompt's own."""
     from vllm import SamplingParams
 
     outputs = engine.generate(
         [{"prompt_token_ids": example.ids} for example in examples],
-        SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0),
+        SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=most),
         use_tqdm=False,
     )
     return [
@@ -105,7 +106,8 @@ def main() -> None:
                 gpu_memory_utilization=0.3,
                 enable_prefix_caching=False,
             )
-            ways["vLLM prompt_logprobs"] = lambda: vllm_prompt_logprobs(engine, examples)
+            ways["vLLM prompt_logprobs=1"] = lambda: vllm_prompt_logprobs(engine, examples, 1)
+            ways["vLLM prompt_logprobs=0"] = lambda: vllm_prompt_logprobs(engine, examples, 0)
         seconds = dict.fromkeys(ways, float("inf"))
         results: dict[str, list[float]] = {}
         for _ in range(options.rounds):

@@ -38,7 +38,11 @@ def test_the_chat_template_is_what_training_saw() -> None:
     whole = tokenizer.apply_chat_template([*user, {"role": "assistant", "content": "First is 17."}], tokenize=False)
     assert whole == f"{prompt}First is 17.{END}"
     encoded: Any = tokenizer.apply_chat_template(user, add_generation_prompt=True, return_dict=True)
-    assert encoded["input_ids"] == tokenizer(prompt, add_special_tokens=False)["input_ids"] == tokenizer(prompt)["input_ids"]
+    assert (
+        encoded["input_ids"]
+        == tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        == tokenizer(prompt)["input_ids"]
+    )
 
 
 def test_any_text_passes_and_digits_stay_single() -> None:

@@ -24,8 +24,8 @@ class Simulated:
 
 
 def simulate(
-    train: Iterable[str] = ("ledger", "boxes"),
-    evaluate: Iterable[str] = ("ledger", "boxes", "sorting", "clock", "backwards"),
+    train: Iterable[str] = ("abacus/ledger", "abacus/boxes"),
+    evaluate: Iterable[str] = ("abacus/ledger", "abacus/boxes", "abacus/sorting", "abacus/clock", "abacus/backwards"),
     chances: dict[str, tuple[float, float]] = CHANCES,
     seeds: Iterable[int] = (0, 1, 2),
     items: int = 100,
@@ -54,7 +54,7 @@ def simulate(
         picked = []
         for origin in origins:
             rows = [_response(rng, benchmark, origin, i) for i in range(questions)]
-            study.scored[f"{benchmark}/{origin}"] = Rows.of(rows)
+            study.scored[f"{benchmark} {origin}"] = Rows.of(rows)
             picked += [{**row, "origin": origin} for row in rows if row["verdict"] == "correct"]
         study.chosen[benchmark] = Rows.of(picked)
     return study

@@ -82,7 +82,7 @@ def test_perplexity_is_what_the_responses_say(folder: Path, study: Simulated):
     table = pd.read_csv(folder / "perplexity.csv").set_index(["benchmark", "origin"])
     for name, rows in study.scored.items():
         frame = rows.frame()
-        row = table.loc[tuple(name.split("/"))]
+        row = table.loc[tuple(name.split(" "))]
         assert row["rows"] == len(frame)
         assert row["tokens_mean"] == pytest.approx(frame["tokens"].mean(), rel=1e-4)
         assert row["ppl_mean"] == pytest.approx(frame["perplexity"].mean(), rel=1e-4)
@@ -134,7 +134,7 @@ def test_equal_origins_tie(tmp_path: Path):
     "shape",
     [
         {"seeds": (0,)},
-        {"train": ("ledger",), "evaluate": ("ledger",)},
+        {"train": ("abacus/ledger",), "evaluate": ("abacus/ledger",)},
         {"chances": {UNTRAINED: (0.5, 0.5), "rewrite": (0.8, 0.5)}},
         {
             "chances": {
@@ -146,7 +146,7 @@ def test_equal_origins_tie(tmp_path: Path):
             }
         },
         {"items": 1},
-        {"evaluate": ("clock", "sorting")},
+        {"evaluate": ("abacus/clock", "abacus/sorting")},
         {"chances": {"self": (0.8, 0.5), "human": (0.6, 0.5)}},
     ],
     ids=["one seed", "one benchmark", "one origin", "any names", "one item", "not in domain", "no base"],
@@ -176,14 +176,14 @@ def test_errors_are_missing_and_never_wrong(tmp_path: Path):
 
 
 def test_missing_cells_are_listed_and_their_rows_kept(tmp_path: Path, study: Simulated):
-    lost = [i for i, name in enumerate(study.names) if name.origin == "human" and name.eval_benchmark == "clock"]
+    lost = [i for i, name in enumerate(study.names) if name.origin == "human" and name.eval_benchmark == "abacus/clock"]
     kept = [i for i in range(len(study.names)) if i not in lost]
     fewer = replace(study, cells=tuple(study.cells[i] for i in kept), names=tuple(study.names[i] for i in kept))
     found = run(fewer, tmp_path, tuple(study.names[i] for i in lost))
     assert len(found["missing"]) == len(lost) == 6
-    assert {cell["eval_benchmark"] for cell in found["missing"]} == {"clock"}
+    assert {cell["eval_benchmark"] for cell in found["missing"]} == {"abacus/clock"}
     summary = pd.read_csv(tmp_path / "summary.csv")
-    rows = summary[(summary["origin"] == "human") & (summary["eval_benchmark"] == "clock")]
+    rows = summary[(summary["origin"] == "human") & (summary["eval_benchmark"] == "abacus/clock")]
     assert len(summary) == 30
     assert rows["n"].tolist() == [0, 0]
     assert rows["delta"].isna().all()
@@ -191,7 +191,9 @@ def test_missing_cells_are_listed_and_their_rows_kept(tmp_path: Path, study: Sim
 
 def test_one_missing_seed_leaves_the_others(tmp_path: Path, study: Simulated):
     lost = next(
-        i for i, n in enumerate(study.names) if n.origin == "self" and n.seed == 1 and n.eval_benchmark == "clock"
+        i
+        for i, n in enumerate(study.names)
+        if n.origin == "self" and n.seed == 1 and n.eval_benchmark == "abacus/clock"
     )
     fewer = replace(
         study,
@@ -237,7 +239,7 @@ def test_samples_are_averaged(tmp_path: Path):
 
 def test_baselines_stand_beside_the_scores(folder: Path):
     found = json.loads((folder / "verdict.json").read_text())
-    row = next(b for b in found["baselines"] if b["eval_benchmark"] == "ledger")
+    row = next(b for b in found["baselines"] if b["eval_benchmark"] == "abacus/ledger")
     assert row["items"] == 100
     assert row["majority"] == pytest.approx(0.06)
     assert row["majority_label"] == "30"

@@ -134,9 +134,11 @@ def test_a_killed_engine_is_transient_and_is_replaced(tiny: Model) -> None:
             blocked = second.stream(request(number, tokens=300) for number in range(2000))
             next(blocked)
             threading.Timer(0.2, engines.close).start()
-            with pytest.raises(Transient, match="it was closed"):
+            with pytest.raises(StageFailed, match="it was closed"):
                 list(blocked)
         assert not _alive(second.pid)
+        with pytest.raises(StageFailed, match="being stopped"), engines.use(tiny):
+            pass
     finally:
         engines.close()
 

@@ -306,8 +306,7 @@ def test_a_killed_trainer_is_a_failure_that_may_pass(model: Model, tmp_path: Pat
     trained(tmp_path / "next", model, rows(4), Sft(batch=4, epochs=1, warmup=0.0))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_no_trainer_outlives_the_study(model: Model, tmp_path: Path, how: signal.Signals) -> None:
+def test_no_trainer_outlives_the_study(model: Model, tmp_path: Path) -> None:
     """kill -9 of the study's process; Ctrl-C, which reaches the whole process group."""
     given = tmp_path / "rows.json"
     given.write_text(json.dumps(rows(200)))
@@ -317,18 +316,20 @@ def test_no_trainer_outlives_the_study(model: Model, tmp_path: Path, how: signal
         "folder, model, given = map(pathlib.Path, sys.argv[1:])\n"
         "trained(folder, resolve(str(model)), json.loads(given.read_text()), Sft(batch=2, epochs=200))\n"
     )
-    study = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path / "work"), model.path, str(given)],
-        start_new_session=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stderr=subprocess.DEVNULL,
-    )
-    nursery = wait_until(lambda: children(study.pid))[0]
-    trainer = wait_until(lambda: children(nursery))[0]
+    studies = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / name), model.path, str(given)],
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stderr=subprocess.DEVNULL,
+        )
+        for name in ("killed", "interrupted")
+    ]
+    nurseries = [wait_until(lambda study=study: children(study.pid))[0] for study in studies]
+    trainers = [wait_until(lambda nursery=nursery: children(nursery))[0] for nursery in nurseries]
     time.sleep(0.3)
-    if how == signal.SIGKILL:
-        os.kill(study.pid, how)
-    else:
-        os.killpg(study.pid, how)
-    assert study.wait(timeout=20) != 0
-    wait_until(lambda: gone(trainer) and gone(nursery), seconds=10)
+    os.kill(studies[0].pid, signal.SIGKILL)
+    os.killpg(studies[1].pid, signal.SIGINT)
+    for study in studies:
+        assert study.wait(timeout=30) != 0
+    wait_until(lambda: all(gone(pid) for pid in [*nurseries, *trainers]), seconds=20)

@@ -103,7 +103,7 @@ def test_kill_9_in_the_middle_and_again(runtime: Runtime, tiny: Model, tmp_path:
         parts.FLUSH_SECONDS = 0.2
         run(node({tiny!r}, {count}), Runtime(Store(Path({str(tmp_path)!r})), Placement(kv_cache_gib=0.125)))
     """.replace("{tiny!r}", repr(tiny))
-    runtime.engines.close()
+    runtime.engines.release()
     first = subprocess.Popen([sys.executable, "-c", "from tasks.model import Model\n" + textwrap.dedent(script)])
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("generate/*/parts/*.parquet"))) < 2:

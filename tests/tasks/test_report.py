@@ -143,8 +143,8 @@ def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
     "shape",
     [
         {"seeds": (0,), "items": 1},
-        {"train": ("ledger",), "evaluate": ("ledger",)},
-        {"evaluate": ("clock",)},
+        {"train": ("abacus/ledger",), "evaluate": ("abacus/ledger",)},
+        {"evaluate": ("abacus/clock",)},
         {"chances": {"base": (0.5, 0.5)}},
         {"chances": {"self <b>": (0.8, 0.5), "a$b$ & %": (0.6, 0.5)}},
     ],
@@ -189,5 +189,5 @@ def test_stages_are_summed(tmp_path: Path):
 
 
 def _page_with(made: tuple[Artifact, ...], folder: Path) -> str:
-    run(simulate(train=("ledger",), evaluate=("ledger",), items=10), folder)
+    run(simulate(train=("abacus/ledger",), evaluate=("abacus/ledger",), items=10), folder)
     return render(folder, "abacus", {}, stages_of(made))

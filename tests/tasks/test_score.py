@@ -13,6 +13,7 @@ from tasks import score as scoring
 from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, negative_log_likelihoods
 from tasks.model import Model, resolve
+from tasks.parts import Parts
 from tasks.render import renderer
 from tasks.rows import Row, Rows
 from tasks.runtime import Placement, Runtime
@@ -129,8 +130,7 @@ def test_out_of_memory_halves_the_budget(model: Model, monkeypatch: pytest.Monke
     examples = renderer(model).rows(PROMPT, responses(40))
     found = dict(negative_log_likelihoods(load(model), examples, 4000, halved=told.append))
     assert sorted(found) == list(range(40))
-    assert told == sorted(told, reverse=True)
-    assert told[-1] <= 600
+    assert min(told) <= 300
     monkeypatch.setattr(Likelihood, "nll", lambda self, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
     with pytest.raises(Transient, match="out of memory"):
         list(score.function(Rows.of(responses(3)), model, PROMPT))
@@ -178,8 +178,11 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
     node = score(source, model, PROMPT)
     with pytest.raises(RuntimeError, match="on purpose"):
         execute(node, runtime)
+    kept = Parts(runtime.store.folder("score", node.key), Rows.of(responses(30))).units
+    assert kept > 0
+    passes[:] = [0] * 4  # the first four calls are past
     artifact, _ = execute(node, runtime)
-    assert sum(passes) - passes[3] == 30, "a finished row was scored twice"
+    assert sum(passes) == 30 - kept, "a finished row was scored twice"
     assert artifact.facts["scored"] == 30
     assert artifact.facts["template"] == renderer(model).hash
     assert artifact.rows().column("id") == [f"q{i}" for i in range(30)]

@@ -1,0 +1,149 @@
+"""A whole small study for real: vLLM, training, Prefect, the report; then again from the store, damaged and resumed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SMALL = [
+    *("--set", "name=small"),
+    *("--set", "train=[abacus/ledger]"),
+    *("--set", "evaluate=[abacus/ledger, abacus/sorting]"),
+    *("--set", "origins={human: {}, self: {samples: 2, temperature: 0.7, max_tokens: 120}}"),
+    *("--set", "questions={train: 40, evaluate: 8}"),
+    *("--set", "match.correct=any"),
+    *("--set", "method.epochs=1"),
+    *("--set", "seeds=[0, 1]"),
+]
+
+
+def mothertongue(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command as a person runs it, in a folder of its own."""
+    environment = {**os.environ, "MOTHERTONGUE_STORE": str(folder / "store"), "PREFECT_HOME": str(folder / "prefect")}
+    environment.pop("PREFECT_API_URL", None)
+    return subprocess.run(
+        [sys.executable, "-m", "flows.main", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    ended = mothertongue(folder, "run", "abacus", *SMALL)
+    assert ended.returncode == 0, ended.stderr
+    assert "Report: runs/small/report.html" in ended.stdout
+    return folder
+
+
+def test_results_have_the_columns_that_are_promised(finished: Path) -> None:
+    summary = pd.read_csv(finished / "runs" / "small" / "summary.csv")
+    assert list(summary.columns) == [
+        *("student", "train_benchmark", "origin", "method", "eval_benchmark", "n", "score", "ci_low", "ci_high"),
+        *("base_score", "delta", "delta_ci_low", "delta_ci_high", "p_holm"),
+    ]
+    assert len(summary) == 2 * 2  # origins x evaluation benchmarks, seeds pooled
+    perplexity = pd.read_csv(finished / "runs" / "small" / "perplexity.csv")
+    assert list(perplexity.columns) == [
+        *("student", "benchmark", "origin", "rows", "tokens_mean", "ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
+    ]
+    assert dict(zip(perplexity["origin"], perplexity["rows"], strict=True)) == {"human": 40, "self": 80}
+    assert dict(zip(perplexity["origin"], perplexity["pass_rate"], strict=True))["human"] == 1.0
+
+
+def test_every_answer_is_in_the_items(finished: Path) -> None:
+    items = pd.read_parquet(finished / "runs" / "small" / "items.parquet")
+    cells = items.groupby(["train_benchmark", "origin", "seed", "eval_benchmark"]).size()
+    assert len(cells) == 2 + 2 * 2 * 2  # the base model, and origins x seeds, on two benchmarks
+    assert set(cells) == {8}
+    assert set(items["verdict"]) <= {"correct", "wrong", "unparseable"}
+
+
+def test_score_agrees_with_the_items(finished: Path) -> None:
+    items = pd.read_parquet(finished / "runs" / "small" / "items.parquet")
+    summary = pd.read_csv(finished / "runs" / "small" / "summary.csv")
+    for row in summary.itertuples():
+        mine = items[(items["origin"] == row.origin) & (items["eval_benchmark"] == row.eval_benchmark)]
+        assert row.score == pytest.approx((mine["verdict"] == "correct").mean(), abs=1e-6)
+
+
+def test_manifest_names_every_stage(finished: Path) -> None:
+    manifest = json.loads((finished / "runs" / "small" / "manifest.json").read_text())
+    assert manifest["failed"] == {}
+    assert "finetune self/abacus/ledger seed 1" in manifest["stages"]
+    for name, key in manifest["stages"].items():
+        assert (finished / "store" / name.split(" ")[0] / key / "manifest.json").is_file()
+
+
+def test_second_run_runs_nothing(finished: Path) -> None:
+    before = (finished / "store" / "timings.jsonl").read_text()
+    ended = mothertongue(finished, "run", "abacus", *SMALL)
+    assert ended.returncode == 0
+    assert "no stage was run" in ended.stderr
+    assert (finished / "store" / "timings.jsonl").read_text() == before
+
+
+def test_plan_and_status_and_report_know_it_is_done(finished: Path) -> None:
+    plan = json.loads(mothertongue(finished, "plan", "abacus", *SMALL, "--json").stdout)
+    assert plan["misses"] == 0
+    assert "stages finished" in mothertongue(finished, "status", "abacus", *SMALL).stdout
+    assert "Report: runs/small/report.html" in mothertongue(finished, "report", "abacus", *SMALL).stdout
+
+
+def test_a_flipped_byte_is_noticed_and_repaired(finished: Path) -> None:
+    rows = sorted((finished / "store" / "select").glob("*/rows.parquet"))[0]
+    whole = rows.read_bytes()
+    rows.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    ended = mothertongue(finished, "run", "abacus", *SMALL)
+    assert ended.returncode == 0, ended.stderr
+    assert "damaged artifact" in ended.stderr
+    assert rows.read_bytes() == whole
+    assert "1 stages run" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "nowhere"), "nowhere: no such study file"),
+        (("plan", "abacus", "--set", "student=nobody"), "nobody: no such model. Allowed: a bundled model"),
+        (("plan", "abacus", "--set", "origins.self.sampels=3"), "origins.self.sampels: unknown key; allowed: kind, "),
+        (("run", "abacus", "--set", "train=[abacus/legder]"), "no benchmark is called 'abacus/legder'"),
+        (("run", "abacus", "--set", "questions.train=100000000"), "questions"),
+        (("score", "none.jsonl", "--model", "abacus-student"), "none.jsonl"),
+    ],
+)
+def test_wrong_input_gets_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    ended = mothertongue(tmp_path, *arguments)
+    assert ended.returncode == 2, ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "Traceback" not in ended.stderr
+
+
+def test_training_and_evaluating_on_the_same_questions_stops_the_study(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        rows = [
+            {"question": f"How much is {n} plus {n + 1}, said my {split} uncle?", "gold": str(2 * n + 1)}
+            for n in range(20)
+        ]
+        rows[3]["question"] = "How much is three plus four, and who on earth would like to know that today?"
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nstudent: abacus-student\nbenchmarks:\n  sums: {train: train.jsonl, test: test.jsonl, verifier: number}\n"
+        "train: [sums]\nevaluate: [sums]\nquestions: {train: null, evaluate: null}\norigins: {self: {}}\n"
+    )
+    ended = mothertongue(tmp_path, "run", "mine.yaml")
+    assert ended.returncode == 2, ended.stderr
+    assert "train/000003" in ended.stderr
+    assert "test/000003" in ended.stderr
+    assert "Traceback" not in ended.stderr
