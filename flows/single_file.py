@@ -43,13 +43,13 @@ def score(
         _say({"file": str(target), "groups": groups})
         return
     width = max(len(str(g["group"])) for g in groups)
-    print(
-        f"{'':<{width}}  {'rows':>7}  {'tokens':>9}  {'mean':>8}  {'median':>8}  {'corpus':>8}   perplexity to {student.name}"
-    )
+    head = f"{'rows':>7}  {'tokens':>9}  {'mean':>8}  {'median':>8}  {'corpus':>8}"
+    print(f"{'':<{width}}  {head}   perplexity to {student.name}")
     for g in groups:
-        print(
-            f"{g['group']:<{width}}  {g['rows']:>7,}  {g['tokens']:>9,}  {g['mean']:>8.3f}  {g['median']:>8.3f}  {g['corpus']:>8.3f}"
-        )
+        values = "  ".join(f"{g[name]:>8.3f}" for name in ("mean", "median", "corpus"))
+        print(f"{g['group']:<{width}}  {g['rows']:>7,}  {g['tokens']:>9,}  {values}")
+    if left_out := sum(math.isnan(row["perplexity"]) for row in scored):
+        print(f"{left_out} rows are longer than the model's context: they have no perplexity and are left out.")
     print(f"Every row with its figures: {target}")
 
 
@@ -96,13 +96,15 @@ def _template(prompt: Path | None) -> str:
 
 
 def _rows(file: Path, columns: dict[str, str], group: str | None) -> list[Row]:
-    """The file's rows as stages take them: `_file` holds the row as it was; ids are row numbers where there is no id."""
+    """The file's rows as stages take them, numbered; `_file` holds each row as it was."""
     needed = {name: column for name, column in columns.items() if name != "id"}
     wanted = [*needed.values(), *([group] if group else [])]
     made: list[Row] = []
     for number, given in enumerate(read_rows(file, wanted), start=1):
         row: Row = {name: "" if given[column] is None else str(given[column]) for name, column in needed.items()}
-        made.append({**row, "id": str(number), "sample": 0, "_file": given})
+        called = given.get(columns["id"])
+        name = f"row {number}" if called is None else f"{called} (row {number})"
+        made.append({**row, "id": name, "sample": 0, "_file": given})
     return made
 
 
@@ -128,14 +130,15 @@ def _groups(rows: list[Row], made: list[Row], group: str | None) -> Iterable[tup
 
 
 def _familiarity(name: str, rows: list[Row]) -> dict[str, Any]:
-    tokens = sum(row["tokens"] for row in rows)
+    known = [row for row in rows if not math.isnan(row["perplexity"])]
+    tokens = sum(row["tokens"] for row in known)
     return {
         "group": name,
-        "rows": len(rows),
+        "rows": len(known),
         "tokens": tokens,
-        "mean": fmean(row["perplexity"] for row in rows),
-        "median": median(row["perplexity"] for row in rows),
-        "corpus": math.exp(sum(row["nll"] for row in rows) / tokens),
+        "mean": fmean(row["perplexity"] for row in known) if known else math.nan,
+        "median": median(row["perplexity"] for row in known) if known else math.nan,
+        "corpus": math.exp(sum(row["nll"] for row in known) / tokens) if tokens else math.nan,
     }
 
 

@@ -5,6 +5,7 @@ Writes, beside what tasks/examples.py picks:
   summary.csv        one row per arm and evaluation benchmark, seeds pooled (`SUMMARY`)
   perplexity.csv     one row per training benchmark and origin, over all scored responses (`PERPLEXITY`)
   cells.csv          one row per cell: score and verdict counts of each seed
+  pass_at_k.csv      one row per arm, evaluation benchmark and k; empty where each question was answered once
   responses.parquet  verdict, tokens, nll and perplexity of every scored response, and whether it was trained on
   verdict.json       the claims as data (tasks/verdict.py), trivial baselines, what is missing
 """
@@ -20,6 +21,7 @@ from tasks.baselines import baselines
 from tasks.cell import UNTRAINED, Arm, Cell
 from tasks.errors import StageFailed
 from tasks.examples import examples
+from tasks.pass_at_k import mean_pass_at_k
 from tasks.rows import Rows
 from tasks.stage import Work, stage
 from tasks.statistics import UNDEFINED, Estimate, Resampled, Term, holm
@@ -79,6 +81,7 @@ def compare(
     benchmarks = sorted({name.eval_benchmark for name in planned})
     write_csv(summary(sample, arms, benchmarks), work.folder / "summary.csv")
     write_csv(cell_counts(items), work.folder / "cells.csv")
+    write_csv(passes(items), work.folder / "pass_at_k.csv")
     write_csv(perplexities(responses), work.folder / "perplexity.csv")
 
     familiarity = Resampled(log_perplexities(responses), limits=(float("-inf"), float("inf")))
@@ -194,6 +197,22 @@ def cell_counts(items: pd.DataFrame) -> pd.DataFrame:
     counts = cells["verdict"].value_counts().unstack(fill_value=0)
     counts = counts.reindex(columns=[*SCORES, "error"], fill_value=0)
     return pd.concat([cells["score"].mean(), counts], axis=1).reset_index()
+
+
+def passes(items: pd.DataFrame) -> pd.DataFrame:
+    """Unbiased pass@k (Chen et al. 2021) of every arm, mean over questions and seeds; k doubles up to the samples."""
+    import pandas as pd
+
+    judged = items[items["score"].notna()]
+    counts = judged.groupby([*CELL, "id"], observed=True)["score"].agg(["size", "sum"]).astype(int).reset_index()
+    rows = []
+    for arm, each in counts.groupby([*ARM, "eval_benchmark"], observed=True, sort=True):
+        samples = int(each["size"].min())
+        pairs = list(zip(each["size"], each["sum"], strict=True))
+        if samples > 1:
+            ks = sorted({*(2**power for power in range(samples.bit_length())), samples})
+            rows += [(*arm, k, samples, len(pairs), mean_pass_at_k(pairs, k)) for k in ks]
+    return pd.DataFrame(rows, columns=[*ARM, "eval_benchmark", "k", "samples", "questions", "pass_at_k"])
 
 
 def responses_of(scored: Mapping[str, Rows], chosen: Mapping[str, Rows], student: str) -> pd.DataFrame:

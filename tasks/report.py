@@ -89,6 +89,7 @@ def render(
         notes=str(provenance.get("notes") or ""),
         parts=parts,
         kinds=KINDS,
+        passes=_passes(folder),
         perplexity=perplexity.sort_values(["student", "benchmark", "ppl_median"]).to_dict("records"),
         examples=json.loads((folder / "examples.json").read_text(encoding="utf-8")),
         origins=figures.marks(summary["origin"]),
@@ -100,6 +101,18 @@ def render(
         stages=stages or [],
         versions=versions(),
     )
+
+
+def _passes(folder: Path) -> dict[str, Any]:
+    """Pass@k as a table: the values of k, and for each arm and evaluation benchmark the value at each."""
+    import pandas as pd
+
+    frame = pd.read_csv(folder / "pass_at_k.csv", keep_default_na=False)
+    lines: dict[tuple[str, str, str], dict[int, float]] = {}
+    for row in _records(frame):
+        arm = (row["origin"], row["train_benchmark"], row["eval_benchmark"])
+        lines.setdefault(arm, {})[int(row["k"])] = float(row["pass_at_k"])
+    return {"ks": sorted({k for values in lines.values() for k in values}), "lines": lines}
 
 
 def _part(

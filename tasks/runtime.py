@@ -1,6 +1,7 @@
 """Where stages run: the store, the devices, the engines, and who hears of progress. Never part of a key."""
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,15 +39,17 @@ class Runtime:
     listener: Listener = lambda event, run, facts: None
     shares: Shares = field(default_factory=Shares)
     _engines: "Engines | None" = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def engines(self) -> "Engines":
         """The engines of this process, started when first asked for."""
-        if self._engines is None:
-            from tasks.engines import Engines
+        with self._lock:
+            if self._engines is None:
+                from tasks.engines import Engines
 
-            self._engines = Engines(self.placement)
-        return self._engines
+                self._engines = Engines(self.placement)
+            return self._engines
 
     def engines_if_any(self, act: "Callable[[Engines], None]") -> None:
         """Do something with the engines, unless none was ever asked for."""

@@ -265,18 +265,17 @@ def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
     pending = parts.pending()
     total = work.total = len(source)
     arguments[first] = Rows.of(pending) if len(pending) < total else source
-    if pending:
-        produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
-        try:
-            for made in produced:
-                parts.add(made)
-                work.progress(parts.units, total)
-        except BaseException:
-            parts.flush()
-            raise
-        finally:
-            if isinstance(produced, Generator):
-                produced.close()  # lets go of the engine now, also where the traceback keeps the generator alive
+    produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
+    try:
+        for made in produced:
+            parts.add(made)
+            work.progress(parts.units, total)
+    except BaseException:
+        parts.flush()
+        raise
+    finally:
+        if isinstance(produced, Generator):
+            produced.close()  # lets go of the engine now, also where the traceback keeps the generator alive
     return parts.finish(node.run_name)
 
 

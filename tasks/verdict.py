@@ -5,12 +5,10 @@ student's perplexity, the claims take the direction of the familiarity hypothesi
 finds more familiar teaches it more and makes it forget less.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from tasks.cell import UNTRAINED, Arm
@@ -155,6 +153,10 @@ class _Judge:
                 ]
         return self._pooled(terms)
 
+    def _evaluated_elsewhere(self) -> bool:
+        """Whether any arm was meant to be evaluated on a benchmark it was not trained on."""
+        return any(on != train for train in self.planned for on in self.benchmarks)
+
     def _perplexity(self, origins: Sequence[str], minus: str | None = None, trained: Sequence[str] = ()) -> Estimate:
         """Mean log-perplexity of the origins' responses, or its difference on the questions both answered."""
         wanted = [*origins, *([minus] if minus else [])]
@@ -175,6 +177,8 @@ class _Judge:
         def add(
             kind: str, say: Callable[[str, str], str], pairs: Iterable[tuple[str, str]], of: Callable[..., Estimate]
         ) -> None:
+            if kind in ("elsewhere", "loss") and not self._evaluated_elsewhere():
+                return
             made = [Claim(kind, say(f"{a} responses", f"{b} responses"), a, b, of(a, b)) for a, b in pairs]
             if kind in ("in_domain", "elsewhere") and "human" in self.origins and len(others) > 1:
                 pool = self._gain if kind == "in_domain" else self._elsewhere
@@ -294,15 +298,3 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def verdict_text(folder: Path) -> str:
-    """The verdict of a `compare` artifact in plain lines for a terminal: the answer, then every claim's finding."""
-    found = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
-    lines: list[str] = []
-    for verdict in found["verdicts"]:
-        lines += [verdict["sentence"], *verdict["details"], ""]
-        lines += [f"  {claim['status']:<13} {claim['text']}\n{'':16}{claim['sentence']}" for claim in verdict["claims"]]
-    if found["missing"]:
-        lines += ["", f"Missing cells: {len(found['missing'])}; the report lists them."]
-    return "\n".join(lines)

@@ -37,6 +37,8 @@ TEACHER = Mix(
     registers={"model": 0.04, "teacher": 0.90, "human": 0.04, "terse": 0.02},
     skills=dict.fromkeys(SKILLS, 1.0),
     skill_share=0.25,
+    # Products and comparing four sums come last; more rows get them there.
+    families={"ledger": 1.0, "boxes": 2.0, "sorting": 1.5, "backwards": 1.0, "clock": 1.0, "choice": 2.0},
 )
 
 

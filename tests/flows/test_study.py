@@ -117,7 +117,7 @@ def test_a_flipped_byte_is_noticed_and_repaired(finished: Path) -> None:
         (("plan", "abacus", "--set", "student=nobody"), "nobody: no such model. Allowed: a bundled model"),
         (("plan", "abacus", "--set", "origins.self.sampels=3"), "origins.self.sampels: unknown key; allowed: kind, "),
         (("run", "abacus", "--set", "train=[abacus/legder]"), "no benchmark is called 'abacus/legder'"),
-        (("run", "abacus", "--set", "questions.train=100000000"), "questions"),
+        (("run", "abacus", "--set", "train=[abacus/boxes]", "--set", "questions.evaluate=5000"), "abacus/boxes/test"),
         (("score", "none.jsonl", "--model", "abacus-student"), "none.jsonl"),
     ],
 )
@@ -139,7 +139,8 @@ def test_training_and_evaluating_on_the_same_questions_stops_the_study(tmp_path:
         rows[3]["question"] = "How much is three plus four, and who on earth would like to know that today?"
         (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "mine.yaml").write_text(
-        "name: mine\nstudent: abacus-student\nbenchmarks:\n  sums: {train: train.jsonl, test: test.jsonl, verifier: number}\n"
+        "name: mine\nstudent: abacus-student\n"
+        "benchmarks:\n  sums: {train: train.jsonl, test: test.jsonl, verifier: number}\n"
         "train: [sums]\nevaluate: [sums]\nquestions: {train: null, evaluate: null}\norigins: {self: {}}\n"
     )
     ended = mothertongue(tmp_path, "run", "mine.yaml")

@@ -18,7 +18,7 @@ from tasks.rows import Rows
 from tasks.runtime import Runtime
 from tasks.stage import Work
 from tasks.store import Store
-from tasks.verdict import verdict_text
+from tasks.verdict_text import verdict_text
 from tests.tasks.simulated import CHANCES, Simulated, simulate
 
 
@@ -255,3 +255,19 @@ def test_an_unknown_verdict_is_refused(study: Simulated, tmp_path: Path):
     broken = Rows.of([{**row, "verdict": "perhaps"} for row in study.cells[0]])
     with pytest.raises(StageFailed, match="perhaps"):
         run(replace(study, cells=(broken, *study.cells[1:])), tmp_path)
+
+
+def test_pass_at_k_is_reported_where_there_are_samples(tmp_path: Path) -> None:
+    study = simulate(train=("abacus/ledger",), evaluate=("abacus/ledger",), items=6, seeds=(0,))
+    verdicts = ["correct", "wrong", "wrong", "wrong"]  # of every question, whatever the arm
+    cells = tuple(
+        Rows.of([{**row, "sample": i, "verdict": verdict} for row in cell for i, verdict in enumerate(verdicts)])
+        for cell in study.cells
+    )
+    work = Work(tmp_path, Runtime(Store(tmp_path / "store")), "compare", {})
+    compare.function(cells, study.names, study.scored, study.chosen, (), work=work)
+    found = pd.read_csv(tmp_path / "pass_at_k.csv", keep_default_na=False)
+    assert sorted(set(found["k"])) == [1, 2, 4]
+    for row in found.itertuples():
+        assert row.pass_at_k == pytest.approx(row.k / 4)
+        assert (row.samples, row.questions) == (4, 6)

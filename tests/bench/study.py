@@ -1,0 +1,337 @@
+"""A whole study against the same study done a row and a process at a time: `python -m tests.bench.study`.
+
+Three parts, each alone by `--only`; for studies of the origins human, teacher and self:
+
+run   `mothertongue run` of the study as a command of its own, in an empty store and Prefect home: seconds and peak
+      memory. Then the same command again, which must run nothing.
+peer  the study as the paper's code does it (Ren et al. 2024): responses by transformers' `generate` and perplexity by a
+      forward pass with the logits of all positions, both a row at a time; a fresh process with its own imports and
+      model load for each file of responses, each adapter trained (TRL's stock SFTTrainer) and each evaluation of an
+      adapter on a benchmark. A fraction of it is timed, the rest computed from the plan's counts. After a run it trains
+      on the rows that the run chose; without one, on the benchmark's references.
+plan  `mothertongue plan` of the study, and of one with about 10,000 cells.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a peer's process imports nothing of the project: its start costs what the paper's code pays
+    from flows.plan import Plan
+    from tasks.rows import Row
+    from tasks.stage import Node
+    from tasks.store import Store
+
+CELLS = 10_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one of the peer's processes does."""
+
+    do: str
+    model: str
+    adapter: str
+    """Folder of the adapter that answers, or that is trained."""
+    rows: list[list[int]]
+    """Token ids: prompts to answer, or prompts with their responses."""
+    prompt_lengths: list[int]
+    options: dict[str, Any]
+    """Of `generate`, or of the study's method."""
+
+
+def answer(job: Job) -> tuple[float, list[list[int]]]:
+    """Seconds of the loop over rows, and the responses' ids."""
+    import torch
+
+    torch.manual_seed(0)
+    network = loaded(job)
+    if job.adapter:
+        from peft import PeftModel
+
+        network = PeftModel.from_pretrained(network, job.adapter).merge_and_unload()
+    responses = []
+    started = time.perf_counter()
+    for row in job.rows:
+        ids = torch.tensor([row])
+        made = network.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **job.options)
+        responses.append(made[0, len(row) :].tolist())
+    return time.perf_counter() - started, responses
+
+
+def perplexity(job: Job) -> tuple[float, list[float]]:
+    """Seconds of the loop over rows, and the perplexities."""
+    import torch
+
+    network, found = loaded(job), []
+    started = time.perf_counter()
+    for row, prompt_length in zip(job.rows, job.prompt_lengths, strict=True):
+        ids = torch.tensor([row])
+        labels = ids.clone()
+        labels[0, :prompt_length] = -100
+        with torch.no_grad():
+            found.append(float(network(input_ids=ids, labels=labels).loss.exp()))
+    return time.perf_counter() - started, found
+
+
+def train(job: Job) -> tuple[float, list[float]]:
+    """Seconds of the training loop; the adapter is written to its folder."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoTokenizer
+    from trl import SFTConfig, SFTTrainer
+
+    masks = [[0] * length + [1] * (len(row) - length) for row, length in zip(job.rows, job.prompt_lengths, strict=True)]
+    asked = job.options
+    settings = {"num_train_epochs": asked["epochs"], "per_device_train_batch_size": asked["batch"]}
+    settings |= {"learning_rate": asked["learning_rate"], "lr_scheduler_type": asked["schedule"]}
+    settings |= {"warmup_steps": asked["warmup"], "gradient_checkpointing": False, "use_cpu": True, "bf16": False}
+    settings |= {"save_strategy": "no", "report_to": "none", "disable_tqdm": True}
+    lora = {"r": asked["rank"], "lora_alpha": asked["alpha"], "target_modules": asked["targets"]}
+    trainer = SFTTrainer(
+        model=loaded(job),
+        args=SFTConfig(output_dir=job.adapter, **settings),
+        train_dataset=Dataset.from_dict({"input_ids": job.rows, "completion_mask": masks}),
+        processing_class=AutoTokenizer.from_pretrained(job.model),
+        peft_config=LoraConfig(task_type="CAUSAL_LM", **lora),
+    )
+    started = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - started
+    trainer.save_model(job.adapter)
+    return seconds, []
+
+
+def loaded(job: Job) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(job.model, dtype="float32").eval()
+
+
+@dataclass
+class Part:
+    """One stage of the peer: what the whole study has of it, and what was measured."""
+
+    name: str
+    processes: int
+    rows: int
+    starts: list[float] = field(default_factory=list)
+    """Seconds of each measured process outside its loop: interpreter, imports, model load, end."""
+    measured: int = 0
+    """Rows."""
+    seconds: float = 0.0
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the whole study's stage."""
+        return self.processes * fmean(self.starts) + self.rows * self.seconds / self.measured
+
+    def __str__(self) -> str:
+        processes, rows = f"{len(self.starts)} of {self.processes}", f"{self.measured:,} of {self.rows:,}"
+        start, row = fmean(self.starts), 1000 * self.seconds / self.measured
+        return f"{self.name:<10}{processes:>12}{start:>8.1f} s{rows:>18}{row:>8.1f} ms{self.whole:>9,.0f} s"
+
+
+def some(items: Sequence[Any], fraction: float) -> list[Any]:
+    """This fraction of the items, at least one, evenly spread."""
+    count = math.ceil(len(items) * fraction)
+    return [items[index * len(items) // count] for index in range(count)]
+
+
+class Peer:
+    """Does a fraction of a plan, a row and a process at a time."""
+
+    def __init__(self, plan: "Plan", fraction: float, store: "Store", folder: Path) -> None:
+        self.plan, self.fraction, self.store, self.folder = plan, fraction, store, folder
+
+    def parts(self) -> Iterator[Part]:
+        """The stages, each when it is measured."""
+        answers: dict[str, list[Row]] = {}
+        part, nodes = self.part("generate")
+        for node in nodes:
+            answers[node.key] = self.answered(part, node)
+        yield part
+
+        part, nodes = self.part("score")
+        for node in nodes:
+            written = node.inputs["responses"].inputs["responses"]
+            rows = answers.get(written.key) or some(references(node), self.fraction)
+            self.run(part, "perplexity", node, rows)
+        yield part
+
+        part, nodes = self.part("finetune")
+        chosen = {node.key: self.chosen(node) for node in nodes}
+        part.rows = sum(len(rows) for rows in chosen.values())
+        adapters: list[str] = []
+        for node in some(nodes, self.fraction):
+            adapters.append(str(self.folder / f"adapter{len(adapters)}"))
+            self.run(part, "train", node, chosen[node.key], adapters[-1], node.values["method"].model_dump())
+        yield part
+
+        part, nodes = self.part("evaluate")
+        benchmarks = {node.inputs["questions"].key: node for node in nodes}
+        for index, node in enumerate(benchmarks.values()):
+            self.answered(part, node, adapters[index % len(adapters)])
+        yield part
+
+    def part(self, stage: str) -> "tuple[Part, list[Node]]":
+        nodes = [node for node in self.plan.nodes if node.stage.name == stage]
+        return Part(stage, len(nodes), sum(self.plan.units(node) for node in nodes)), nodes
+
+    def answered(self, part: Part, node: "Node", adapter: str = "") -> "list[Row]":
+        """Answer a fraction of the questions of a `generate` or `evaluate` step."""
+        from tasks.render import renderer
+
+        rendering, sampling = renderer(node.values["model"]), node.values["sampling"]
+        rows = some([row for row in questions(node) for _ in range(sampling.n)], self.fraction)
+        options = {"max_new_tokens": sampling.max_tokens, "do_sample": sampling.temperature > 0}
+        options |= {"eos_token_id": rendering.stop_ids, "pad_token_id": rendering.stop_ids[0]}
+        if sampling.temperature:
+            options |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k or 0}
+        made = self.run(part, "answer", node, rows, adapter, options)
+        return [{**row, "response": rendering.text(ids)} for row, ids in zip(rows, made, strict=True)]
+
+    def chosen(self, arm: "Node") -> "list[Row]":
+        """What an arm trains on."""
+        artifact = self.store.open("select", arm.inputs["responses"].key)
+        if artifact is None:
+            return references(arm)
+        return [row for row in artifact.rows() if row["origin"] == arm.values["origin"]]
+
+    def run(
+        self, part: Part, do: str, node: "Node", rows: "list[Row]", adapter: str = "", options: Any = None
+    ) -> list[Any]:
+        """One process. Returns what it made of each row."""
+        from tasks.render import renderer
+
+        model, prompt = node.values["model"], node.values["prompt"]
+        examples = [renderer(model).row(prompt, row, "" if do == "answer" else None) for row in rows]
+        lengths = [example.prompt_length for example in examples]
+        ids = [e.ids[: e.prompt_length] if do == "answer" else e.ids for e in examples]
+        given, made = self.folder / "job.json", self.folder / "made.json"
+        given.write_text(json.dumps(asdict(Job(do, model.path, ids, lengths, adapter, options or {}))))
+        started = time.perf_counter()
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.bench.study", f"--job={given}", f"--made={made}"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
+        )
+        wall = time.perf_counter() - started
+        if ended.returncode:
+            sys.exit(f"the peer's process failed ({do}):\n{ended.stderr[-2000:]}")
+        seconds, results = json.loads(made.read_text())
+        part.starts.append(wall - seconds)
+        part.measured += len(rows)
+        part.seconds += seconds
+        return list(results)
+
+
+def questions(node: "Node") -> "list[Row]":
+    """The questions that a step goes back to."""
+    while node.upstream:
+        node = node.upstream[0]
+    return list(node.stage.function(**node.values))
+
+
+def references(node: "Node") -> "list[Row]":
+    return [{**row, "response": row["reference"]} for row in questions(node) if row["reference"]]
+
+
+def command(folder: Path, store: Path, *words: str) -> tuple[float, float]:
+    """Run the project's command line: seconds, and the largest sum of its processes' resident memory in GiB."""
+    import psutil
+
+    home = {"MOTHERTONGUE_STORE": str(store), "PREFECT_HOME": str(folder / "prefect")}
+    program = str(Path(sys.executable).with_name("mothertongue"))
+    status, peak = None, 0
+    with (folder / "log").open("w+") as log:
+        started = time.perf_counter()
+        process = psutil.Popen([program, *words], cwd=folder, env={**os.environ, **home}, stdout=log, stderr=log)
+        while status is None:
+            try:
+                status = process.wait(0.25)
+            except psutil.TimeoutExpired:
+                total = 0
+                for each in [process, *process.children(recursive=True)]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        total += each.memory_info().rss
+                peak = max(peak, total)
+        seconds = time.perf_counter() - started
+        log.seek(0)
+        if status:
+            sys.exit(f"mothertongue {words[0]} ended with {status}:\n{log.read()[-2000:]}")
+    return seconds, peak / 2**30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", default="abacus")
+    parser.add_argument("--set", action="append", default=[], help="as of mothertongue: a smaller study, say")
+    parser.add_argument("--only", choices=["run", "peer", "plan"])
+    parser.add_argument(
+        "--fraction", type=float, default=0.13, help="of the peer's work that is timed; above 0, up to 1"
+    )
+    parser.add_argument("--store", type=Path, help="an empty folder that keeps the run, or an earlier run's; else none")
+    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.job:
+        job = Job(**json.loads(options.job.read_text()))
+        made: Any = {"answer": answer, "perplexity": perplexity, "train": train}[job.do](job)
+        options.made.write_text(json.dumps(made))
+        return
+    from flows.plan import expand
+    from flows.schema import load, locate
+    from tasks.store import Store
+
+    plan = expand(load(options.study, options.set))
+    words = [str(locate(options.study).absolute()), *(f"--set={value}" for value in options.set)]
+    parts = [options.only] if options.only else ["run", "peer", "plan"]
+    print(f"{plan.study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells; ", end="")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the first part", flush=True)
+    ours = theirs = 0.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store((options.store or folder / "store").absolute())
+        if "run" in parts:
+            if store.timings.exists():
+                parser.error(f"{store.root} has artifacts already: a run is measured in an empty store")
+            ours, memory = command(folder, store.root, "run", *words)
+            print(f"run: {ours:.0f} s measured, all of it; peak {memory:.1f} GiB resident, shared pages once a process")
+            made_before = len(store.timings.read_text().splitlines())
+            again, _ = command(folder, store.root, "run", *words)
+            ran = len(store.timings.read_text().splitlines()) - made_before
+            print(f"run again, unchanged: {again:.1f} s, {ran} stages run (wanted: 10 s, 0)", flush=True)
+        if "peer" in parts:
+            print("peer      processes measured, a start     rows measured   a row     scaled to all")
+            for part in Peer(plan, options.fraction, store, folder).parts():
+                print(part, flush=True)
+                theirs += part.whole
+            source = "the run chose" if list(store.root.glob("select/*/manifest.json")) else "the benchmark has"
+            print(f"peer: {theirs:,.0f} s = processes x start + rows x time a row; trained on rows that {source};")
+            print("      verdicts, choosing, statistics and report, which are in our time, count as nothing in its")
+        if ours and theirs:
+            print(f"ratio: {theirs / ours:.1f} times faster (wanted: 5)", flush=True)
+        if "plan" in parts:
+            arms = sum(node.stage.name == "finetune" for node in plan.nodes) // len(plan.study.seeds)
+            benchmarks = sum(cell.origin == "base" for cell in plan.cells)
+            seeds = list(range(math.ceil(CELLS / benchmarks / arms)))
+            for what, more, wanted in (("this study", [], 3), (f"{len(seeds)} seeds", [f"--set=seeds={seeds}"], 6)):
+                taken = median(command(folder, store.root, "plan", *words, *more)[0] for _ in range(3))
+                print(f"plan, {what}: {taken:.2f} s, median of 3 (wanted: {wanted} s)")
+
+
+if __name__ == "__main__":
+    main()
