@@ -8,7 +8,8 @@ peer  the study as the paper's code does it (Ren et al. 2024): responses by tran
       forward pass with the logits of all positions, both a row at a time; a fresh process with its own imports and
       model load for each file of responses, each adapter trained (TRL's stock SFTTrainer) and each evaluation of an
       adapter on a benchmark. A fraction of it is timed, the rest computed from the plan's counts. After a run it trains
-      on the rows that the run chose; without one, on the benchmark's references.
+      on the rows that the run chose; without one, on the benchmark's references. It gets one torch thread, which is
+      faster for models of this size than two, unless OMP_NUM_THREADS says otherwise.
 plan  `mothertongue plan` of the study, and of one with about 10,000 cells.
 """
 
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean, median
@@ -33,56 +34,43 @@ if TYPE_CHECKING:  # a peer's process imports nothing of the project: its start 
     from tasks.stage import Node
     from tasks.store import Store
 
-CELLS = 10_000
-
 
 @dataclass(frozen=True)
 class Job:
-    """What one of the peer's processes does."""
+    """What one of the peer's processes does: with token ids, of which the first `prompts` of each row are its prompt,
+    an adapter that answers or is trained, and options of `generate` or of the study's method."""
 
     do: str
     model: str
     adapter: str
-    """Folder of the adapter that answers, or that is trained."""
     rows: list[list[int]]
-    """Token ids: prompts to answer, or prompts with their responses."""
-    prompt_lengths: list[int]
+    prompts: list[int]
     options: dict[str, Any]
-    """Of `generate`, or of the study's method."""
 
 
-def answer(job: Job) -> tuple[float, list[list[int]]]:
-    """Seconds of the loop over rows, and the responses' ids."""
+def row_by_row(job: Job) -> tuple[float, list[Any]]:
+    """Seconds of the loop over rows, and each row's perplexity, or the ids of an answer to its prompt."""
     import torch
 
     torch.manual_seed(0)
-    network = loaded(job)
+    network, made = loaded(job), []
     if job.adapter:
         from peft import PeftModel
 
         network = PeftModel.from_pretrained(network, job.adapter).merge_and_unload()
-    responses = []
     started = time.perf_counter()
-    for row in job.rows:
+    for row, length in zip(job.rows, job.prompts, strict=True):
         ids = torch.tensor([row])
-        made = network.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **job.options)
-        responses.append(made[0, len(row) :].tolist())
-    return time.perf_counter() - started, responses
-
-
-def perplexity(job: Job) -> tuple[float, list[float]]:
-    """Seconds of the loop over rows, and the perplexities."""
-    import torch
-
-    network, found = loaded(job), []
-    started = time.perf_counter()
-    for row, prompt_length in zip(job.rows, job.prompt_lengths, strict=True):
-        ids = torch.tensor([row])
-        labels = ids.clone()
-        labels[0, :prompt_length] = -100
-        with torch.no_grad():
-            found.append(float(network(input_ids=ids, labels=labels).loss.exp()))
-    return time.perf_counter() - started, found
+        if job.do == "perplexity":
+            labels = ids.clone()
+            labels[0, :length] = -100
+            with torch.no_grad():
+                made.append(float(network(input_ids=ids, labels=labels).loss.exp()))
+        else:
+            ids = ids[:, :length]
+            answer = network.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **job.options)
+            made.append(answer[0, length:].tolist())
+    return time.perf_counter() - started, made
 
 
 def train(job: Job) -> tuple[float, list[float]]:
@@ -92,7 +80,7 @@ def train(job: Job) -> tuple[float, list[float]]:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    masks = [[0] * length + [1] * (len(row) - length) for row, length in zip(job.rows, job.prompt_lengths, strict=True)]
+    masks = [[0] * length + [1] * (len(row) - length) for row, length in zip(job.rows, job.prompts, strict=True)]
     asked = job.options
     settings = {"num_train_epochs": asked["epochs"], "per_device_train_batch_size": asked["batch"]}
     settings |= {"learning_rate": asked["learning_rate"], "lr_scheduler_type": asked["schedule"]}
@@ -121,15 +109,14 @@ def loaded(job: Job) -> Any:
 
 @dataclass
 class Part:
-    """One stage of the peer: what the whole study has of it, and what was measured."""
+    """One stage of the peer: processes and rows of the whole study; of the measured ones, seconds of each process
+    outside its loop (interpreter, imports, model load, end), rows, and seconds of all loops."""
 
     name: str
     processes: int
     rows: int
     starts: list[float] = field(default_factory=list)
-    """Seconds of each measured process outside its loop: interpreter, imports, model load, end."""
     measured: int = 0
-    """Rows."""
     seconds: float = 0.0
 
     @property
@@ -143,7 +130,7 @@ class Part:
         return f"{self.name:<10}{processes:>12}{start:>8.1f} s{rows:>18}{row:>8.1f} ms{self.whole:>9,.0f} s"
 
 
-def some(items: Sequence[Any], fraction: float) -> list[Any]:
+def some(items: list[Any], fraction: float) -> list[Any]:
     """This fraction of the items, at least one, evenly spread."""
     count = math.ceil(len(items) * fraction)
     return [items[index * len(items) // count] for index in range(count)]
@@ -153,21 +140,21 @@ class Peer:
     """Does a fraction of a plan, a row and a process at a time."""
 
     def __init__(self, plan: "Plan", fraction: float, store: "Store", folder: Path) -> None:
+        from tasks.render import renderer
+
         self.plan, self.fraction, self.store, self.folder = plan, fraction, store, folder
+        self.renderer, self.trained_on = renderer, "all references"
 
     def parts(self) -> Iterator[Part]:
-        """The stages, each when it is measured."""
-        answers: dict[str, list[Row]] = {}
+        """Each stage when it is measured."""
         part, nodes = self.part("generate")
-        for node in nodes:
-            answers[node.key] = self.answered(part, node)
+        answers = {node.key: self.answered(part, node, "") for node in nodes}
         yield part
 
         part, nodes = self.part("score")
         for node in nodes:
             written = node.inputs["responses"].inputs["responses"]
-            rows = answers.get(written.key) or some(references(node), self.fraction)
-            self.run(part, "perplexity", node, rows)
+            self.run(part, "perplexity", node, answers.get(written.key) or some(questions(node), self.fraction), "", {})
         yield part
 
         part, nodes = self.part("finetune")
@@ -189,11 +176,9 @@ class Peer:
         nodes = [node for node in self.plan.nodes if node.stage.name == stage]
         return Part(stage, len(nodes), sum(self.plan.units(node) for node in nodes)), nodes
 
-    def answered(self, part: Part, node: "Node", adapter: str = "") -> "list[Row]":
+    def answered(self, part: Part, node: "Node", adapter: str) -> "list[Row]":
         """Answer a fraction of the questions of a `generate` or `evaluate` step."""
-        from tasks.render import renderer
-
-        rendering, sampling = renderer(node.values["model"]), node.values["sampling"]
+        rendering, sampling = self.renderer(node.values["model"]), node.values["sampling"]
         rows = some([row for row in questions(node) for _ in range(sampling.n)], self.fraction)
         options = {"max_new_tokens": sampling.max_tokens, "do_sample": sampling.temperature > 0}
         options |= {"eos_token_id": rendering.stop_ids, "pad_token_id": rendering.stop_ids[0]}
@@ -206,28 +191,21 @@ class Peer:
         """What an arm trains on."""
         artifact = self.store.open("select", arm.inputs["responses"].key)
         if artifact is None:
-            return references(arm)
+            return questions(arm)
+        self.trained_on = "the rows that the run chose"
         return [row for row in artifact.rows() if row["origin"] == arm.values["origin"]]
 
-    def run(
-        self, part: Part, do: str, node: "Node", rows: "list[Row]", adapter: str = "", options: Any = None
-    ) -> list[Any]:
+    def run(self, part: Part, do: str, node: "Node", rows: "list[Row]", adapter: str, options: Any) -> list[Any]:
         """One process. Returns what it made of each row."""
-        from tasks.render import renderer
-
-        model, prompt = node.values["model"], node.values["prompt"]
-        examples = [renderer(model).row(prompt, row, "" if do == "answer" else None) for row in rows]
-        lengths = [example.prompt_length for example in examples]
-        ids = [e.ids[: e.prompt_length] if do == "answer" else e.ids for e in examples]
+        model = node.values["model"]
+        examples = self.renderer(model).rows(node.values["prompt"], rows)
+        ids, prompts = [example.ids for example in examples], [example.prompt_length for example in examples]
         given, made = self.folder / "job.json", self.folder / "made.json"
-        given.write_text(json.dumps(asdict(Job(do, model.path, ids, lengths, adapter, options or {}))))
+        given.write_text(json.dumps(asdict(Job(do, model.path, adapter, ids, prompts, options))))
+        words = [sys.executable, "-m", "tests.bench.study", f"--job={given}", f"--made={made}"]
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
         started = time.perf_counter()
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.bench.study", f"--job={given}", f"--made={made}"],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
-        )
+        ended = subprocess.run(words, capture_output=True, text=True, env=environment)
         wall = time.perf_counter() - started
         if ended.returncode:
             sys.exit(f"the peer's process failed ({do}):\n{ended.stderr[-2000:]}")
@@ -239,14 +217,10 @@ class Peer:
 
 
 def questions(node: "Node") -> "list[Row]":
-    """The questions that a step goes back to."""
+    """The questions that a step goes back to, with people's responses."""
     while node.upstream:
         node = node.upstream[0]
-    return list(node.stage.function(**node.values))
-
-
-def references(node: "Node") -> "list[Row]":
-    return [{**row, "response": row["reference"]} for row in questions(node) if row["reference"]]
+    return [{**row, "response": row["reference"]} for row in node.stage.function(**node.values)]
 
 
 def command(folder: Path, store: Path, *words: str) -> tuple[float, float]:
@@ -260,14 +234,12 @@ def command(folder: Path, store: Path, *words: str) -> tuple[float, float]:
         started = time.perf_counter()
         process = psutil.Popen([program, *words], cwd=folder, env={**os.environ, **home}, stdout=log, stderr=log)
         while status is None:
-            try:
+            resident = 0
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that ended just now hides the others, this once
+                resident = sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
+            peak = max(peak, resident)
+            with contextlib.suppress(psutil.TimeoutExpired):
                 status = process.wait(0.25)
-            except psutil.TimeoutExpired:
-                total = 0
-                for each in [process, *process.children(recursive=True)]:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        total += each.memory_info().rss
-                peak = max(peak, total)
         seconds = time.perf_counter() - started
         log.seek(0)
         if status:
@@ -280,27 +252,24 @@ def main() -> None:
     parser.add_argument("--study", default="abacus")
     parser.add_argument("--set", action="append", default=[], help="as of mothertongue: a smaller study, say")
     parser.add_argument("--only", choices=["run", "peer", "plan"])
-    parser.add_argument(
-        "--fraction", type=float, default=0.13, help="of the peer's work that is timed; above 0, up to 1"
-    )
+    parser.add_argument("--fraction", type=float, default=0.13, help="of the peer's work that is timed")
     parser.add_argument("--store", type=Path, help="an empty folder that keeps the run, or an earlier run's; else none")
     parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
         job = Job(**json.loads(options.job.read_text()))
-        made: Any = {"answer": answer, "perplexity": perplexity, "train": train}[job.do](job)
-        options.made.write_text(json.dumps(made))
+        options.made.write_text(json.dumps(train(job) if job.do == "train" else row_by_row(job)))
         return
     from flows.plan import expand
     from flows.schema import load, locate
+    from tasks.cell import UNTRAINED
     from tasks.store import Store
 
     plan = expand(load(options.study, options.set))
     words = [str(locate(options.study).absolute()), *(f"--set={value}" for value in options.set)]
     parts = [options.only] if options.only else ["run", "peer", "plan"]
-    print(f"{plan.study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells; ", end="")
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the first part", flush=True)
+    print(f"{plan.study.name}: {len(plan.cells)} cells; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
     ours = theirs = 0.0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -310,24 +279,26 @@ def main() -> None:
                 parser.error(f"{store.root} has artifacts already: a run is measured in an empty store")
             ours, memory = command(folder, store.root, "run", *words)
             print(f"run: {ours:.0f} s measured, all of it; peak {memory:.1f} GiB resident, shared pages once a process")
-            made_before = len(store.timings.read_text().splitlines())
+            before = store.timings.read_text()
             again, _ = command(folder, store.root, "run", *words)
-            ran = len(store.timings.read_text().splitlines()) - made_before
+            ran = store.timings.read_text().removeprefix(before).count("\n")
             print(f"run again, unchanged: {again:.1f} s, {ran} stages run (wanted: 10 s, 0)", flush=True)
         if "peer" in parts:
             print("peer      processes measured, a start     rows measured   a row     scaled to all")
-            for part in Peer(plan, options.fraction, store, folder).parts():
+            peer = Peer(plan, options.fraction, store, folder)
+            for part in peer.parts():
                 print(part, flush=True)
                 theirs += part.whole
-            source = "the run chose" if list(store.root.glob("select/*/manifest.json")) else "the benchmark has"
-            print(f"peer: {theirs:,.0f} s = processes x start + rows x time a row; trained on rows that {source};")
-            print("      verdicts, choosing, statistics and report, which are in our time, count as nothing in its")
+            print(
+                f"peer: {theirs:,.0f} s, scaled: processes x start + rows x time a row. Trained on {peer.trained_on}."
+            )
+            print("      Verdicts, choosing, statistics and report, which are in our time, count as nothing in its.")
         if ours and theirs:
             print(f"ratio: {theirs / ours:.1f} times faster (wanted: 5)", flush=True)
         if "plan" in parts:
             arms = sum(node.stage.name == "finetune" for node in plan.nodes) // len(plan.study.seeds)
-            benchmarks = sum(cell.origin == "base" for cell in plan.cells)
-            seeds = list(range(math.ceil(CELLS / benchmarks / arms)))
+            benchmarks = sum(cell.origin == UNTRAINED for cell in plan.cells)
+            seeds = list(range(math.ceil(10_000 / benchmarks / arms)))
             for what, more, wanted in (("this study", [], 3), (f"{len(seeds)} seeds", [f"--set=seeds={seeds}"], 6)):
                 taken = median(command(folder, store.root, "plan", *words, *more)[0] for _ in range(3))
                 print(f"plan, {what}: {taken:.2f} s, median of 3 (wanted: {wanted} s)")
