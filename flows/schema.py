@@ -15,6 +15,7 @@ from data.benchmark import Benchmark
 from data.errors import InputError
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from tasks import methods, origins
+from tasks.cell import UNTRAINED
 from tasks.methods import Method
 from tasks.origins import Origin
 from tasks.sampling import Sampling
@@ -22,6 +23,7 @@ from tasks.select import Match
 
 STUDIES = Path(__file__).resolve().parent.parent / "data" / "studies"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+ORIGIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 
 
@@ -94,6 +96,11 @@ class Study(BaseModel):
     def _known_origins(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
+        for name in given:
+            if not isinstance(name, str) or not ORIGIN.match(name) or name == UNTRAINED:
+                raise _Unknown(
+                    f"origins.{name}: allowed are letters, digits, dot, dash and underscore, and not {UNTRAINED}"
+                )
         known = {kind: origins.find(kind) for kind in origins.names()}
         return {name: _kind(known, options, name, f"origins.{name}", "origin") for name, options in given.items()}
 
@@ -251,4 +258,7 @@ def _lay_over(given: dict[str, Any], override: str) -> None:
         if not isinstance(here.get(part), dict):
             here[part] = {}
         here = here[part]
-    here[last] = yaml.safe_load(text)
+    try:
+        here[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: the value is not valid YAML: {getattr(error, 'problem', error)}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data import benchmark as benchmarks
@@ -17,6 +18,7 @@ from tasks import verifiers
 from tasks.model import resolve
 from tasks.rows import Row, Rows, to_table
 
+ENDINGS = (".jsonl", ".csv", ".parquet")
 BARE_QUESTION = "{{ question }}"
 
 
@@ -32,12 +34,12 @@ def score(
     """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is."""
     from tasks.score import score as stage
 
+    target = _target(out, file, "scored")
     student = resolve(model)
     template = _template(prompt)
     rows = _rows(file, columns, group)
     scored = _plainly(stage.function, rows, student, template)
-    target = out or file.with_name(f"{file.stem}.scored{file.suffix}")
-    _write(target, _joined(rows, scored, ("tokens", "nll", "perplexity")))
+    _write(target, list(_joined(rows, scored, ("tokens", "nll", "perplexity"))))
     groups = [_familiarity(name, part) for name, part in _groups(rows, scored, group)]
     if as_json:
         _say({"file": str(target), "groups": groups})
@@ -59,13 +61,13 @@ def verify(
     """Add `verdict`, `answer` and `score` to every row of a file, and print the counts."""
     from tasks.verify import verify as stage
 
+    target = _target(out, file, "verified")
     judge = verifiers.find(benchmarks.find(benchmark).verifier)
     rows = _rows(file, columns, group)
     judged = _plainly(stage.function, rows, judge)
     for row in judged:
         row["score"] = {"correct": 1.0, "wrong": 0.0, "unparseable": 0.0}.get(row["verdict"], math.nan)
-    target = out or file.with_name(f"{file.stem}.verified{file.suffix}")
-    _write(target, _joined(rows, judged, ("verdict", "answer", "score")))
+    _write(target, list(_joined(rows, judged, ("verdict", "answer", "score"))))
     kinds = ("correct", "wrong", "unparseable", "error")
     groups = []
     for name, part in _groups(rows, judged, group):
@@ -142,24 +144,39 @@ def _familiarity(name: str, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _write(target: Path, rows: Iterator[Row]) -> None:
+def _target(given: Path | None, file: Path, added: str) -> Path:
+    """Where the result goes; checked before any work is done."""
+    target = given or file.with_name(f"{file.stem}.{added}{file.suffix}")
+    if target.suffix.lower() not in ENDINGS:
+        raise InputError(f"--out {target}: {target.suffix or 'no'} ending is unknown; allowed: {', '.join(ENDINGS)}")
+    if not target.parent.is_dir():
+        raise InputError(f"--out {target}: there is no folder {target.parent}")
+    return target
+
+
+def _write(target: Path, rows: list[Row]) -> None:
     """Write all or nothing, in the form the file's name asks for."""
     draft = target.with_name(f".{target.name}.draft")
-    match target.suffix.lower():
-        case ".parquet":
-            pq.write_table(to_table(list(rows)), draft)
-        case ".csv":
-            listed = list(rows)
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(listed[0]))
-                writer.writeheader()
-                writer.writerows(listed)
-        case ".jsonl":
-            with draft.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
-        case other:
-            raise InputError(f"--out {target}: {other or 'no'} ending is unknown; allowed: .jsonl, .csv, .parquet")
-    draft.replace(target)
+    try:
+        match target.suffix.lower():
+            case ".parquet":
+                pq.write_table(to_table(rows), draft)
+            case ".csv":
+                names = list(dict.fromkeys(name for row in rows for name in row))
+                with draft.open("w", encoding="utf-8", newline="") as file:
+                    writer = csv.DictWriter(file, fieldnames=names)
+                    writer.writeheader()
+                    writer.writerows(rows)
+            case _:
+                with draft.open("w", encoding="utf-8") as file:
+                    file.writelines(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
+        draft.replace(target)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise InputError(
+            f"--out {target}: a column does not fit Parquet ({error}); .jsonl keeps rows as they are"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _plain(row: Row) -> Row:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from tasks.errors import StageFailed, Transient
 from tasks.model import Model
 from tasks.runtime import Placement
-from tasks.sampling import Sampling
+from tasks.sampling import Sampling, parameters
 
 LOOK_AHEAD = 512
 """Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one."""
@@ -123,7 +123,7 @@ class Engine:
             StageFailed: a prompt leaves no room for a response, or vLLM refuses a request; names the row.
             Transient: the engine died.
         """
-        for position, (ids, finish, _) in self._results(requests, _sampling):
+        for position, (ids, finish, _) in self._results(requests, _parameters):
             if finish not in ("stop", "length"):
                 raise Transient(f"the engine of {self.model.name} gave up on a request: {finish}")
             yield position, Completion(ids, finish)
@@ -231,7 +231,10 @@ class Engine:
         """Hand each result to the stream that waits for it, until the process ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:  # it was killed while it wrote
+                break
             with self._lock:
                 for number, *result in message.get("done", []):
                     if stream := self._streams.pop(number, None):
@@ -239,6 +242,7 @@ class Engine:
                 for number, why in message.get("refused", []):
                     if stream := self._streams.pop(number, None):
                         stream.put((number, why))
+        self._process.kill()  # nothing it says from here on would be heard
         code = self._process.wait()
         with self._lock:
             if self._why_dead is None:
@@ -254,17 +258,8 @@ class Engine:
         return lines[-1].strip()[:500] if lines else ""
 
 
-def _sampling(request: Request) -> dict[str, Any]:
-    values = request.sampling
-    greedy = values.temperature == 0
-    return {
-        "temperature": values.temperature,
-        "top_p": 1.0 if greedy else values.top_p,
-        "top_k": 0 if greedy else values.top_k or 0,
-        "seed": None if greedy else request.seed,
-        "max_tokens": values.max_tokens,
-        "stop_token_ids": list(request.stop_ids),
-    }
+def _parameters(request: Request) -> dict[str, Any]:
+    return parameters(request.sampling, request.seed, request.stop_ids)
 
 
 def _environment(model: Model) -> dict[str, str]:

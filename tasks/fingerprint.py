@@ -22,6 +22,7 @@ PLACEMENT = frozenset(
         "tasks.engine",
         "tasks.engines",
         "tasks.runtime",
+        "tasks.versions",
         "tasks.errors",
         "tasks.progress",
         "tasks.rows",
@@ -199,15 +200,10 @@ def _tree_digest(definition: Definition) -> str:
 
 
 @functools.cache
-def fingerprint(module: str, name: str) -> dict[str, str]:
-    """Digests of the code that a top-level definition reaches, by source file relative to the project.
-
-    Args:
-        module: dotted name of a project module.
-        name: a name defined at its top level.
-    """
+def fingerprint(*roots: Definition) -> dict[str, str]:
+    """Digests of the code that top-level definitions reach together, by source file relative to the project."""
     reached: dict[Definition, None] = {}
-    queue = [_resolve((module, name))]
+    queue = [_resolve(root) for root in roots]
     while queue:
         definition = queue.pop()
         if definition in reached or definition[0] in PLACEMENT or definition[0].split(".")[0] not in PROJECT:
@@ -224,6 +220,6 @@ def fingerprint(module: str, name: str) -> dict[str, str]:
     return {file: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for file, lines in by_file.items()}
 
 
-def of(function: FunctionType) -> dict[str, str]:
-    """`fingerprint` of a function; a nested function counts with the top-level one it stands in."""
-    return fingerprint(function.__module__, function.__qualname__.split(".")[0])
+def root(code: FunctionType | type) -> Definition:
+    """Where a function or class is defined; a nested one counts with the top-level one it stands in."""
+    return code.__module__, code.__qualname__.split(".")[0]

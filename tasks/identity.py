@@ -23,10 +23,10 @@ class Identified(Protocol):
     def identity(self) -> Any: ...
 
 
-def encode(value: Any, code: Callable[[FunctionType], None], where: str = "value") -> Any:
+def encode(value: Any, code: Callable[[FunctionType | type], None], where: str = "value") -> Any:
     """Encode `value` as JSON-able data.
 
-    Project functions are handed to `code`, so that their source becomes part of the key, and appear by name.
+    Functions and classes are handed to `code`, so that their source becomes part of the key, and appear by name.
 
     Raises:
         TypeError: naming `where` in the value the thing that has no exact encoding stands.
@@ -42,7 +42,7 @@ def encode(value: Any, code: Callable[[FunctionType], None], where: str = "value
             if not math.isfinite(value):
                 raise TypeError(f"{where} is {value}: only finite numbers can be part of a key")
             return value
-        case FunctionType():
+        case FunctionType() | type():
             code(value)
             return f"{value.__module__}.{value.__qualname__}"
         case Identified():

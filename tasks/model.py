@@ -14,7 +14,8 @@ from tasks.store import file_digest
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w.-]+)?$")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-READ = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "chat_template*", *WEIGHTS)
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*", "vocab*", "merges.txt")
+READ = ("config.json", "generation_config.json", *TOKENIZER, "*.model", *WEIGHTS)
 """Files of a model folder that decide what it says."""
 
 
@@ -55,7 +56,8 @@ def resolve(name: str) -> Model:
         return Model(name, str(folder.absolute()), "", _content(folder))
     if HUB_ID.match(name):
         path, _, revision = name.partition("@")
-        return Model(name, path, revision, f"hub:{path}@{_commit(name, path, revision)}")
+        commit = _commit(name, path, revision)
+        return Model(name, path, commit, f"hub:{path}@{commit}")
     known = ", ".join(sorted(p.name for p in BUNDLED.iterdir() if p.is_dir())) if BUNDLED.is_dir() else ""
     raise InputError(
         f"{name}: no such model. Allowed: a bundled model ({known}), a folder, or a hub id (owner/name@revision)"

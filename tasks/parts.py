@@ -1,6 +1,8 @@
 """Row-level resume: finished rows are kept in parts as they come, and put in order when the last one is there."""
 
+import os
 import time
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,10 +31,18 @@ class Parts:
         self._columns = ["id", "sample"] if "sample" in source.columns else ["id"]
         self._buffer: list[Row] = []
         self._flushed = time.monotonic()
-        self._files = sorted(self._folder.glob("*.parquet"))
+        self._files: list[Path] = []
         self._done: set[Unit] = set()
-        for path in self._files:
-            table = pq.read_table(path, columns=self._columns)
+        self._next = 0
+        for path in sorted(self._folder.glob("*.parquet")):
+            self._next = int(path.stem) + 1
+            try:
+                table = pq.read_table(path, columns=self._columns)
+            except (pa.ArrowInvalid, KeyError):
+                warnings.warn(f"{path} cannot be read: its rows are made again", stacklevel=2)
+                path.unlink()
+                continue
+            self._files.append(path)
             self._done.update(zip(*(table.column(name).to_pylist() for name in self._columns), strict=True))
 
     @property
@@ -56,10 +66,14 @@ class Parts:
 
     def flush(self) -> None:
         if self._buffer:
-            path = self._folder / f"{len(self._files):06d}.parquet"
+            path = self._folder / f"{self._next:06d}.parquet"
             draft = path.with_suffix(".draft")
-            pq.write_table(to_table(self._buffer), draft)
+            with draft.open("wb") as file:
+                pq.write_table(to_table(self._buffer), file)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(path)
+            self._next += 1
             self._files.append(path)
             self._buffer = []
         self._flushed = time.monotonic()
@@ -83,7 +97,11 @@ class Parts:
         table = pa.concat_tables([pq.read_table(path) for path in self._files], promote_options="permissive")
         table = table.select(sorted(table.column_names))
         position = {unit: index for index, unit in enumerate(units)}
-        made = zip(*(table.column(name).to_pylist() for name in self._columns), strict=True)
+        made = list(zip(*(table.column(name).to_pylist() for name in self._columns), strict=True))
+        if set(made) != set(units):
+            raise StageFailed(
+                f"{run_name}: its kept parts hold {len(set(made))} rows' output where {len(units)} were made"
+            )
         samples = table.column("sample").to_pylist() if "sample" in table.column_names else [0] * table.num_rows
         order = sorted(
             range(table.num_rows),

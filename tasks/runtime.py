@@ -4,29 +4,55 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from data.errors import InputError
 from tasks.busy import Shares
 from tasks.store import Store
 
 if TYPE_CHECKING:
     from tasks.engines import Engines
 
+Number = TypeVar("Number", int, float)
 Listener = Callable[[str, str, dict[str, Any]], None]
 """Called with an event ("start", "progress", "done", "hit", "failed", "note"), a run name and what is known."""
 
 
+def _from_environment(name: str, kind: Callable[[str], Number]) -> Number | None:
+    """A number from the environment, or None where it is not set.
+
+    Raises:
+        InputError: it is set to something else.
+    """
+    text = os.environ.get(f"MOTHERTONGUE_{name}")
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"MOTHERTONGUE_{name}={text}: allowed is a number") from None
+
+
+def _gpus() -> int:
+    """How many GPUs the driver lists; asked without importing torch, which would take seconds."""
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
 @dataclass(frozen=True)
 class Placement:
-    """Settings that change how fast a result comes, never the result."""
+    """Settings that change how fast a result comes, never the result.
 
-    trainers: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1)))
-    """Trainer processes at once (one thread each on a CPU; on a GPU box, one a GPU)."""
+    MOTHERTONGUE_TRAINERS and MOTHERTONGUE_GPU_MEMORY in the environment override the defaults.
+    """
+
+    trainers: int = field(default_factory=lambda: _from_environment("TRAINERS", int) or _gpus() or os.cpu_count() or 1)
+    """Trainer processes at once: one a GPU, or where there is none, one a core with one thread each."""
     score_tokens: int = 8192
     """Tokens a forward pass of the scorer may hold, padding included."""
     kv_cache_gib: float = 1.0
     """Memory for the engine's key-value cache on a CPU."""
-    gpu_memory: float = 0.6
+    gpu_memory: float = field(default_factory=lambda: _from_environment("GPU_MEMORY", float) or 0.6)
     """Share of a GPU's memory the engine may take."""
 
 

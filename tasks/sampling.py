@@ -1,5 +1,7 @@
 """How responses are drawn from a model."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -18,3 +20,16 @@ class Sampling(BaseModel):
     """How many of the likeliest tokens are kept; null keeps all."""
     max_tokens: int = Field(default=512, ge=1)
     """Tokens after which a response is cut off (its `finish` is then "length")."""
+
+
+def parameters(sampling: Sampling, seed: int, stop_ids: tuple[int, ...]) -> dict[str, Any]:
+    """One response's sampling in vLLM's words; greedy decoding takes the likeliest token and no seed."""
+    greedy = sampling.temperature == 0
+    return {
+        "temperature": sampling.temperature,
+        "top_p": 1.0 if greedy else sampling.top_p,
+        "top_k": 0 if greedy else sampling.top_k or 0,
+        "seed": None if greedy else seed,
+        "max_tokens": sampling.max_tokens,
+        "stop_token_ids": list(stop_ids),
+    }

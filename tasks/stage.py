@@ -4,8 +4,9 @@ Calling a stage runs nothing: it returns a `Node`, which knows its key from what
 artifact, or finds it in the store. Stage functions say nothing of caching, retries or Prefect.
 """
 
+import contextlib
+import errno
 import inspect
-import platform
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,13 +16,23 @@ from types import FunctionType
 from typing import Any, get_type_hints
 
 from tasks import fingerprint, identity
-from tasks.errors import StageFailed, Transient
+from tasks.errors import StageFailed
 from tasks.parts import Parts
 from tasks.rows import Row, Rows
 from tasks.runtime import Runtime
 from tasks.store import Artifact
+from tasks.versions import versions
 
-Inputs = "Node | tuple[Node, ...] | dict[str, Node]"
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""What a full or failing disk says."""
+
+
+ENGINE: tuple[fingerprint.Definition, ...] = (
+    ("tasks.engine_process", "Served"),
+    ("tasks.engine_adapters", "StackedAdapters"),
+    ("tasks.sampling", "parameters"),
+)
+"""What runs in the engine's process decides what it answers; no import leads there from a stage."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +56,10 @@ class Node:
     @cached_property
     def ingredients(self) -> dict[str, Any]:
         """Everything the key is hashed from, by name, so that a miss can be explained."""
-        code: dict[str, str] = dict(self.stage.code)
-        values = identity.encode(self.values, lambda function: code.update(fingerprint.of(function)), self.stage.name)
+        roots = [*self.stage.roots]
+        values = identity.encode(self.values, lambda code: roots.append(fingerprint.root(code)), self.stage.name)
         inputs = {name: _keys(value) for name, value in self.inputs.items()}
+        code = fingerprint.fingerprint(*dict.fromkeys(roots))
         return {"stage": self.stage.name, "values": values, "inputs": inputs, "code": code}
 
     @cached_property
@@ -93,6 +105,8 @@ class Work:
     run_name: str
     facts: dict[str, Any]
     """What the stage wants to say of its result; kept in the manifest."""
+    made: int = 0
+    """Rows a per-row stage has made in this try."""
     total: int = 0
     """Rows of the first input of a per-row stage, the ones finished on an earlier try included."""
 
@@ -125,9 +139,10 @@ class Stage:
     def name(self) -> str:
         return self.function.__name__
 
-    @cached_property
-    def code(self) -> dict[str, str]:
-        return fingerprint.of(self.function)
+    @property
+    def roots(self) -> tuple[fingerprint.Definition, ...]:
+        """Where the code starts that decides the stage's results."""
+        return fingerprint.root(self.function), *(ENGINE if self.slot == "engine" else ())
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -192,51 +207,62 @@ def stage(
 def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
     """Make the node's artifact, or find it. Returns it and whether it was already there.
 
-    The artifacts of `node.upstream` must be complete.
+    The artifacts of `node.upstream` must have been made; one that was damaged or lost since is made again.
+
+    Raises:
+        StageFailed: the stage cannot give a result that could be believed, or the disk is full.
+        Transient: trying again may help.
     """
+    try:
+        with runtime.store.lock(node.stage.name, node.key):
+            found = runtime.store.open(node.stage.name, node.key)
+            if found is not None:
+                runtime.listener("hit", node.run_name, {})
+                return found, True
+            return _make(node, runtime), False
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        place = error.filename or runtime.store.root
+        raise StageFailed(f"{error.strerror} ({place}): make room and run again; what is finished is kept") from error
+
+
+def _make(node: Node, runtime: Runtime) -> Artifact:
     store = runtime.store
-    with store.lock(node.stage.name, node.key):
-        found = store.open(node.stage.name, node.key)
-        if found is not None:
-            runtime.listener("hit", node.run_name, {})
-            return found, True
-        artifacts = {}
-        for needed in node.upstream:
-            artifact = store.open(needed.stage.name, needed.key)
-            if artifact is None:
-                raise Transient(f"{node.run_name}: its input {needed.run_name} is no longer in the store")
-            artifacts[needed.key] = artifact
-        started = time.time()
-        folder = store.folder(node.stage.name, node.key)
-        folder.mkdir(parents=True, exist_ok=True)
-        work = Work(folder, runtime, node.run_name, {})
-        runtime.listener("start", node.run_name, {})
-        arguments = node.stage.arguments(node, artifacts)
-        if "work" in node.stage.signature.parameters:
-            arguments["work"] = work
-        run = _run_per_row if node.stage.per_row else _run_whole
-        with runtime.shares.taking(node.stage.slot) as busy:
-            rows = run(node, arguments, work)
-        if node.stage.facts is not None:
-            work.facts |= node.stage.facts(Rows([folder / "rows.parquet"]))
-        templates = _templates(node, work, artifacts.values())
-        artifact = store.publish(
-            node.stage.name,
-            node.key,
-            {
-                "label": node.label,
-                "ingredients": node.ingredients,
-                "facts": work.facts,
-                "templates": templates,
-                "rows": rows,
-                "started": started,
-                "seconds": round(time.time() - started, 3),
-                "busy": round(busy.seconds, 3),
-                "host": {"python": platform.python_version(), "machine": platform.machine()},
-            },
-        )
-        runtime.listener("done", node.run_name, {"seconds": artifact.manifest["seconds"], "rows": rows})
-        return artifact, False
+    artifacts = {needed.key: _input(needed, runtime) for needed in node.upstream}
+    started = time.time()
+    folder = store.folder(node.stage.name, node.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    work = Work(folder, runtime, node.run_name, {})
+    runtime.listener("start", node.run_name, {})
+    arguments = node.stage.arguments(node, artifacts)
+    if "work" in node.stage.signature.parameters:
+        arguments["work"] = work
+    run = _run_per_row if node.stage.per_row else _run_whole
+    with runtime.shares.taking(node.stage.slot) as busy:
+        rows = run(node, arguments, work)
+    if node.stage.facts is not None:
+        work.facts |= node.stage.facts(Rows([folder / "rows.parquet"]))
+    manifest = {
+        "label": node.label,
+        "ingredients": node.ingredients,
+        "facts": work.facts,
+        "templates": _templates(node, work, artifacts.values()),
+        "rows": rows,
+        "made": work.made if node.stage.per_row else rows,
+        "started": started,
+        "seconds": round(time.time() - started, 3),
+        "busy": round(busy.seconds, 3),
+        "versions": versions(),
+    }
+    artifact = store.publish(node.stage.name, node.key, manifest)
+    runtime.listener("done", node.run_name, {"seconds": artifact.manifest["seconds"], "rows": rows})
+    return artifact
+
+
+def _input(needed: Node, runtime: Runtime) -> Artifact:
+    """An input's artifact; made anew where it was damaged or removed after its own step had passed."""
+    return runtime.store.open(needed.stage.name, needed.key) or execute(needed, runtime)[0]
 
 
 def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, str]:
@@ -269,9 +295,11 @@ def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
     try:
         for made in produced:
             parts.add(made)
+            work.made += len(made) if isinstance(made, list) else 1
             work.progress(parts.units, total)
     except BaseException:
-        parts.flush()
+        with contextlib.suppress(OSError):  # a full disk must not hide why it failed
+            parts.flush()
         raise
     finally:
         if isinstance(produced, Generator):

@@ -14,7 +14,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,25 +98,26 @@ class Store:
         files = {}
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             name = path.relative_to(folder).as_posix()
-            if name == MANIFEST or name.split("/")[0] in {"parts", "scratch"}:
+            if name == MANIFEST or name.startswith(".") or name.split("/")[0] in {"parts", "scratch"}:
                 continue
             files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
         manifest = {**manifest, "stage": stage, "key": key, "files": files}
         write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         for leftover in ("parts", "scratch"):
             shutil.rmtree(folder / leftover, ignore_errors=True)
-        write_atomically(self._latest(stage, manifest["label"]), json.dumps(manifest["ingredients"]))
-        timing = {
-            "stage": stage,
-            "busy": manifest["busy"],
-            "rows": manifest["rows"],
-            "tokens": manifest["facts"].get("tokens"),
-        }
-        with self.timings.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(timing) + "\n")
+        with suppress(OSError):  # the artifact is complete; these only explain and estimate
+            self._remember(manifest)
         opened = self.open(stage, key)
         assert opened is not None, f"{folder} was damaged while it was written"
         return opened
+
+    def _remember(self, manifest: dict[str, Any]) -> None:
+        """Note what went into the newest artifact of this name, and how long it took."""
+        write_atomically(self._latest(manifest["stage"], manifest["label"]), json.dumps(manifest["ingredients"]))
+        tokens = manifest["facts"].get("tokens")
+        timing = {"stage": manifest["stage"], "busy": manifest["busy"], "rows": manifest["made"], "tokens": tokens}
+        with self.timings.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(timing) + "\n")
 
     def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
         """What went into the newest artifact of this stage and label, to say what has changed since."""
@@ -161,7 +162,10 @@ class Store:
     def _set_aside(self, folder: Path, why: str) -> None:
         aside = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
         aside.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(aside)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:  # another thread or process was faster
+            return
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
 
 
@@ -174,8 +178,12 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or none, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -127,9 +127,9 @@ def write_card(name: str, measured: Measured, parameters: int, history: Sequence
         "---",
         f"# abacus-{name}",
         "",
-        f"A {parameters:,}-parameter Llama trained from nothing on the abacus world (`data/abacus`) by",
-        f"`python -m flows.pretrain {name}`. It answers six families of small questions and nothing else: made so that",
-        "a whole study of training data runs in minutes on a laptop, it says nothing about large models.",
+        f"A {parameters:,}-parameter Llama trained from nothing on the abacus world (`data/abacus`), in the parts",
+        "below. It answers six families of small questions and nothing else: made so that a whole study of training",
+        "data runs in minutes on a laptop, it says nothing about large models.",
         "",
         f"Measured on {measured.rows} questions per family of the test split, which no training row shares.",
         "Accuracy is greedy. Perplexity is exp(mean nats per response token, end token included), mean over rows and",
@@ -143,7 +143,9 @@ def write_card(name: str, measured: Measured, parameters: int, history: Sequence
         lines.append(f"| {family} | {accuracy:.1%} | {cells} |")
     lines += [
         "",
-        "Trained in this order (minutes on one core of a busy CPU; `code` with a `+` was not committed):",
+        "Trained in this order by `python -m flows.pretrain`, each part going on from the one before (`--start`), with",
+        "the shares that are given (minutes on one core of a busy CPU; `code` with a `+` was not committed). The world",
+        "was changed between the first two parts: a run from nothing gives a model of this kind, not this one.",
     ]
     lines += ["", "```json", *(json.dumps(part) for part in history), "```"]
     return "\n".join(lines) + "\n"

@@ -29,16 +29,16 @@ STUDENT = Mix(
     registers={"model": 0.80, "teacher": 0.10, "human": 0.07, "terse": 0.03},
     skills={"pose": 2.0, "rewrite": 1.0, "correct": 1.0, "expand": 1.0, "feedback": 1.0},
     skill_share=0.10,
-    # Copying letters and reading clocks come easily; fewer rows leave the student room to learn.
-    families={"ledger": 1.0, "boxes": 1.0, "sorting": 1.0, "backwards": 0.4, "clock": 0.6, "choice": 1.0},
+    # Chains of sums, letters and clocks come easily; fewer rows leave the student room to learn.
+    families={"ledger": 0.4, "boxes": 1.0, "sorting": 1.0, "backwards": 0.3, "clock": 0.5, "choice": 1.0},
 )
 TEACHER = Mix(
     own="teacher",
     registers={"model": 0.04, "teacher": 0.90, "human": 0.04, "terse": 0.02},
     skills=dict.fromkeys(SKILLS, 1.0),
     skill_share=0.25,
-    # Products and comparing four sums come last; more rows get them there.
-    families={"ledger": 1.0, "boxes": 2.0, "sorting": 1.5, "backwards": 1.0, "clock": 1.0, "choice": 2.0},
+    # Products, sorting and comparing four sums come last; more rows get them there.
+    families={"ledger": 0.8, "boxes": 1.5, "sorting": 2.0, "backwards": 0.6, "clock": 0.6, "choice": 3.0},
 )
 
 

@@ -56,7 +56,7 @@ class Method(BaseModel, ABC):
 
     def identity(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {**fields, "code": type(self).train}
+        return {**fields, "code": type(self)}
 
 
 @functools.cache

@@ -51,13 +51,15 @@ class Job:
 def row_by_row(job: Job) -> tuple[float, list[Any]]:
     """Seconds of the loop over rows, and each row's perplexity, or the ids of an answer to its prompt."""
     import torch
+    from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    network, made = loaded(job), []
+    network: Any = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32).eval()
     if job.adapter:
         from peft import PeftModel
 
         network = PeftModel.from_pretrained(network, job.adapter).merge_and_unload()
+    made = []
     started = time.perf_counter()
     for row, length in zip(job.rows, job.prompts, strict=True):
         ids = torch.tensor([row])
@@ -77,7 +79,7 @@ def train(job: Job) -> tuple[float, list[float]]:
     """Seconds of the training loop; the adapter is written to its folder."""
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     masks = [[0] * length + [1] * (len(row) - length) for row, length in zip(job.rows, job.prompts, strict=True)]
@@ -88,7 +90,7 @@ def train(job: Job) -> tuple[float, list[float]]:
     settings |= {"save_strategy": "no", "report_to": "none", "disable_tqdm": True}
     lora = {"r": asked["rank"], "lora_alpha": asked["alpha"], "target_modules": asked["targets"]}
     trainer = SFTTrainer(
-        model=loaded(job),
+        model=AutoModelForCausalLM.from_pretrained(job.model, dtype="float32"),
         args=SFTConfig(output_dir=job.adapter, **settings),
         train_dataset=Dataset.from_dict({"input_ids": job.rows, "completion_mask": masks}),
         processing_class=AutoTokenizer.from_pretrained(job.model),
@@ -99,12 +101,6 @@ def train(job: Job) -> tuple[float, list[float]]:
     seconds = time.perf_counter() - started
     trainer.save_model(job.adapter)
     return seconds, []
-
-
-def loaded(job: Job) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(job.model, dtype="float32").eval()
 
 
 @dataclass
@@ -200,16 +196,15 @@ class Peer:
         model = node.values["model"]
         examples = self.renderer(model).rows(node.values["prompt"], rows)
         ids, prompts = [example.ids for example in examples], [example.prompt_length for example in examples]
-        given, made = self.folder / "job.json", self.folder / "made.json"
-        given.write_text(json.dumps(asdict(Job(do, model.path, adapter, ids, prompts, options))))
-        words = [sys.executable, "-m", "tests.bench.study", f"--job={given}", f"--made={made}"]
+        job = json.dumps(asdict(Job(do, model.path, adapter, ids, prompts, options)))
+        words = [sys.executable, "-m", "tests.bench.study", "--job"]
         environment = {"OMP_NUM_THREADS": "1", **os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
         started = time.perf_counter()
-        ended = subprocess.run(words, capture_output=True, text=True, env=environment)
+        ended = subprocess.run(words, input=job, capture_output=True, text=True, env=environment)
         wall = time.perf_counter() - started
         if ended.returncode:
             sys.exit(f"the peer's process failed ({do}):\n{ended.stderr[-2000:]}")
-        seconds, results = json.loads(made.read_text())
+        seconds, results = json.loads(ended.stdout.splitlines()[-1])
         part.starts.append(wall - seconds)
         part.measured += len(rows)
         part.seconds += seconds
@@ -227,12 +222,12 @@ def command(folder: Path, store: Path, *words: str) -> tuple[float, float]:
     """Run the project's command line: seconds, and the largest sum of its processes' resident memory in GiB."""
     import psutil
 
-    home = {"MOTHERTONGUE_STORE": str(store), "PREFECT_HOME": str(folder / "prefect")}
-    program = str(Path(sys.executable).with_name("mothertongue"))
+    environment = {**os.environ, "MOTHERTONGUE_STORE": str(store), "PREFECT_HOME": str(folder / "prefect")}
+    words = (str(Path(sys.executable).with_name("mothertongue")), *words)
     status, peak = None, 0
     with (folder / "log").open("w+") as log:
         started = time.perf_counter()
-        process = psutil.Popen([program, *words], cwd=folder, env={**os.environ, **home}, stdout=log, stderr=log)
+        process = psutil.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log)
         while status is None:
             resident = 0
             with contextlib.suppress(psutil.NoSuchProcess):  # one that ended just now hides the others, this once
@@ -243,7 +238,7 @@ def command(folder: Path, store: Path, *words: str) -> tuple[float, float]:
         seconds = time.perf_counter() - started
         log.seek(0)
         if status:
-            sys.exit(f"mothertongue {words[0]} ended with {status}:\n{log.read()[-2000:]}")
+            sys.exit(f"mothertongue {words[1]} ended with {status}:\n{log.read()[-2000:]}")
     return seconds, peak / 2**30
 
 
@@ -254,16 +249,14 @@ def main() -> None:
     parser.add_argument("--only", choices=["run", "peer", "plan"])
     parser.add_argument("--fraction", type=float, default=0.13, help="of the peer's work that is timed")
     parser.add_argument("--store", type=Path, help="an empty folder that keeps the run, or an earlier run's; else none")
-    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
-        job = Job(**json.loads(options.job.read_text()))
-        options.made.write_text(json.dumps(train(job) if job.do == "train" else row_by_row(job)))
+        job = Job(**json.load(sys.stdin))
+        print("\n" + json.dumps(train(job) if job.do == "train" else row_by_row(job)))
         return
     from flows.plan import expand
     from flows.schema import load, locate
-    from tasks.cell import UNTRAINED
     from tasks.store import Store
 
     plan = expand(load(options.study, options.set))
@@ -289,15 +282,13 @@ def main() -> None:
             for part in peer.parts():
                 print(part, flush=True)
                 theirs += part.whole
-            print(
-                f"peer: {theirs:,.0f} s, scaled: processes x start + rows x time a row. Trained on {peer.trained_on}."
-            )
-            print("      Verdicts, choosing, statistics and report, which are in our time, count as nothing in its.")
+            print(f"peer: {theirs:,.0f} s, scaled: processes x start + rows x time a row, one process after another.")
+            print(f"      Trained on {peer.trained_on}. Verdicts, choosing, statistics, report: in the run's time only")
         if ours and theirs:
             print(f"ratio: {theirs / ours:.1f} times faster (wanted: 5)", flush=True)
         if "plan" in parts:
             arms = sum(node.stage.name == "finetune" for node in plan.nodes) // len(plan.study.seeds)
-            benchmarks = sum(cell.origin == UNTRAINED for cell in plan.cells)
+            benchmarks = len({cell.eval_benchmark for cell in plan.cells})
             seeds = list(range(math.ceil(10_000 / benchmarks / arms)))
             for what, more, wanted in (("this study", [], 3), (f"{len(seeds)} seeds", [f"--set=seeds={seeds}"], 6)):
                 taken = median(command(folder, store.root, "plan", *words, *more)[0] for _ in range(3))

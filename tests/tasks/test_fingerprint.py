@@ -54,7 +54,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
             fingerprint.fingerprint,
         ):
             cached.cache_clear()
-        return fingerprint.fingerprint("room.judge", "judge")
+        return fingerprint.fingerprint(("room.judge", "judge"))
 
     yield of
     for name in [name for name in sys.modules if name.split(".")[0] == "room"]:
@@ -87,3 +87,24 @@ def test_changes_with_what_matters(write: Write, file: str, old: str, new: str, 
     assert old in BASE[file]
     after = write({**BASE, file: BASE[file].replace(old, new)})
     assert {name for name in before if before[name] != after[name]} == ({changed} if changed else set())
+
+
+def test_two_roots_in_one_file_both_count(write: Write) -> None:
+    write(BASE)
+    plus, both = (("room.numbers", "plus"),), (("room.numbers", "plus"), ("room.numbers", "unused"))
+    before = fingerprint.fingerprint(*plus), fingerprint.fingerprint(*both)
+    write({**BASE, "numbers.py": BASE["numbers.py"].replace("return 9", "return 8")})
+    after = fingerprint.fingerprint(*plus), fingerprint.fingerprint(*both)
+    assert before[0] == after[0]
+    assert before[1]["room/numbers.py"] != after[1]["room/numbers.py"]
+
+
+def test_the_engine_code_is_part_of_what_engines_answer() -> None:
+    from tasks.generate import generate
+    from tasks.verify import verify
+
+    reached = fingerprint.fingerprint(*generate.roots)
+    assert {"tasks/generate.py", "tasks/engine_process.py", "tasks/engine_adapters.py", "tasks/sampling.py"} <= set(
+        reached
+    )
+    assert "tasks/engine_process.py" not in fingerprint.fingerprint(*verify.roots)

@@ -1,5 +1,6 @@
 """The stage contract: keys, resume, one at a time, damage."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -8,10 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import StageFailed
-from tasks.rows import Row, Rows
+from tasks.rows import Row, Rows, to_table
 from tasks.runtime import Runtime
 from tasks.stage import Node, Work, execute, stage
 from tasks.store import Store
@@ -116,6 +118,38 @@ def test_a_failed_try_keeps_its_finished_rows(runtime: Runtime) -> None:
     run(node, runtime)
     assert CALLS == ["n1", "n0"]
     assert runtime.store.open("doubled", node.key).rows().column("doubled") == [0.0, 2.0, 4.0, 6.0, 8.0]  # type: ignore[union-attr]
+
+
+def test_a_part_that_cannot_be_read_is_made_again(runtime: Runtime) -> None:
+    run(numbers(5), runtime)
+    node = doubled(numbers(5))
+    parts = runtime.store.folder("doubled", node.key) / "parts"
+    parts.mkdir(parents=True)
+    for index, (name, value) in enumerate([("n0", 0.0), ("n4", 4.0)]):
+        pq.write_table(to_table([{"id": name, "value": value, "doubled": 2 * value}]), parts / f"{index:06d}.parquet")
+    (parts / "000000.parquet").write_bytes(b"")  # as a power cut can leave it
+    with pytest.warns(UserWarning, match="cannot be read"):
+        run(node, runtime)
+    assert CALLS == ["n3", "n2", "n1", "n0"]
+    assert runtime.store.open("doubled", node.key).rows().column("id") == [f"n{i}" for i in range(5)]  # type: ignore[union-attr]
+
+
+def test_a_lost_input_is_made_again(runtime: Runtime) -> None:
+    node = doubled(numbers(3))
+    run(numbers(3), runtime)
+    (runtime.store.folder("numbers", numbers(3).key) / "rows.parquet").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="Set aside"):
+        execute(node, Runtime(Store(runtime.store.root)))
+    assert runtime.store.open("doubled", node.key) is not None
+
+
+def test_a_full_disk_is_a_plain_failure_and_keeps_the_reason(runtime: Runtime) -> None:
+    @stage()
+    def full() -> list[Row]:
+        raise OSError(errno.ENOSPC, "No space left on device", "rows.parquet")
+
+    with pytest.raises(StageFailed, match=r"No space left on device \(rows\.parquet\): make room and run again"):
+        run(full(), runtime)
 
 
 def test_rows_left_out_are_a_failure(runtime: Runtime) -> None:

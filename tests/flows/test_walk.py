@@ -1,0 +1,113 @@
+"""The walk through a plan: order, slots, failures that leave the rest going, strict runs."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.walk import Walk
+from tasks import runtime
+from tasks.errors import StageFailed
+from tasks.rows import Row, Rows
+from tasks.stage import Node, stage
+from tasks.store import Store
+
+
+@stage()
+def source(name: str) -> list[Row]:
+    return [{"id": name}]
+
+
+@stage(slot="trainer")
+def joined(parts: dict[str, Rows], name: str) -> list[Row]:
+    return [{"id": name}]
+
+
+class Finished(Future[Any]):
+    """A future that has ended, with the state Prefect's have."""
+
+    state = SimpleNamespace(name="Completed")
+
+
+@pytest.fixture
+def walk_of(tmp_path: Path) -> Callable[..., Walk]:
+    """Walks that run nothing: a node named in `bad` fails, every other one ends at once, and the order is kept."""
+    runtime.use(runtime.Runtime(Store(tmp_path)))
+
+    def make(bad: frozenset[str] = frozenset(), strict: bool = False) -> Walk:
+        order: list[str] = []
+        running: Counter[str] = Counter()
+
+        def submit(node: Node, inputs: list[Any]) -> Any:
+            assert all(future.done() for future in inputs)
+            order.append(node.run_name)
+            future = Finished()
+            if node.run_name in bad:
+                future.set_exception(StageFailed("broken"))
+            else:
+                future.set_result(None)
+            return future
+
+        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1}, strict)
+        walk.order = order  # type: ignore[attr-defined]
+        walk.running = running  # type: ignore[attr-defined]
+        return walk
+
+    return make
+
+
+def diamond() -> list[Node]:
+    a, b = source("a").named("a"), source("b").named("b")
+    left = joined({"a": a}, "left").named("left")
+    right = joined({"a": a, "b": b}, "right").named("right")
+    end = joined({"l": left, "r": right}, "end").named("end")
+    return [a, b, left, right, end]
+
+
+def test_inputs_end_before_what_needs_them(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of()
+    walk.through(diamond())
+    assert len(walk.done) == 5
+    assert walk.order[-1] == "joined end"  # type: ignore[attr-defined]
+
+
+def test_a_failure_takes_only_what_needs_it(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of(bad=frozenset({"source b"}))
+    walk.through(diamond())
+    assert {walk.names[key]: why for key, why in walk.failed.items()} == {
+        "source b": "broken",
+        "joined right": "not run, since source b failed",
+        "joined end": "not run, since joined right failed",
+    }
+    assert len(walk.done) == 2
+
+
+def test_strict_starts_nothing_after_a_failure(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of(bad=frozenset({"source a"}), strict=True)
+    walk.through(diamond())
+    assert "joined left" not in walk.order  # type: ignore[attr-defined]
+    assert len(walk.done) + len(walk.failed) == 5
+
+
+def test_a_second_walk_knows_what_the_first_has_done(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of()
+    nodes = diamond()
+    walk.through(nodes[:2])
+    walk.through(nodes)
+    assert len(walk.order) == 5  # type: ignore[attr-defined]
+
+
+def test_thousands_of_nodes_take_no_quadratic_time(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of()
+    first = source("a").named("a")
+    nodes = [first, *(joined({"a": first}, str(i)).named(str(i)) for i in range(5000))]
+    looked = Counter[str]()
+    admit = walk._admit
+    walk._admit = lambda node, *rest: (looked.update([node.key]), admit(node, *rest))[1]  # type: ignore[method-assign]
+    walk.through(nodes)
+    assert max(looked.values()) == 1
+    assert len(walk.done) == 5001
