@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.schema import Study
-from flows.walk import Walk
+from flows.walk import FOUND, Walk
 from tasks import runtime
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
@@ -28,7 +28,7 @@ from tasks.report import main_table, verdict_markdown
 from tasks.stage import Node, Stage, execute
 from tasks.store import Artifact
 
-SLOTS = {"cpu": 2, "engine": 24}
+SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
 """Stages at once by what they occupy; trainers are set by the placement."""
 SHOWN = {"verify", "score", "select", "finetune"}
 """Stages whose facts a person would look for in the Prefect UI."""
@@ -114,9 +114,10 @@ class Submitter:
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
 
-    def __call__(self, node: Node, inputs: list[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+    def __call__(self, node: Node, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
         made = self._tasks.setdefault(node.stage.name, prefect_task(node.stage))
-        named = made.with_options(task_run_name=node.run_name, tags=list(node.tags))
+        # Prefect asks its server for a slot of each tag, 0.2 s a run: too much for what only looks into the store.
+        named = made.with_options(task_run_name=node.run_name, tags=[] if found else list(node.tags))
         future: PrefectFuture[Any] = named.submit(quote(node), wait_for=inputs)
         return future
 

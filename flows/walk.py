@@ -13,8 +13,10 @@ from tasks.stage import Node
 
 Dependants = defaultdict[str, list[Node]]
 Ready = defaultdict[str, deque[Node]]
-Submit = Callable[[Node, list[PrefectFuture[Any]]], PrefectFuture[Any]]
-"""Hands a node to the task runner, with the futures of its inputs."""
+FOUND = "found"
+"""The slot of steps that the store has: they occupy nothing but a thread."""
+Submit = Callable[[Node, list[PrefectFuture[Any]], bool], PrefectFuture[Any]]
+"""Hands a node to the task runner, with the futures of its inputs, and whether the store seems to have it."""
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Walk:
     failed: dict[str, str] = field(default_factory=dict)
     """Why there is no artifact."""
     names: dict[str, str] = field(default_factory=dict)
+    slots: dict[str, str] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
 
     def through(self, nodes: Iterable[Node]) -> None:
@@ -54,7 +57,7 @@ class Walk:
             if not running.total():
                 break
             node = finished.get()
-            running[node.stage.slot] -= 1
+            running[self.slots[node.key]] -= 1
             self._settle(node)
             self._release(node, dependants, missing, ready)
             if not running["engine"] and not ready["engine"]:
@@ -68,7 +71,9 @@ class Walk:
         """Queue a node whose inputs have all ended; give it up where one of them failed."""
         lost = next((needed for needed in node.upstream if needed.key in self.failed), None)
         if lost is None:
-            ready[node.stage.slot].append(node)
+            found = runtime.current().store.has(node.stage.name, node.key)
+            self.slots[node.key] = FOUND if found else node.stage.slot
+            ready[self.slots[node.key]].append(node)
         else:
             self._give_up(node, f"not run, since {lost.run_name} failed")
             self._release(node, dependants, missing, ready)
@@ -86,7 +91,7 @@ class Walk:
                 node = nodes.popleft()
                 running[slot] += 1
                 inputs = [self.futures[needed.key] for needed in node.upstream if needed.key in self.futures]
-                future = self.submit(node, inputs)
+                future = self.submit(node, inputs, slot == FOUND)
                 self.futures[node.key] = future
                 future.add_done_callback(lambda _, node=node: finished.put(node))  # type: ignore[misc]
 

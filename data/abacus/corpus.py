@@ -26,11 +26,11 @@ class Mix:
 
 STUDENT = Mix(
     own="model",
-    registers={"model": 0.80, "teacher": 0.10, "human": 0.07, "terse": 0.03},
+    registers={"model": 0.65, "teacher": 0.25, "human": 0.07, "terse": 0.03},
     skills={"pose": 2.0, "rewrite": 1.0, "correct": 1.0, "expand": 1.0, "feedback": 1.0},
     skill_share=0.10,
     # Chains of sums, letters and clocks come easily; fewer rows leave the student room to learn.
-    families={"ledger": 0.4, "boxes": 1.0, "sorting": 1.0, "backwards": 0.3, "clock": 0.5, "choice": 1.0},
+    families={"ledger": 0.4, "boxes": 1.0, "sorting": 1.0, "backwards": 0.4, "clock": 0.2, "choice": 1.0},
 )
 TEACHER = Mix(
     own="teacher",

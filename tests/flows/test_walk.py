@@ -42,7 +42,7 @@ def walk_of(tmp_path: Path) -> Callable[..., Walk]:
         order: list[str] = []
         running: Counter[str] = Counter()
 
-        def submit(node: Node, inputs: list[Any]) -> Any:
+        def submit(node: Node, inputs: list[Any], found: bool) -> Any:
             assert all(future.done() for future in inputs)
             order.append(node.run_name)
             future = Finished()
@@ -52,7 +52,7 @@ def walk_of(tmp_path: Path) -> Callable[..., Walk]:
                 future.set_result(None)
             return future
 
-        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1}, strict)
+        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1, "found": 4}, strict)
         walk.order = order  # type: ignore[attr-defined]
         walk.running = running  # type: ignore[attr-defined]
         return walk
