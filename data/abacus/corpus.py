@@ -30,7 +30,7 @@ STUDENT = Mix(
     skills={"pose": 2.0, "rewrite": 1.0, "correct": 1.0, "expand": 1.0, "feedback": 1.0},
     skill_share=0.10,
     # Chains of sums, letters and clocks come easily; fewer rows leave the student room to learn.
-    families={"ledger": 0.4, "boxes": 1.0, "sorting": 1.0, "backwards": 0.4, "clock": 0.2, "choice": 1.0},
+    families={"ledger": 0.4, "boxes": 1.0, "sorting": 1.0, "backwards": 0.15, "clock": 0.25, "choice": 1.0},
 )
 TEACHER = Mix(
     own="teacher",
