@@ -2,9 +2,13 @@
 
 import unicodedata
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from data.benchmark import Benchmark, questions_of
+from data.errors import InputError
 from tasks.errors import Transient
-from tasks.rows import Row
+from tasks.rows import Row, to_table
 from tasks.stage import stage
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
@@ -22,9 +26,18 @@ def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) ->
         Transient: the hub cannot be reached.
     """
     try:
-        return questions_of(benchmark, split, count, seed)
+        rows = questions_of(benchmark, split, count, seed)
     except (ConnectionError, TimeoutError) as error:
         raise Transient(f"{benchmark.name}/{split}: {error}") from error
+    for column in dict.fromkeys(name for row in rows for name in row):
+        try:
+            table = to_table([{column: row.get(column)} for row in rows])
+            if pa.types.is_nested(table.schema.field(column).type):
+                pq.write_table(table, pa.BufferOutputStream())  # Parquet holds less than Arrow: no empty objects
+        except (pa.ArrowException, OverflowError) as error:
+            what = f"column {column!r} holds values that no one type of column can hold ({error})"
+            raise InputError(f"{benchmark.name}/{split}: {what}. Allowed: leave it out, or make it text") from error
+    return rows
 
 
 def normalised(question: str) -> str:

@@ -105,10 +105,10 @@ class Work:
     run_name: str
     facts: dict[str, Any]
     """What the stage wants to say of its result; kept in the manifest."""
-    made: int = 0
-    """Rows a per-row stage has made in this try."""
     total: int = 0
     """Rows of the first input of a per-row stage, the ones finished on an earlier try included."""
+    made: int = 0
+    """Rows a per-row stage has made in this try."""
 
     @property
     def scratch(self) -> Path:

@@ -145,7 +145,7 @@ def write_card(name: str, measured: Measured, parameters: int, history: Sequence
         "",
         "Trained in this order by `python -m flows.pretrain`, each part going on from the one before (`--start`), with",
         "the shares that are given (minutes on one core of a busy CPU; `code` with a `+` was not committed). The world",
-        "was changed between the first two parts: a run from nothing gives a model of this kind, not this one.",
+        "was changed between some of them: a run from nothing gives a model of this kind, not this one.",
     ]
     lines += ["", "```json", *(json.dumps(part) for part in history), "```"]
     return "\n".join(lines) + "\n"

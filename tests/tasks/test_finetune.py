@@ -253,7 +253,7 @@ def test_settings_and_code_of_a_method_are_part_of_the_key() -> None:
 def _code(function: Any) -> dict[str, str]:
     from tasks import fingerprint
 
-    return fingerprint.of(function)
+    return fingerprint.fingerprint(fingerprint.root(function))
 
 
 def children(pid: int) -> list[int]:

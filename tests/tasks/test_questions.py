@@ -10,6 +10,7 @@ import pytest
 
 from data.benchmark import find, questions_of
 from data.errors import InputError
+from data.user_benchmark import UserBenchmark
 from tasks.errors import Transient
 from tasks.imported import ResponseColumns, ResponsesFile, imported
 from tasks.questions import normalised, questions
@@ -165,3 +166,12 @@ def test_all_real_references_are_correct(split: str) -> None:
     rows = Rows.of(questions_of(find("gsm8k").at(REAL).only(split), split, None, 0))
     human = Rows.of(references.function(rows, "reference"))
     assert {row["verdict"] for row in verify.function(human, find_verifier("number"))} == {"correct"}
+
+
+@pytest.mark.parametrize("values", [[{}, {}], [{"a": 1}, {"a": "x"}], [1 << 70, 1]])
+def test_values_that_no_column_can_hold_are_named(tmp_path: Path, values: list[object]) -> None:
+    rows = [{"question": f"What is {i}?", "gold": str(i), "extra": value} for i, value in enumerate(values)]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = UserBenchmark(name="own", train="own.jsonl", verifier="number").resolve([tmp_path])
+    with pytest.raises(InputError, match=r"own/train: column 'extra' holds values"):
+        questions.function(own, "train", None, 0)
