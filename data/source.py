@@ -1,7 +1,5 @@
 """Where a benchmark's rows come from: the hub, local files, or a function of this project."""
 
-import functools
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data import table_file
+from data.digest import known_digest
 from data.errors import InputError
 from data.table_file import Row, TableFile
 
@@ -102,11 +101,4 @@ def digest(path: Path) -> str:
         InputError: there is no such file.
     """
     TableFile(path).exists()
-    status = path.stat()
-    return _digest(path, status.st_mtime_ns, status.st_size)
-
-
-@functools.cache
-def _digest(path: Path, modified: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return known_digest(path)

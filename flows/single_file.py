@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from data.table_file import read_rows
 from tasks import verifiers
 from tasks.model import resolve
 from tasks.rows import Row, Rows, to_table
+from tasks.score import familiarity
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
 BARE_QUESTION = "{{ question }}"
@@ -32,6 +32,7 @@ def score(
     as_json: bool,
 ) -> None:
     """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is."""
+    from flows.main import say
     from tasks.score import score as stage
 
     target = _target(out, file, "scored")
@@ -42,7 +43,7 @@ def score(
     _write(target, list(_joined(rows, scored, ("tokens", "nll", "perplexity"))))
     groups = [_familiarity(name, part) for name, part in _groups(rows, scored, group)]
     if as_json:
-        _say({"file": str(target), "groups": groups})
+        say({"file": str(target), "groups": groups})
         return
     width = max(len(str(g["group"])) for g in groups)
     head = f"{'rows':>7}  {'tokens':>9}  {'mean':>8}  {'median':>8}  {'corpus':>8}"
@@ -59,6 +60,7 @@ def verify(
     file: Path, benchmark: str, columns: dict[str, str], group: str | None, out: Path | None, as_json: bool
 ) -> None:
     """Add `verdict`, `answer` and `score` to every row of a file, and print the counts."""
+    from flows.main import say
     from tasks.verify import verify as stage
 
     target = _target(out, file, "verified")
@@ -75,7 +77,7 @@ def verify(
         share = counts["correct"] / max(1, len(part) - counts["error"])
         groups.append({"group": name, "rows": len(part), **counts, "share_correct": share})
     if as_json:
-        _say({"file": str(target), "groups": groups})
+        say({"file": str(target), "groups": groups})
         return
     width = max(len(str(g["group"])) for g in groups)
     print(f"{'':<{width}}  {'rows':>7}  " + "  ".join(f"{kind:>11}" for kind in kinds) + "   correct")
@@ -132,16 +134,9 @@ def _groups(rows: list[Row], made: list[Row], group: str | None) -> Iterable[tup
 
 
 def _familiarity(name: str, rows: list[Row]) -> dict[str, Any]:
-    known = [row for row in rows if not math.isnan(row["perplexity"])]
-    tokens = sum(row["tokens"] for row in known)
-    return {
-        "group": name,
-        "rows": len(known),
-        "tokens": tokens,
-        "mean": fmean(row["perplexity"] for row in known) if known else math.nan,
-        "median": median(row["perplexity"] for row in known) if known else math.nan,
-        "corpus": math.exp(sum(row["nll"] for row in known) / tokens) if tokens else math.nan,
-    }
+    found = familiarity(Rows.of(rows))
+    means = {kind: found[f"perplexity_{kind}"] for kind in ("mean", "median", "corpus")}
+    return {"group": name, "rows": found["scored"], "tokens": found["tokens"], **means}
 
 
 def _target(given: Path | None, file: Path, added: str) -> Path:
@@ -182,7 +177,3 @@ def _write(target: Path, rows: list[Row]) -> None:
 def _plain(row: Row) -> Row:
     """NaN is not JSON: an undefined number becomes null."""
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-
-
-def _say(data: dict[str, Any]) -> None:
-    print(json.dumps(data, indent=1, ensure_ascii=False))

@@ -26,6 +26,7 @@ PLACEMENT = frozenset(
         "tasks.errors",
         "tasks.progress",
         "tasks.rows",
+        "data.digest",
         "data.errors",
         "tasks.trainer_process",
     }

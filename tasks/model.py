@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.digest import known_digest
 from data.errors import InputError
-from tasks.store import file_digest
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w.-]+)?$")
@@ -69,16 +69,8 @@ def _files(folder: Path, globs: tuple[str, ...]) -> list[Path]:
 
 
 def _content(folder: Path) -> str:
-    parts = [
-        f"{path.name} {_digest(str(path), path.stat().st_mtime_ns, path.stat().st_size)}"
-        for path in _files(folder, READ)
-    ]
+    parts = [f"{path.name} {known_digest(path)}" for path in _files(folder, READ)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-@functools.cache
-def _digest(path: str, modified: int, size: int) -> str:
-    return file_digest(Path(path))
 
 
 def _commit(name: str, path: str, revision: str) -> str:

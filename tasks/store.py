@@ -6,7 +6,6 @@
 <store>/latest/<stage>/<label>.json     ingredients of the newest artifact of that name, to explain a miss
 """
 
-import hashlib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from data.digest import file_digest
 from tasks.rows import Rows
 
 MANIFEST = "manifest.json"
@@ -167,11 +167,6 @@ class Store:
         except FileNotFoundError:  # another thread or process was faster
             return
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, text: str) -> None:

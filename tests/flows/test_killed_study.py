@@ -1,7 +1,6 @@
 """kill -9 in the middle of a real study, then the same command again: the same results, and no finished row redone."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests.flows.test_study import mothertongue
+from tests.flows.test_study import environment, mothertongue
 
 STUDY = [
     *("--set", "name=killed"),
@@ -28,12 +27,10 @@ PATIENCE = 300.0
 
 def kill_when_rows_are_kept(folder: Path, stage: str) -> dict[str, int]:
     """Start the study, kill it with -9 once `stage` has kept rows; returns how many questions each of its keys kept."""
-    environment = {**os.environ, "MOTHERTONGUE_STORE": str(folder / "store"), "PREFECT_HOME": str(folder / "prefect")}
-    environment.pop("PREFECT_API_URL", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.main", "run", "abacus", *STUDY],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

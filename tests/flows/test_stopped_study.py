@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.test_killed_study import PATIENCE, STUDY
+from tests.flows.test_study import environment
 
 
 def alive(folder: Path) -> list[str]:
@@ -19,23 +20,21 @@ def alive(folder: Path) -> list[str]:
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
-            environment = (process / "environ").read_bytes()
+            variables = (process / "environ").read_bytes()
             zombie = (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except (OSError, IndexError):
             continue
-        if str(folder).encode() in environment and not zombie:
+        if str(folder).encode() in variables and not zombie:
             found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to look for processes left behind")
 def test_ctrl_c_stops_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    environment = {**os.environ, "MOTHERTONGUE_STORE": str(tmp_path / "store"), "PREFECT_HOME": str(tmp_path / "home")}
-    environment.pop("PREFECT_API_URL", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.main", "run", "abacus", *STUDY],
         cwd=tmp_path,
-        env=environment,
+        env=environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

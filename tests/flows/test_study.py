@@ -21,14 +21,18 @@ SMALL = [
 ]
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """An environment with a store and a Prefect home of its own, and no running server."""
+    own = {"MOTHERTONGUE_STORE": str(folder / "store"), "PREFECT_HOME": str(folder / "prefect")}
+    return {name: value for name, value in {**os.environ, **own}.items() if name != "PREFECT_API_URL"}
+
+
 def mothertongue(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command as a person runs it, in a folder of its own."""
-    environment = {**os.environ, "MOTHERTONGUE_STORE": str(folder / "store"), "PREFECT_HOME": str(folder / "prefect")}
-    environment.pop("PREFECT_API_URL", None)
     return subprocess.run(
         [sys.executable, "-m", "flows.main", *arguments],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
