@@ -58,12 +58,13 @@ setup-cuda: ## set up .venv for CUDA
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+EXTRAS  = --extra ray --extra s3 --extra pools --extra mlflow --extra dev
 COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet
 
 lock: setup ## resolve both locks anew from pyproject.toml
-	$(COMPILE) --extra cpu --extra dev --excludes deployments/excluded-on-cpu.txt $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) -o deployments/requirements-cpu.txt
-	$(COMPILE) --extra cuda --extra dev -o deployments/requirements-cuda.txt
+	$(COMPILE) --extra cpu $(EXTRAS) --excludes deployments/excluded-on-cpu.txt $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) -o deployments/requirements-cpu.txt
+	$(COMPILE) --extra cuda $(EXTRAS) -o deployments/requirements-cuda.txt
 
 clean: ## remove .venv and caches; results under runs/ stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -142,7 +142,7 @@ def _sandbox(needed: bool) -> Finding:
 
 
 def _judges_code(study: str) -> bool:
-    from flows.schema import load
+    from flows.study_file import load
 
     try:
         read = load(study)
@@ -153,7 +153,7 @@ def _judges_code(study: str) -> bool:
 
 def _study(study: str) -> Finding:
     from flows.plan import expand
-    from flows.schema import load
+    from flows.study_file import load
 
     try:
         plan = expand(load(study))

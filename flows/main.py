@@ -29,7 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 def plan(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
     """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
     from flows import plan_page
-    from flows.schema import load
+    from flows.study_file import load
 
     plan_page.show(load(study, set_), as_json)
 
@@ -43,7 +43,7 @@ def run(
 ) -> None:
     """Run a study to its report. What is already in the store is not done again."""
     from flows import run_study
-    from flows.schema import load
+    from flows.study_file import load
 
     raise typer.Exit(run_study.run(load(study, set_), strict, as_json))
 
@@ -52,7 +52,7 @@ def run(
 def status(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
     """Print how far a study is: finished, begun and missing stages."""
     from flows import plan_page
-    from flows.schema import load
+    from flows.study_file import load
 
     plan_page.status(load(study, set_), as_json)
 
@@ -61,7 +61,7 @@ def status(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> N
 def report(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
     """Print the verdict of a finished study and where its report is."""
     from flows import results
-    from flows.schema import load
+    from flows.study_file import load
 
     results.show(load(study, set_), as_json)
 

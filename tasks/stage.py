@@ -6,6 +6,7 @@ artifact, or finds it in the store. Stage functions say nothing of caching, retr
 
 import contextlib
 import errno
+import importlib
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -143,6 +144,10 @@ class Stage:
     slot: str
     facts: Callable[[Rows], dict[str, Any]] | None = None
 
+    def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
+        """A stage travels to another process by name: its module holds it where its function stood."""
+        return _stage_of, (self.function.__module__, self.name)
+
     @property
     def name(self) -> str:
         return self.function.__name__
@@ -183,6 +188,10 @@ class Stage:
             name: read(value, rows="Artifact" not in str(self._hints[name])) for name, value in node.inputs.items()
         }
         return {**node.values, **read_in}
+
+
+def _stage_of(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def stage(

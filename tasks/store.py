@@ -111,6 +111,12 @@ class Store:
         assert opened is not None, f"{folder} was damaged while it was written"
         return opened
 
+    def keep_part(self, stage: str, key: str, part: Path) -> None:
+        """Called when a part of an unfinished artifact has been written: a store on another machine takes a copy."""
+
+    def fetch_parts(self, stage: str, key: str) -> None:
+        """Called before an unfinished artifact is gone on with: brings the parts that only the store has."""
+
     def _remember(self, manifest: dict[str, Any]) -> None:
         """Note what went into the newest artifact of this name, and how long it took."""
         write_atomically(self._latest(manifest["stage"], manifest["label"]), json.dumps(manifest["ingredients"]))

@@ -256,7 +256,7 @@ def main() -> None:
         print("\n" + json.dumps(train(job) if job.do == "train" else row_by_row(job)))
         return
     from flows.plan import expand
-    from flows.schema import load, locate
+    from flows.study_file import load, locate
     from tasks.store import Store
 
     plan = expand(load(options.study, options.set))

@@ -14,7 +14,7 @@ import data
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.plan import expand
-from flows.schema import load
+from flows.study_file import load
 from tasks.model import weights
 from tasks.store import Store
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.live import View
 from flows.plan import expand
-from flows.schema import load
+from flows.study_file import load
 
 
 @pytest.fixture

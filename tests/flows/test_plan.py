@@ -8,7 +8,7 @@ import pytest
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.plan import Plan, expand
-from flows.schema import load
+from flows.study_file import load
 from tasks.runtime import Runtime
 from tasks.stage import Node, execute
 from tasks.store import Store

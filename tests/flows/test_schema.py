@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows.schema import Study, load
+from flows.schema import Study
+from flows.study_file import load
 
 RIGHT = {
     "name": "small",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows.schema import load
+from flows.study_file import load
 from tasks.compare import compare
 from tasks.comparison.contrast import Contrast
 from tasks.page.verdict_text import verdict_text

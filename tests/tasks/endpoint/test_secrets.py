@@ -14,7 +14,7 @@ import yaml
 
 from data.errors import InputError
 from flows import plan_page
-from flows.schema import load
+from flows.study_file import load
 from tasks.endpoint import Endpoint, EndpointSettings, client
 from tasks.endpoint.account import Account
 from tasks.endpoint.secrets import access, masked
