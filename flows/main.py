@@ -1,4 +1,4 @@
-"""The command line: mothertongue plan|run|status|report|doctor|score|verify.
+"""The command line: mothertongue plan|run|deploy|status|report|doctor|score|verify.
 
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
@@ -46,6 +46,23 @@ def run(
     from flows.study_file import load
 
     raise typer.Exit(run_study.run(load(study, set_), strict, as_json))
+
+
+@app.command()
+def deploy(
+    study: StudyArgument,
+    cron: Annotated[str | None, typer.Option(help='when it runs by itself: --cron "0 3 * * 1" (Mondays, 3:00)')] = None,
+    interval: Annotated[str | None, typer.Option(help="or how often: seconds, or 30m, 12h, 7d")] = None,
+    timezone: Annotated[str | None, typer.Option(help="of the schedule; UTC if not given")] = None,
+    pool: Annotated[str, typer.Option(help="work pool; process, docker, kubernetes and ray are made")] = "process",
+    name: Annotated[str | None, typer.Option(help="of the deployment; the study's name if not given")] = None,
+    set_: Set = None,
+) -> None:
+    """Put a study on a Prefect server, to run by schedule or from its UI. The same name again replaces it."""
+    from flows import deploy as deployment
+
+    schedule = deployment.Schedule(cron, interval, timezone)
+    deployment.show(deployment.deploy(study, set_ or [], schedule, pool, name), schedule)
 
 
 @app.command()
@@ -122,15 +139,13 @@ def say(data: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
+    from flows.quiet import quiet
     from tasks.errors import StageFailed, Transient
 
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    quiet()
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
     # The live view is what a person reads; Prefect's own lines go to its server, where the UI shows them.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries would break the view
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         app()
     except InputError as error:

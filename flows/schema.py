@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -23,10 +23,12 @@ from data import kinds
 from data.benchmark import Benchmark
 from data.errors import InputError
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
+from flows import variables
+from flows.form import Kinds
 from tasks import endpoint, methods, origins
 from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
-from tasks.endpoint import EndpointSettings
+from tasks.endpoint import EndpointSettings, secrets
 from tasks.methods import Method
 from tasks.model import title
 from tasks.options import OptionError, checked, of_kind
@@ -36,6 +38,11 @@ from tasks.select import Match
 
 ORIGIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
+RAW = {"variables": "as they are"}
+"""The context of a validation that leaves each `${NAME}` in its place."""
+
+AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name)]
+AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds)]
 
 
 class Questions(BaseModel):
@@ -98,14 +105,12 @@ class Study(BaseModel):
         min_length=1, description="benchmarks that every adapter answers; `abacus/*` for a family"
     )
     questions: Questions = Field(default_factory=Questions)
-    origins: dict[str, SerializeAsAny[Origin]] = Field(
-        min_length=1, description="where training responses come from, by name"
-    )
+    origins: dict[str, AnyOrigin] = Field(min_length=1, description="where training responses come from, by name")
     match: Match = Field(default_factory=Match, description="what the arms are matched for")
     controls: dict[str, Control] = Field(
         default_factory=dict, description="arms matched in other ways beside the study's own, by name"
     )
-    method: SerializeAsAny[Method] = Field(description="how the student learns", validate_default=True, default="sft")
+    method: AnyMethod = Field(description="how the student learns", validate_default=True, default="sft")
     contrasts: tuple[Contrast, ...] = Field(
         (), description="the claims that the study tests, each that one origin does better than another"
     )
@@ -116,6 +121,14 @@ class Study(BaseModel):
         description="how teachers behind endpoints (`model: api:<model id>`) are asked, and budgets, by model id",
     )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_variables_and_secrets(cls, given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, Mapping):
+            given = dict(given) if info.context == RAW else variables.resolved(dict(given))
+            secrets.refuse(given)
+        return given
 
     @field_validator("name")
     @classmethod

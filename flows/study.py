@@ -2,8 +2,10 @@
 
 import contextlib
 import re
+import signal
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
@@ -11,22 +13,28 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
-from prefect.states import Completed
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.annotations import quote
 from pydantic import BaseModel
 
 from data.errors import InputError
+from flows import results, stopping
+from flows.outcome import Outcome
 from flows.plan import Plan, expand
+from flows.quiet import quiet
 from flows.schema import Study
+from flows.study_file import checked
 from flows.walk import FOUND, Walk
 from tasks import runtime
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
+from tasks.page.verdict_text import verdict_text
 from tasks.report import main_table, verdict_markdown
 from tasks.stage import Node, Stage, execute
-from tasks.store import Artifact
+from tasks.store import Artifact, Store
 
 SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
 """Stages at once by what they occupy; trainers are set by the placement."""
@@ -41,22 +49,6 @@ class Reference(BaseModel):
     key: str
     rows: int | None = None
     seconds: float = 0.0
-
-
-@dataclass
-class Outcome:
-    """How a study ended."""
-
-    plan: Plan
-    report: Artifact | None = None
-    compared: Artifact | None = None
-    ran: int = 0
-    hits: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    """Why each failed or skipped step has no artifact, by run name."""
-    wrong_input: str | None = None
-    bug: BaseException | None = None
-    """The first error that is nobody's input and no failure a stage foresees."""
 
 
 def run_step(node: Node) -> State[Any]:
@@ -122,9 +114,36 @@ class Submitter:
         return future
 
 
-@flow(name="study", flow_run_name="{name}", persist_result=False, validate_parameters=False)
-def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
-    """Run a study to its report. A failed arm is left out and listed; with `strict` nothing starts after a failure."""
+def _run_name() -> str:
+    """What the flow run is called: as its study."""
+    study = flow_run.parameters["study"]
+    return str(study.name if isinstance(study, Study) else study.get("name", "study"))
+
+
+@flow(name="study", flow_run_name=_run_name, persist_result=False, validate_parameters=False)
+def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[Any]:
+    """Run a study to its report: the verdict, and every number it rests on.
+
+    Args:
+        study: what is compared: student, benchmarks, origins of the responses, method, seeds. `${NAME}` in a text is
+            the environment variable of the machine that runs the study; keys and passwords have no place here.
+        strict: Start nothing more once a step has failed. Otherwise the other arms go on, and the report says what is
+            missing.
+        folder: Where relative paths in the study are looked up first; empty: where the run was started.
+
+    Returns:
+        State: Completed (called Cached where nothing had to be run) with an `Outcome`, or Failed with one line for
+            each failed step and the `StudyFailed` that holds the outcome.
+    """
+    try:
+        given = study if isinstance(study, Study) else checked(study, Path(folder) if folder else None)
+    except InputError as error:
+        return Failed(message=f"study.{error}", data=error)
+    with at_hand():
+        return _run(given, strict).state()
+
+
+def _run(study: Study, strict: bool) -> Outcome:
     plan = expand(study)
     outcome = Outcome(plan)
     started = time.monotonic()
@@ -137,11 +156,31 @@ def study_flow(name: str, study: Study, strict: bool = False) -> Outcome:
     outcome.wrong_input = next((str(error) for error in walk.errors if isinstance(error, InputError)), None)
     foreseen = (StageFailed, Transient, InputError)
     outcome.bug = next((error for error in walk.errors if not isinstance(error, foreseen)), None)
-    get_run_logger().info(
-        "%d stages run, %d found in the store, %d failed or left out, %.0f s",
-        *(outcome.ran, outcome.hits, len(outcome.failed), time.monotonic() - started),
-    )
+    if outcome.compared is not None and outcome.report is not None:
+        outcome.published = results.publish(plan, outcome.compared, outcome.report, outcome.failed)
+    say = get_run_logger()
+    say.info("%s, %.0f s", outcome.counts, time.monotonic() - started)
+    if outcome.compared is not None and outcome.published is not None:
+        say.info("%s\n\nReport: %s", verdict_text(outcome.compared.folder), outcome.published.absolute())
+    if outcome.bug is not None:
+        say.error("an error that no stage foresees", exc_info=outcome.bug)
     return outcome
+
+
+@contextlib.contextmanager
+def at_hand() -> Iterator[None]:
+    """What stages need, where nobody has set it: on a worker, a runtime from the environment; it ends with the run."""
+    with stopping.on(signal.SIGTERM):
+        if runtime.is_set():
+            yield
+            return
+        quiet()
+        runtime.use(runtime.Runtime(Store.from_environment()))
+        try:
+            yield
+        finally:
+            runtime.current().close()
+            runtime.use(None)
 
 
 def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:

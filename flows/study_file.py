@@ -1,7 +1,6 @@
-"""Reading a study file: YAML, `--set` laid over it, `${NAME}` from the environment, checked against the schema."""
+"""Reading a study file: YAML, `--set` laid over it, checked against the schema."""
 
-import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,11 @@ import yaml
 from pydantic import ValidationError
 
 from data.errors import InputError
-from flows.schema import Study
+from flows.schema import RAW, Study
 from tasks import endpoint
-from tasks.endpoint import secrets
 from tasks.options import explain
 
 STUDIES = Path(__file__).resolve().parent.parent / "data" / "studies"
-VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def load(path: str, overrides: list[str] | None = None) -> Study:
@@ -23,6 +20,19 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
 
     Raises:
         InputError: one line with the file, the key, the value and what is allowed.
+    """
+    given = read(path, overrides)
+    try:
+        return checked(given, locate(path).parent.absolute())
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
+    """What a study file says, `--set` values laid over it, before any of it is checked.
+
+    Raises:
+        InputError: there is no such file, it is no map, or an override is none.
     """
     file = locate(path)
     try:
@@ -35,35 +45,39 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
         raise InputError(f"{path}: a study file is a map of keys; this one is {type(given).__name__}")
     for override in overrides or []:
         _lay_over(given, override)
-    try:
-        given = _with_environment(given, "")
-        secrets.refuse(given)
-        study = Study.model_validate(given)
-        endpoint.use(study.endpoints, study.name)
-        study._roots = (file.parent.absolute(), Path.cwd())
-        study.check()
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error, Study)}") from None
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return given
+
+
+def checked(given: Mapping[str, Any], folder: Path | None = None) -> Study:
+    """The study that values describe, ready to be planned; `${NAME}` in them is the environment's.
+
+    Args:
+        folder: where relative paths are looked up before the current folder.
+
+    Raises:
+        InputError: one line with the key, the value and what is allowed.
+    """
+    study = _validated(given)
+    endpoint.use(study.endpoints, study.name)
+    study._roots = (folder, Path.cwd()) if folder else (Path.cwd(),)
+    study.check()
     return study
 
 
-def _with_environment(given: Any, where: str) -> Any:
-    """The values with each `${NAME}` replaced by the environment's."""
-    if isinstance(given, dict):
-        return {key: _with_environment(value, f"{where}.{key}".lstrip(".")) for key, value in given.items()}
-    if isinstance(given, list):
-        return [_with_environment(value, f"{where}.{index}") for index, value in enumerate(given)]
-    if not isinstance(given, str):
-        return given
+def raw(given: Mapping[str, Any]) -> Study:
+    """The study that values describe, each `${NAME}` left as it is: for a look at it on a machine that need not run it.
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] not in os.environ:
-            raise InputError(f"{where}: {given!r} needs the environment variable {found[1]}, which is not set")
-        return os.environ[found[1]]
+    Raises:
+        InputError: as `checked`; but no file is looked for.
+    """
+    return _validated(given, RAW)
 
-    return VARIABLE.sub(value, given)
+
+def _validated(given: Mapping[str, Any], context: Any = None) -> Study:
+    try:
+        return Study.model_validate(given, context=context)
+    except ValidationError as error:
+        raise InputError(explain(error, Study)) from None
 
 
 def locate(path: str) -> Path:

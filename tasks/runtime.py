@@ -100,6 +100,11 @@ def current() -> Runtime:
     return _current
 
 
-def use(runtime: Runtime) -> None:
+def is_set() -> bool:
+    """Whether this process has a runtime."""
+    return _current is not None
+
+
+def use(runtime: Runtime | None) -> None:
     global _current
     _current = runtime

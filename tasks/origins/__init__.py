@@ -112,6 +112,11 @@ def find(kind: str) -> type[Origin]:
     return classes[0]
 
 
+def kinds_by_name() -> Mapping[str, type[Origin]]:
+    """Every origin by name."""
+    return {kind: find(kind) for kind in names()}
+
+
 def parse(options: Any, where: str, default: str = "") -> Origin:
     """An origin from a study file: a kind by name alone, or a mapping with `kind` and its options.
 
@@ -122,7 +127,6 @@ def parse(options: Any, where: str, default: str = "") -> Origin:
     Raises:
         OptionError: one line that names the key, its value and what is allowed.
     """
-    known = {kind: find(kind) for kind in names()}
-    origin = of_kind(known, options, default, where, "origin")
+    origin = of_kind(kinds_by_name(), options, default, where, "origin")
     assert isinstance(origin, Origin)
     return origin

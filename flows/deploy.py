@@ -1,0 +1,220 @@
+"""`mothertongue deploy`: a study on a Prefect server, which runs it by schedule, or when a person says so in the UI."""
+
+import datetime
+import os
+import re
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from data.errors import InputError
+from flows import pools, study_file, variables
+from tasks.errors import StageFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+
+ENTRYPOINT = "flows.study.study_flow"
+INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DEPLOYMENT = re.compile(r"^[^/%&><]+$")
+"""Names that Prefect takes."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a deployed study is run; neither cron nor interval: only when a person asks for it."""
+
+    cron: str | None = None
+    interval: str | None = None
+    timezone: str | None = None
+
+    def checked(self) -> "list[DeploymentScheduleCreate]":
+        """What Prefect is told.
+
+        Raises:
+            InputError: one line with the option, the value and what is allowed.
+        """
+        from prefect.client.schemas.actions import DeploymentScheduleCreate
+        from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+        from prefect.types._datetime import now
+
+        if self.cron and self.interval:
+            raise InputError("--cron and --interval: allowed is one of them")
+        zone = self.timezone or "UTC"
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            raise InputError(f"--timezone {zone}: no such time zone; allowed: UTC, Europe/Berlin, ...") from None
+        if self.cron is not None:
+            try:
+                return [DeploymentScheduleCreate(schedule=CronSchedule(cron=self.cron, timezone=zone))]
+            except ValueError:
+                raise InputError(
+                    f"--cron {self.cron!r}: allowed are five fields: minute, hour, day of month, month, day of week, "
+                    'such as "0 3 * * 1" for Mondays at 3:00'
+                ) from None
+        if self.interval is not None:
+            every = IntervalSchedule(interval=self.every, anchor_date=now("UTC"), timezone=zone)
+            return [DeploymentScheduleCreate(schedule=every)]
+        if self.timezone:
+            raise InputError("--timezone: it goes with --cron or --interval")
+        return []
+
+    @property
+    def every(self) -> datetime.timedelta:
+        """The interval: seconds, or a number with s, m, h, d or w.
+
+        Raises:
+            InputError: it is something else, or nothing.
+        """
+        found = INTERVAL.fullmatch(self.interval or "")
+        seconds = float(found[1]) * SECONDS[found[2] or "s"] if found else 0
+        if not 1 <= seconds <= 366 * SECONDS["d"]:
+            raise InputError(
+                f"--interval {self.interval!r}: allowed are seconds, or a number with s, m, h, d or w such as 12h, "
+                "from a second to a year"
+            )
+        return datetime.timedelta(seconds=seconds)
+
+    def __str__(self) -> str:
+        if self.cron is not None:
+            return f"by cron {self.cron} ({self.timezone or 'UTC'})"
+        return f"every {self.every}" if self.interval is not None else "when a person starts it"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A study on a server."""
+
+    name: str
+    """What Prefect calls it: `study/<name>`."""
+    id: UUID
+    url: str
+    pool: str
+    pool_made: bool
+    folder: Path
+    """Where a process worker runs it: relative paths, `runs/` and a local store are there."""
+    unset: tuple[str, ...]
+    """Variables that the study needs and this machine has not: it was not looked at as a whole."""
+
+
+def deploy(
+    path: str, overrides: list[str], schedule: Schedule, pool: str = pools.DEFAULT, name: str | None = None
+) -> Deployed:
+    """Put a study on the server that PREFECT_API_URL names; one of the same name is replaced, its schedule too.
+
+    Raises:
+        InputError: the study, the schedule or the pool is wrong, or no server is named.
+        StageFailed: the server does not answer.
+    """
+    given = study_file.read(path, overrides)
+    unset = tuple(dict.fromkeys(name for name in variables.named(given) if name not in os.environ))
+    file = study_file.locate(path)
+    folder = None if file.parent == study_file.STUDIES else file.parent.absolute()
+    try:
+        study = study_file.raw(given) if unset else study_file.checked(given, file.parent.absolute())
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    schedules = schedule.checked()
+    name = name or study.name
+    if not DEPLOYMENT.match(name):
+        raise InputError(f"--name {name}: allowed are all characters but / % & > <")
+    with server() as client:
+        made = pools.find_or_make(client, pool)
+        from prefect.utilities.urls import url_for
+
+        from flows.study import study_flow
+
+        id = client.create_deployment(
+            flow_id=client.create_flow(study_flow),
+            name=name,
+            description="\n\n".join(filter(None, [study.about, study.notes])),
+            schedules=schedules,
+            parameters=parameters(given, folder),
+            parameter_openapi_schema=parameter_schema(),
+            enforce_parameter_schema=True,
+            entrypoint=ENTRYPOINT,
+            work_pool_name=pool,
+            job_variables={"working_dir": str(Path.cwd())} if made.type == "process" else {},
+        )
+        url = url_for("deployment", id) or ""
+    return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset)
+
+
+def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """What a run of the flow is given, checked as the server will: the raw study, `${NAME}` and all.
+
+    Raises:
+        InputError: the server would refuse it.
+    """
+    from prefect.utilities.schema_tools.validation import ValidationError, validate
+
+    values = {"study": dict(given), **({"folder": str(folder)} if folder else {})}
+    try:
+        validate(values, parameter_schema(), raise_on_error=True)
+    except ValidationError as error:
+        raise InputError(f"the server will not take these values: {' '.join(str(error).split())}") from None
+    return values
+
+
+def parameter_schema() -> dict[str, Any]:
+    """What a run of the flow may be given, as JSON Schema; the UI draws its form from it."""
+    from prefect.utilities.callables import parameter_schema as of_function
+
+    from flows.study import study_flow
+
+    return {**of_function(study_flow.fn).model_dump_for_openapi(), "additionalProperties": False}
+
+
+@contextmanager
+def server() -> "Iterator[SyncPrefectClient]":
+    """A client of the Prefect server.
+
+    Raises:
+        InputError: none is named.
+        StageFailed: it does not answer, or refuses.
+    """
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise InputError(
+            "PREFECT_API_URL is not set: a deployment lives on a server. Start one (prefect server start) and name it "
+            "(export PREFECT_API_URL=http://127.0.0.1:4200/api)"
+        )
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except PrefectHTTPStatusError as error:
+        raise StageFailed(
+            f"the Prefect server at {url} refused: {' '.join(str(error.response.text).split())}"
+        ) from None
+    except (httpx.HTTPError, OSError) as error:
+        raise StageFailed(
+            f"the Prefect server at {url} does not answer ({type(error).__name__}). Is it running? prefect server start"
+        ) from None
+
+
+def show(deployed: Deployed, schedule: Schedule) -> None:
+    """Print what was deployed, and what to start next."""
+    print(f"Deployed {deployed.name}: runs {schedule}.")
+    print(f"  pool    {deployed.pool}{' (made just now)' if deployed.pool_made else ''}")
+    print(f"  folder  {deployed.folder}")
+    for name in deployed.unset:
+        print(f"  needs   {name} in the worker's environment; it is not set here, so no file was looked at")
+    print(f"  page    {deployed.url}")
+    print("\nA worker runs it; start one where it is to run, if none is there:")
+    print(f"  prefect worker start --pool {deployed.pool}")
+    print("Run it now:")
+    print(f"  prefect deployment run {deployed.name}")
