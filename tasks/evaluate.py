@@ -57,7 +57,8 @@ def evaluate(
         else:
             yield made
     believe(errors, reasons, max(work.total, len(questions)) * sampling.n, ERROR_SHARE, where="evaluate")
-    yield from held
+    if not work.partial:
+        yield from held
 
 
 def _judged_together(questions: Iterable[list[Row]], verifier: FunctionType) -> Iterator[list[tuple[Row, Verdict]]]:

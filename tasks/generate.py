@@ -59,6 +59,9 @@ def responses(
                 yield Request(ids, sampling, stop_ids, seed_of(seed, row["id"], sample), adapter, str(row["id"]))
 
     prompts = made = tokens = cut = 0
+    if not len(questions):
+        work.facts |= {"template": rendering.hash}
+        return
     with work.runtime.engines.use(model, rank_of(adapter) if adapter else 0) as engine:
         for position, completion in engine.stream(requests()):
             row = asked.pop(position) | {"response": rendering.text(completion.ids), "finish": completion.finish}

@@ -1,6 +1,7 @@
 """Rows on their way through the chain: Parquet files read as plain dictionaries."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -8,6 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Row = dict[str, Any]
+
+BATCH = 4096
+"""Rows read at a time."""
+GROUP = 8192
+"""Rows of a row group in a file of rows: what is in memory while one is written."""
 
 
 class Rows(Sequence[Row]):
@@ -27,9 +33,9 @@ class Rows(Sequence[Row]):
 
     @property
     def table(self) -> pa.Table:
+        """All rows, in memory from here on."""
         if self._table is None:
-            tables = [pq.read_table(path) for path in self._paths]
-            self._table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+            self._table = self._whole()
         return self._table
 
     @property
@@ -38,15 +44,40 @@ class Rows(Sequence[Row]):
             return list(self._table.column_names)
         return list(pq.read_schema(self._paths[0]).names) if self._paths else []
 
+    def batches(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """The rows in order, a few thousand at a time.
+
+        Args:
+            columns: those that are wanted (None: all).
+            start: how many rows are left out at the beginning, without reading more of them than need be.
+        """
+        if self._table is not None:
+            table = self._table if columns is None else self._table.select(list(columns))
+            yield from table.slice(start).to_batches(BATCH)
+            return
+        for path in self._paths:
+            with contextlib.closing(open_parquet(path)) as file:
+                groups: list[int] = []
+                for group in range(file.num_row_groups):
+                    size = file.metadata.row_group(group).num_rows
+                    if groups or start < size:
+                        groups.append(group)
+                    else:
+                        start -= size
+                if not groups:
+                    continue
+                for batch in file.iter_batches(BATCH, row_groups=groups, columns=columns):
+                    if start < batch.num_rows:
+                        yield batch.slice(start)
+                    start = max(0, start - batch.num_rows)
+
     def frame(self) -> Any:
         """The rows as a pandas DataFrame."""
         return self.table.to_pandas()
 
     def column(self, name: str) -> list[Any]:
         """One column's values, without reading the others."""
-        if self._table is not None:
-            return self._table.column(name).to_pylist()
-        return [value for path in self._paths for value in pq.read_table(path, columns=[name]).column(name).to_pylist()]
+        return [value for batch in self.batches([name]) for value in batch.column(name).to_pylist()]
 
     def __len__(self) -> int:
         if self._table is not None:
@@ -54,14 +85,8 @@ class Rows(Sequence[Row]):
         return sum(pq.read_metadata(path).num_rows for path in self._paths)
 
     def __iter__(self) -> Iterator[Row]:
-        if self._table is not None:
-            for batch in self._table.to_batches(4096):
-                yield from batch.to_pylist()
-            return
-        for path in self._paths:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(4096):
-                    yield from batch.to_pylist()
+        for batch in self.batches():
+            yield from batch.to_pylist()
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -73,6 +98,119 @@ class Rows(Sequence[Row]):
             return Rows(table=self.table.take(list(range(start, stop, step))))
         return self.table.slice(index % max(1, self.table.num_rows), 1).to_pylist()[0]
 
+    def _whole(self) -> pa.Table:
+        tables = [pq.read_table(path) for path in self._paths]
+        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+
+class Streamed(Rows):
+    """Rows that are made anew, batch by batch, each time they are read."""
+
+    def __init__(
+        self, columns: Sequence[str], length: int, make: Callable[[], Iterable[pa.RecordBatch | pa.Table]]
+    ) -> None:
+        super().__init__()
+        self._columns = list(columns)
+        self._length = length
+        self._make = make
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self._columns)
+
+    def batches(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[pa.RecordBatch]:
+        for made in self._make():
+            chunk = made if columns is None else made.select(list(columns))
+            if start < chunk.num_rows:
+                rest = chunk.slice(start)
+                yield from rest.to_batches() if isinstance(rest, pa.Table) else [rest]
+            start = max(0, start - chunk.num_rows)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _whole(self) -> pa.Table:
+        tables = [pa.Table.from_batches([batch]) for batch in self.batches()]
+        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+
+class RowFile:
+    """Writes rows into a Parquet file as they come. Its bytes depend on the rows alone, not on how they came in.
+
+    A column may get another type on its way (null in the first rows, text later): what was written is then put into
+    the wider type, as if it had been known from the beginning.
+
+    Raises:
+        pa.ArrowException: no one type of column can hold all of a column's values.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema | None = None, group: int = GROUP) -> None:
+        self.rows = 0
+        self._path = path
+        self._schema = schema
+        self._group = group
+        self._waiting: list[pa.Table] = []
+        self._count = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "RowFile":
+        return self
+
+    def __exit__(self, kind: Any, *error: Any) -> None:
+        """Complete the file; after an error, leave it as it is."""
+        if kind is None and (self._count or self._writer is None):
+            self._write(self._together())
+        if self._writer is not None:
+            self._writer.close()
+
+    def add(self, rows: pa.Table | pa.RecordBatch) -> None:
+        table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
+        self._waiting.append(table)
+        self._count += table.num_rows
+        if self._count < self._group:
+            return
+        whole = self._together()
+        full = whole.num_rows - whole.num_rows % self._group
+        for start in range(0, full, self._group):
+            self._write(whole.slice(start, self._group))
+        self._waiting = [whole.slice(full)]
+        self._count = whole.num_rows - full
+
+    def _together(self) -> pa.Table:
+        tables = [] if self._schema is None else [self._schema.empty_table()]
+        tables += self._waiting
+        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+    def _write(self, table: pa.Table) -> None:
+        table = table.replace_schema_metadata(None)
+        if self._schema is None or self._writer is None:
+            self._schema = table.schema
+            self._writer = pq.ParquetWriter(self._path, self._schema)
+        elif table.schema != self._schema:
+            self._widen(table.schema)
+        # One run of memory a column: pages would otherwise end where the pieces do.
+        self._writer.write_table(table.combine_chunks(), row_group_size=self._group)
+        self.rows += table.num_rows
+
+    def _widen(self, schema: pa.Schema) -> None:
+        assert self._writer is not None
+        self._writer.close()
+        before = self._path.with_name(f".{self._path.name}.narrow")
+        self._path.replace(before)
+        self._schema = schema
+        self._writer = pq.ParquetWriter(self._path, schema)
+        with contextlib.closing(open_parquet(before)) as file:
+            for group in range(file.num_row_groups):
+                narrow = file.read_row_group(group)
+                wide = pa.concat_tables([schema.empty_table(), narrow], promote_options="permissive")
+                self._writer.write_table(wide.combine_chunks(), row_group_size=self._group)
+        before.unlink()
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """A Parquet file to be read batch by batch: without a buffer that takes in whole columns of a row group."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18)
+
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
     """Rows as an Arrow table with the union of their columns, in order of first appearance."""
@@ -80,3 +218,15 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
     for row in rows:
         columns.update(dict.fromkeys(row))
     return pa.table({name: [row.get(name) for row in rows] for name in columns})
+
+
+def in_tables(rows: Iterable[Row], size: int = GROUP) -> Iterator[pa.Table]:
+    """Rows as Arrow tables of `size` rows."""
+    waiting: list[Row] = []
+    for row in rows:
+        waiting.append(row)
+        if len(waiting) == size:
+            yield to_table(waiting)
+            waiting = []
+    if waiting:
+        yield to_table(waiting)

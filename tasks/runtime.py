@@ -43,7 +43,7 @@ def _gpus() -> int:
 class Placement:
     """Settings that change how fast a result comes, never the result.
 
-    MOTHERTONGUE_TRAINERS and MOTHERTONGUE_GPU_MEMORY in the environment override the defaults.
+    MOTHERTONGUE_TRAINERS, MOTHERTONGUE_GPU_MEMORY and MOTHERTONGUE_SHARD_ROWS in the environment override the defaults.
     """
 
     trainers: int = field(default_factory=lambda: _from_environment("TRAINERS", int) or _gpus() or os.cpu_count() or 1)
@@ -54,6 +54,8 @@ class Placement:
     """Memory for the engine's key-value cache on a CPU."""
     gpu_memory: float = field(default_factory=lambda: _from_environment("GPU_MEMORY", float) or 0.6)
     """Share of a GPU's memory the engine may take."""
+    shard_rows: int = field(default_factory=lambda: _from_environment("SHARD_ROWS", int) or 50_000)
+    """Rows of a per-row stage that are made as one task where its rows are spread over machines."""
 
 
 @dataclass

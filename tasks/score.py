@@ -9,6 +9,7 @@ import functools
 import math
 import statistics
 import threading
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,18 +32,39 @@ LARGEST = 700.0
 def familiarity(rows: Rows) -> dict[str, float | int]:
     """Of all scored rows: `scored`, `too_long`, `tokens` (their sum) and mean, median and corpus perplexity, which
     are NaN where nothing was scored."""
-    numbers = zip(rows.column("nll"), rows.column("tokens"), strict=True)
-    known = [(nll, tokens) for nll, tokens in numbers if math.isfinite(nll)]
-    each = [perplexity(nll, tokens) for nll, tokens in known]
-    total = sum(tokens for _, tokens in known)
+    import numpy as np
+
+    batches = rows.batches(["nll", "tokens"])
+    numbers = (
+        pair for b in batches for pair in zip(b.column("nll").to_pylist(), b.column("tokens").to_pylist(), strict=True)
+    )
+    known, each = array("d"), array("d")
+    total = 0
+    for nll, tokens in numbers:
+        if math.isfinite(nll):
+            known.append(nll)
+            each.append(perplexity(nll, tokens))
+            total += tokens
     return {
         "scored": len(known),
         "too_long": len(rows) - len(known),
         "tokens": total,
         "perplexity_mean": statistics.fmean(each) if each else math.nan,
-        "perplexity_median": statistics.median(each) if each else math.nan,
-        "perplexity_corpus": perplexity(math.fsum(nll for nll, _ in known), total) if each else math.nan,
+        "perplexity_median": float(np.median(np.frombuffer(each), overwrite_input=True)) if each else math.nan,
+        "perplexity_corpus": perplexity(math.fsum(known), total) if each else math.nan,
     }
+
+
+def summary(rows: Rows) -> dict[str, float | int]:
+    """The familiarity of a whole artifact.
+
+    Raises:
+        StageFailed: no row was scored.
+    """
+    found = familiarity(rows)
+    if not found["scored"]:
+        raise StageFailed("no response fits the model's context: there is no perplexity")
+    return found
 
 
 def perplexity(nll: float, tokens: int) -> float:
@@ -50,7 +72,7 @@ def perplexity(nll: float, tokens: int) -> float:
     return math.exp(min(LARGEST, nll / tokens))
 
 
-@stage(per_row=True, facts=familiarity)
+@stage(per_row=True, facts=summary)
 def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
     """Perplexity of each response for `model`.
 
@@ -78,6 +100,10 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         if work:
             work.facts["budget_after_out_of_memory"] = smaller
 
+    if not len(responses):
+        if work:
+            work.facts |= {"template": turned.hash}
+        return
     with _loaded(model) as shared:
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import importlib
 import inspect
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,14 +22,18 @@ from tasks.endpoint import Endpoint
 from tasks.errors import StageFailed
 from tasks.model import Model
 from tasks.parts import Parts
-from tasks.rows import Row, Rows
+from tasks.rows import Row, RowFile, Rows, in_tables
 from tasks.runtime import Runtime
-from tasks.store import Artifact
+from tasks.store import Artifact, Store
 from tasks.versions import versions
 
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """What a full or failing disk says."""
-
+PROGRESS_SECONDS = 0.1
+"""How often it is said how far a stage is, at most."""
+ADDED = frozenset({"prompts", "tokens", "unusable", "api_kept"})
+WEIGHED = frozenset({"cut_off"})
+"""What stages say of the rows they made: counts, and shares of them."""
 
 ENGINE: tuple[fingerprint.Definition, ...] = (
     ("tasks.engine.process", "Served"),
@@ -118,6 +123,11 @@ class Work:
     """Rows of the first input of a per-row stage, the ones finished on an earlier try included."""
     made: int = 0
     """Rows a per-row stage has made in this try."""
+    partial: bool = False
+    """Whether only a share of a per-row stage's rows is at hand: what can only be decided over all of them is left
+    unfinished, for the one who puts the shares together."""
+    elsewhere: float = 0.0
+    """Seconds of the stage's slot that others took to make shares of the rows."""
 
     @property
     def scratch(self) -> Path:
@@ -206,7 +216,8 @@ def stage(
         per_row: the function takes rows as its first argument and yields, for each of them and in any order, one
             output row or a list of them, carrying the row's `id` (and `sample`, where its input has one). Finished
             rows are kept as they come, and only unfinished ones are handed in on the next try.
-            Otherwise the function writes files into `work.folder`, or returns `Rows` or a list of rows.
+            Otherwise the function writes files into `work.folder`, or returns `Rows`, a list of rows, or an iterator
+            of rows; the last, and `Rows` that are not held in memory, are written as they come.
         retries: how often a `Transient` failure is tried again.
         slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
         facts: what to say, in the manifest, of all finished rows, those of earlier tries included.
@@ -230,32 +241,47 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         StageFailed: the stage cannot give a result that could be believed, or the disk is full.
         Transient: trying again may help.
     """
+    with room_on_disk(runtime.store), runtime.store.lock(node.stage.name, node.key):
+        found = runtime.store.open(node.stage.name, node.key)
+        if found is not None:
+            runtime.listener("hit", node.run_name, {})
+            return found, True
+        return _make(node, runtime), False
+
+
+@contextlib.contextmanager
+def room_on_disk(store: Store) -> Iterator[None]:
+    """Make a full or failing disk a plain failure.
+
+    Raises:
+        StageFailed: what the disk says, and what to do.
+    """
     try:
-        with runtime.store.lock(node.stage.name, node.key):
-            found = runtime.store.open(node.stage.name, node.key)
-            if found is not None:
-                runtime.listener("hit", node.run_name, {})
-                return found, True
-            return _make(node, runtime), False
+        yield
     except OSError as error:
         if error.errno not in DISK:
             raise
-        place = error.filename or runtime.store.root
+        place = error.filename or store.root
         raise StageFailed(f"{error.strerror} ({place}): make room and run again; what is finished is kept") from error
+
+
+def inputs_of(node: Node, runtime: Runtime) -> tuple[dict[str, Artifact], dict[str, Any]]:
+    """The artifacts a step reads, by key, and what its function is called with."""
+    artifacts = {needed.key: _input(needed, runtime) for needed in node.upstream}
+    return artifacts, node.stage.arguments(node, artifacts)
 
 
 def _make(node: Node, runtime: Runtime) -> Artifact:
     store = runtime.store
-    artifacts = {needed.key: _input(needed, runtime) for needed in node.upstream}
+    artifacts, arguments = inputs_of(node, runtime)
     started = time.time()
     folder = store.folder(node.stage.name, node.key)
     folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder, runtime, node.run_name, {})
     runtime.listener("start", node.run_name, {})
-    arguments = node.stage.arguments(node, artifacts)
     if "work" in node.stage.signature.parameters:
         arguments["work"] = work
-    run = _run_per_row if node.stage.per_row else _run_whole
+    run = _put_together if node.stage.per_row else _run_whole
     with runtime.shares.taking(node.stage.slot) as busy:
         rows = run(node, arguments, work)
     if node.stage.facts is not None:
@@ -270,7 +296,7 @@ def _make(node: Node, runtime: Runtime) -> Artifact:
         "made": work.made if node.stage.per_row else rows,
         "started": started,
         "seconds": round(time.time() - started, 3),
-        "busy": round(busy.seconds, 3),
+        "busy": round(busy.seconds + work.elsewhere, 3),
         "versions": versions(),
     }
     artifact = store.publish(node.stage.name, node.key, manifest)
@@ -302,19 +328,21 @@ def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, 
     return templates
 
 
-def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
+def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: Parts) -> None:
+    """Have the stage's function make the rows that are not finished, and keep them as they come."""
     first = next(iter(node.stage.signature.parameters))
-    source: Rows = arguments[first]
-    parts = Parts(work.folder, source)
-    pending = parts.pending()
-    total = work.total = len(source)
-    arguments[first] = Rows.of(pending) if len(pending) < total else source
+    work.total = len(arguments[first])
+    here = parts.span[1] - parts.span[0]
+    arguments = {**arguments, first: parts.pending()}
     produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
+    said = -math.inf
     try:
         for made in produced:
             parts.add(made)
             work.made += len(made) if isinstance(made, list) else 1
-            work.progress(parts.units, total)
+            if (now := time.monotonic()) - said >= PROGRESS_SECONDS or parts.units == here:
+                said = now
+                work.progress(parts.units, here)
     except BaseException:
         with contextlib.suppress(OSError):  # a full disk must not hide why it failed
             parts.flush()
@@ -322,17 +350,44 @@ def _run_per_row(node: Node, arguments: dict[str, Any], work: Work) -> int:
     finally:
         if isinstance(produced, Generator):
             produced.close()  # lets go of the engine now, also where the traceback keeps the generator alive
+    parts.flush()
+
+
+def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
+    """Make what is missing of a per-row stage's rows, and all of them one file."""
+    store = work.runtime.store
+    name, key = node.stage.name, node.key
+    store.fetch_parts(name, key)
+    source: Rows = arguments[next(iter(node.stage.signature.parameters))]
+    parts = Parts(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
+    run_per_row(node, arguments, work, parts)
+    for share in parts.said():
+        _add_up(work.facts, work.made, share["facts"], share["made"])
+        work.made += share["made"]
+        work.elsewhere += share["busy"]
     return parts.finish(node.run_name)
+
+
+def _add_up(facts: dict[str, Any], made: int, others: Mapping[str, Any], others_made: int) -> None:
+    """Facts of rows made in two places as those of all of them: counts are added, shares weighed by the rows made."""
+    for name, value in others.items():
+        if name in ADDED:
+            facts[name] = facts.get(name, 0) + value
+        elif name in WEIGHED:
+            facts[name] = (facts.get(name, 0.0) * made + value * others_made) / max(1, made + others_made)
+        else:
+            facts.setdefault(name, value)
 
 
 def _run_whole(node: Node, arguments: dict[str, Any], work: Work) -> int | None:
     result = node.stage.function(**arguments)
     if result is None:
         return None
-    rows = result if isinstance(result, Rows) else Rows.of(result)
-    if not len(rows):
+    if isinstance(result, list):
+        result = Rows.of(result)
+    with RowFile(work.folder / "rows.parquet") as file:
+        for rows in result.batches() if isinstance(result, Rows) else in_tables(result):
+            file.add(rows)
+    if not file.rows:
         raise StageFailed(f"{node.run_name} gave no rows")
-    import pyarrow.parquet as pq
-
-    pq.write_table(rows.table, work.folder / "rows.parquet")
-    return len(rows)
+    return file.rows

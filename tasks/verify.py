@@ -14,10 +14,15 @@ from tasks.verifiers import Outcome, Verdict
 ERROR_SHARE = 0.01
 """Share of verdicts that may be errors before the verdicts as a whole are not believed."""
 
+NAMED = 5
+"""Rows an error names."""
+
 
 def counts(judged: Rows) -> dict[str, int]:
     """How many responses got each verdict."""
-    found = Counter(judged.column("verdict"))
+    found: Counter[str] = Counter()
+    for batch in judged.batches(["verdict"]):
+        found.update(batch.column("verdict").to_pylist())
     return {verdict: found[verdict] for verdict in get_args(Outcome)}
 
 
@@ -36,15 +41,18 @@ def verify(
     """
     errors: list[Row] = []
     reasons: Counter[str] = Counter()
+    total = work.total if work else len(responses)
     for row, verdict in judged_all(responses, verifier):
         made = {**row, "verdict": verdict.verdict, "answer": verdict.answer, "score": verdict.score}
         if verdict.verdict == "error":
-            errors.append(made)
             reasons[verdict.reason] += 1
+            if len(errors) <= max(NAMED, limit * total):  # with more, the stage fails: no row is needed
+                errors.append(made)
         else:
             yield made
-    believe(errors, reasons, work.total if work else len(responses), limit, where="verify")
-    yield from errors
+    believe(errors, reasons, total, limit, where="verify")
+    if not (work and work.partial):
+        yield from errors
 
 
 def judged_all(rows: Iterable[Row], verifier: FunctionType) -> Iterator[tuple[Row, Verdict]]:
@@ -71,16 +79,17 @@ def judged(row: Row, verifier: FunctionType) -> Verdict:
 
 
 def believe(errors: list[Row], reasons: Counter[str], total: int, limit: float, where: str) -> None:
-    """Fail when errors are more than `limit` of `total` verdicts.
+    """Fail when errors, of which `reasons` counts all, are more than `limit` of `total` verdicts.
 
     Raises:
         StageFailed: naming the most common reasons and the first rows.
     """
-    if len(errors) <= limit * total:
+    found = reasons.total()
+    if found <= limit * total:
         return
     why = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
-    which = ", ".join(str(row["id"]) for row in errors[:5])
+    which = ", ".join(str(row["id"]) for row in errors[:NAMED])
     raise StageFailed(
-        f"{where}: {len(errors)} of {total} responses could not be judged, more than the {limit:.1%} allowed. "
+        f"{where}: {found} of {total} responses could not be judged, more than the {limit:.1%} allowed. "
         f"{why}. First rows: {which}"
     )

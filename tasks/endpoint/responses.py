@@ -77,8 +77,10 @@ def answered(
         raise StageFailed(_budget_reached(client, total - len(questions) + prompts, total)) from None
     if made and unusable.total() == made == total * sampling.n:
         raise StageFailed(f"{model.name}: not one usable response: {_most_common(unusable)}")
-    yield from held
-    facts = {"prompts": prompts + len(held), "tokens": tokens, "cut_off": cut / max(1, made)}
+    if not work.partial:
+        yield from held
+        prompts += len(held)
+    facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
     work.facts |= facts | {"unusable": unusable.total(), "api_kept": kept}
     work.facts |= api_facts(client.account.of_stage(work.folder.name))
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import StageFailed
+from tasks.in_order import write_run
 from tasks.rows import Row, Rows, to_table
 from tasks.runtime import Runtime
 from tasks.stage import Node, Work, execute, stage
@@ -126,7 +126,8 @@ def test_a_part_that_cannot_be_read_is_made_again(runtime: Runtime) -> None:
     parts = runtime.store.folder("doubled", node.key) / "parts"
     parts.mkdir(parents=True)
     for index, (name, value) in enumerate([("n0", 0.0), ("n4", 4.0)]):
-        pq.write_table(to_table([{"id": name, "value": value, "doubled": 2 * value}]), parts / f"{index:06d}.parquet")
+        made = to_table([{"id": name, "value": value, "doubled": 2 * value}])
+        write_run(parts / f"{index:06d}.parquet", made, [4 * index])
     (parts / "000000.parquet").write_bytes(b"")  # as a power cut can leave it
     with pytest.warns(UserWarning, match="cannot be read"):
         run(node, runtime)

@@ -1,0 +1,64 @@
+"""Shards: a per-row stage's rows made in shares, each by whoever is free, in one process or on many machines.
+
+A share is a run of rows of the stage's first input. It has its own lock and its own parts in the artifact's folder, and
+no manifest: `execute` afterwards finds every row there and only puts them together.
+"""
+
+from data.errors import InputError
+from tasks.parts import Parts
+from tasks.rows import Rows
+from tasks.runtime import Runtime, current
+from tasks.stage import Node, Work, inputs_of, room_on_disk, run_per_row
+
+
+def shards(rows: int) -> int:
+    """Into how many shares a stage's rows are best divided; 1 for few rows.
+
+    Raises:
+        InputError: MOTHERTONGUE_SHARD_ROWS is no number above 0.
+    """
+    size = current().placement.shard_rows
+    if size < 1:
+        raise InputError(f"MOTHERTONGUE_SHARD_ROWS={size}: allowed is a number above 0")
+    return max(1, -(-rows // size))
+
+
+def span(rows: int, number: int, of: int) -> tuple[int, int]:
+    """From which row to which a share reaches; `number` counts from 0."""
+    return rows * number // of, rows * (number + 1) // of
+
+
+def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
+    """Make share `number` (from 0) of `of` of a per-row stage's rows; what was finished before is not made again.
+
+    Rows on which only all rows together can decide (errors of a verifier, unusable replies of an endpoint) are left to
+    `execute`. Returns how many rows of the first input are finished in this share.
+
+    Raises:
+        StageFailed, Transient, InputError: as `execute`.
+    """
+    assert node.stage.per_row, f"{node.stage.name} cannot be divided: it does not make one row after another"
+    assert 0 <= number < of, f"share {number} of {of}"
+    store, name, key = runtime.store, node.stage.name, node.key
+    run_name = f"{node.run_name} {number + 1}/{of}"
+    with room_on_disk(store), store.lock(name, f"{key}-{number}of{of}"):
+        _, arguments = inputs_of(node, runtime)
+        source: Rows = arguments[next(iter(node.stage.signature.parameters))]
+        here = span(len(source), number, of)
+        if store.has(name, key):
+            return here[1] - here[0]
+        folder = store.folder(name, key)
+        folder.mkdir(parents=True, exist_ok=True)
+        store.fetch_parts(name, key)
+        parts = Parts(folder, source, here, f"{number}of{of}-", lambda path: store.keep_part(name, key, path))
+        if parts.units == here[1] - here[0] or parts.has_said:
+            return parts.units
+        runtime.listener("start", run_name, {})
+        work = Work(folder, runtime, run_name, {}, partial=True)
+        if "work" in node.stage.signature.parameters:
+            arguments["work"] = work
+        with runtime.shares.taking(node.stage.slot) as busy:
+            run_per_row(node, arguments, work, parts)
+        parts.say({"made": work.made, "busy": busy.seconds, "facts": work.facts})
+        runtime.listener("done", run_name, {"seconds": round(busy.seconds, 3), "rows": parts.units})
+        return parts.units
