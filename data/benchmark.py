@@ -8,7 +8,8 @@ import fnmatch
 import functools
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FunctionType
@@ -158,23 +159,61 @@ def questions_of(benchmark: Benchmark, split: str, count: int | None, seed: int)
     Raises:
         InputError: no such split, a broken row, two rows with one id, or fewer than `count` questions.
     """
+    rows = list(all_questions(benchmark, split, count, seed))
+    return [rows[at] for at in chosen(benchmark, split, len(rows), count, seed)]
+
+
+def all_questions(benchmark: Benchmark, split: str, count: int | None, seed: int) -> Iterator[Row]:
+    """All questions of a split, one after the other; `questions_of` chooses among them.
+
+    Raises:
+        InputError: as `questions_of`. Two rows with one id are found at the end.
+    """
     benchmark.only(split)
     if count is not None and count < 1:
         raise InputError(f"{benchmark.name}/{split}: {count} questions were asked for; allowed: 1 or more")
-    rows = list(_read(benchmark, source_rows(benchmark.source, benchmark.name, split, count, seed), split))
-    if not rows:
+
+    def placed() -> Iterator[tuple[str, Row]]:
+        return _read(benchmark, source_rows(benchmark.source, benchmark.name, split, count, seed), split)
+
+    marks = array("q")  # eight bytes an id, where a million of them as text would take 100 MB
+    for _, row in placed():
+        marks.append(hash(row["id"]))
+        yield row
+    if twice := _twice(marks):
+        seen: dict[str, str] = {}
+        for place, row in placed():
+            if hash(row["id"]) in twice and seen.setdefault(row["id"], place) != place:
+                raise InputError(f"{place}: id {row['id']!r} stands already at {seen[row['id']]}")
+
+
+def chosen(benchmark: Benchmark, split: str, total: int, count: int | None, seed: int) -> Sequence[int]:
+    """Which of all `total` questions are taken, rising.
+
+    Raises:
+        InputError: there are none, or fewer than `count`.
+    """
+    if not total:
         raise InputError(f"{benchmark.name}/{split}: none of its source's rows is a question of this split")
-    if count is None or count == len(rows):
-        return rows
-    if count > len(rows):
-        raise InputError(f"{benchmark.name}/{split}: has {len(rows)} questions, {count} were asked for")
-    order = list(range(len(rows)))
+    if count is None or count == total:
+        return range(total)
+    if count > total:
+        raise InputError(f"{benchmark.name}/{split}: has {total} questions, {count} were asked for")
+    order = array("q", range(total))
     random.Random(f"{benchmark.name} {split} {seed}").shuffle(order)
-    return [rows[at] for at in sorted(order[:count])]
+    return array("q", sorted(order[:count]))
 
 
-def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -> Iterator[Row]:
-    seen: dict[str, str] = {}
+def _twice(marks: "array[int]") -> set[int]:
+    """The numbers that stand more than once among these."""
+    import numpy as np
+
+    ordered = np.sort(np.frombuffer(marks, dtype=np.int64))
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+
+
+def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -> Iterator[tuple[str, Row]]:
+    """Rows as the chain has them, each with its place."""
     types: dict[str, str] = {}
     mapped = {benchmark.question, benchmark.gold, benchmark.reference, benchmark.id}
     for number, place, given in _joined(benchmark, _shaped(benchmark, source, split)):
@@ -184,9 +223,6 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
             "gold": table_file.text(place, given, benchmark.gold),
             "reference": table_file.text_or_none(place, given, benchmark.reference) if benchmark.reference else None,
         }
-        if row["id"] in seen:
-            raise InputError(f"{place}: id {row['id']!r} stands already at {seen[row['id']]}")
-        seen[row["id"]] = place
         for column, value in given.items():
             if column not in CHAIN and column not in row and column not in mapped:
                 _same_type(place, column, value, types)
@@ -194,7 +230,7 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
         if benchmark.labels:
             row["labels"] = list(benchmark.labels)
         verifier_columns.check(benchmark.verifier, place, row)
-        yield row
+        yield place, row
 
 
 def _shaped(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -> Iterator[tuple[int, str, Row]]:

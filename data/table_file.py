@@ -253,7 +253,7 @@ def _parquet(table: TableFile) -> Iterator[tuple[int, Row]]:
 
     number = 0
     try:
-        with pq.ParquetFile(table.path) as file:
+        with pq.ParquetFile(table.path, pre_buffer=False, buffer_size=1 << 18) as file:  # no whole row group at once
             for batch in file.iter_batches(4096):
                 for row in batch.to_pylist():
                     number += 1

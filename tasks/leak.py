@@ -10,8 +10,9 @@ like that.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from data.errors import InputError
@@ -66,22 +67,33 @@ def leak(
     Raises:
         InputError: questions overlap; names the benchmarks, how many, and the first few rows.
     """
+    indices = {name: Index(_pairs(rows), ngram) for name, rows in evaluation.items()}
+    asked: dict[str, int] = {}
+    found: dict[tuple[str, str], list[Overlap]] = {}
+    for train_name, train_rows in train.items():
+        asked[train_name] = 0
+        for id, text in _pairs(train_rows):
+            asked[train_name] += 1
+            training = Training(id, text)
+            for index in indices.values():
+                index.compare(training)
+        for eval_name, index in indices.items():
+            found[train_name, eval_name] = list(index.overlaps())
+            index.forget()
     made: list[Row] = []
-    for eval_name, eval_rows in evaluation.items():
-        eval_side = list(zip(eval_rows.column("id"), eval_rows.column("question"), strict=True))
-        for train_name, train_rows in train.items():
-            train_side = list(zip(train_rows.column("id"), train_rows.column("question"), strict=True))
-            found = list(overlaps(train_side, eval_side, ngram))
-            same = [overlap for overlap in found if overlap.share >= share and overlap.numbers]
+    for eval_name, index in indices.items():
+        for train_name in train:
+            overlaps = found[train_name, eval_name]
+            same = [overlap for overlap in overlaps if overlap.share >= share and overlap.numbers]
             if same:
-                raise InputError(_error(train_name, eval_name, same, len(eval_side)))
+                raise InputError(_error(train_name, eval_name, same, len(index)))
             made.append(
                 {
                     "train": train_name,
                     "evaluation": eval_name,
-                    "train_questions": len(train_side),
-                    "evaluation_questions": len(eval_side),
-                    "nearest": max((overlap.share for overlap in found), default=0.0),
+                    "train_questions": asked[train_name],
+                    "evaluation_questions": len(index),
+                    "nearest": max((overlap.share for overlap in overlaps), default=0.0),
                 }
             )
     if work:
@@ -90,38 +102,101 @@ def leak(
 
 
 def overlaps(
-    train: Sequence[tuple[str, str]], evaluation: Sequence[tuple[str, str]], ngram: int = NGRAM
+    train: Iterable[tuple[str, str]], evaluation: Iterable[tuple[str, str]], ngram: int = NGRAM
 ) -> Iterator[Overlap]:
     """For each evaluation question (id, text) that shares a sequence with training ones, the nearest of those.
 
     One with all of its numbers is nearer than any without.
-
-    An inverted index over the evaluation questions' n-grams, through which the training questions pass once: time
-    grows with the number of words, not of pairs.
     """
-    texts: dict[str, str] = {}
-    sequences = [_sequences(text, ngram) for _, text in evaluation]
-    index: dict[int, list[int]] = defaultdict(list)
-    for place, of in enumerate(sequences):
-        for sequence in of:
-            index[sequence].append(place)
-    lengths = sorted({min(ngram, len(_words(text))) for _, text in evaluation} - set(range(min(SHORTEST, ngram))))
-    hits: list[Counter[int]] = [Counter() for _ in evaluation]
-    for at, (id, text) in enumerate(train):
-        texts.setdefault(normalised(text), id)
-        words = _words(text)
-        for length in lengths:
-            for sequence in index.keys() & set(_hashes(words, length)):
-                for place in index[sequence]:
-                    hits[place][at] += 1
-    for (id, text), of, shared in zip(evaluation, sequences, hits, strict=True):
-        if (same := texts.get(normalised(text))) is not None:
-            yield Overlap(id, same, "exact", 1.0, numbers=True)
-        elif shared:
-            numbers = _numbers(text)
-            whole = {at: count for at, count in shared.items() if _in_order(numbers, _numbers(train[at][1]))}
-            nearest, count = min((whole or shared).items(), key=lambda hit: (-hit[1], hit[0]))
-            yield Overlap(id, train[nearest][0], "ngram", count / len(of), numbers=bool(whole))
+    index = Index(evaluation, ngram)
+    for id, text in train:
+        index.compare(Training(id, text))
+    return index.overlaps()
+
+
+class Training:
+    """A training question, taken apart once however many benchmarks it is compared with."""
+
+    def __init__(self, id: str, text: str) -> None:
+        self.id = id
+        self.text = text
+        self.normalised = normalised(text)
+        self._words = _WORD.findall(_ungrouped(self.normalised))
+        self._hashes: dict[int, set[int]] = {}
+
+    def sequences(self, length: int) -> set[int]:
+        if length not in self._hashes:
+            self._hashes[length] = set(_hashes(self._words, length))
+        return self._hashes[length]
+
+    @cached_property
+    def numbers(self) -> list[str]:
+        return _numbers(self.text)
+
+
+class Index:
+    """The evaluation questions (id, text) by their n-grams; training questions pass by it one after the other.
+
+    Time grows with the number of words, not of pairs; memory with the evaluation side alone.
+    """
+
+    def __init__(self, evaluation: Iterable[tuple[str, str]], ngram: int) -> None:
+        self._ids: list[str] = []
+        self._numbers: list[list[str]] = []
+        self._sizes: list[int] = []
+        self._texts: dict[str, list[int]] = defaultdict(list)
+        self._places: dict[int, list[int]] = defaultdict(list)
+        lengths: set[int] = set()
+        for place, (id, text) in enumerate(evaluation):
+            sequences = _sequences(text, ngram)
+            self._ids.append(id)
+            self._numbers.append(_numbers(text))
+            self._sizes.append(len(sequences))
+            self._texts[normalised(text)].append(place)
+            for sequence in sequences:
+                self._places[sequence].append(place)
+            lengths.add(min(ngram, len(_words(text))))
+        self._lengths = sorted(lengths - set(range(min(SHORTEST, ngram))))
+        self.forget()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def forget(self) -> None:
+        """Begin anew with other training questions."""
+        self._same: dict[int, str] = {}
+        self._nearest: dict[int, tuple[int, str]] = {}
+        self._whole: dict[int, tuple[int, str]] = {}
+
+    def compare(self, training: Training) -> None:
+        """Note of which evaluation questions this training question is the nearest so far; the first among equals."""
+        for place in self._texts.get(training.normalised, ()):
+            self._same.setdefault(place, training.id)
+        shared: Counter[int] = Counter()
+        for length in self._lengths:
+            for sequence in self._places.keys() & training.sequences(length):
+                shared.update(self._places[sequence])
+        for place, count in shared.items():
+            if count > self._nearest.get(place, _NONE)[0]:
+                self._nearest[place] = count, training.id
+            if count > self._whole.get(place, _NONE)[0] and _in_order(self._numbers[place], training.numbers):
+                self._whole[place] = count, training.id
+
+    def overlaps(self) -> Iterator[Overlap]:
+        for place, id in enumerate(self._ids):
+            if (same := self._same.get(place)) is not None:
+                yield Overlap(id, same, "exact", 1.0, numbers=True)
+            elif place in self._nearest:
+                count, train = self._whole.get(place) or self._nearest[place]
+                yield Overlap(id, train, "ngram", count / self._sizes[place], numbers=place in self._whole)
+
+
+_NONE = (0, "")
+
+
+def _pairs(rows: Rows) -> Iterator[tuple[str, str]]:
+    for batch in rows.batches(["id", "question"]):
+        yield from zip(batch.column("id").to_pylist(), batch.column("question").to_pylist(), strict=True)
 
 
 def _words(text: str) -> list[str]:

@@ -219,8 +219,8 @@ class Pending(Rows):
         self._length = parts.span[1] - parts.span[0] - parts.units
 
     @property
-    def columns(self) -> list[str]:
-        return self._parts._source.columns
+    def schema(self) -> pa.Schema:
+        return self._parts._source.schema
 
     def batches(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[pa.RecordBatch]:
         for batch, _ in self._parts.unfinished():

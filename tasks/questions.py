@@ -1,21 +1,28 @@
 """The questions of a benchmark's split."""
 
+import contextlib
+import itertools
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.benchmark import Benchmark, questions_of
+from data.benchmark import Benchmark, all_questions, chosen
 from data.errors import InputError
 from tasks.errors import Transient
-from tasks.rows import Row, to_table
+from tasks.rows import GROUP, Row, Rows, Streamed, to_table
 from tasks.stage import stage
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
 
 
+HELD = 20_000
+"""Rows of a source that are kept in memory; one with more is read twice."""
+
+
 @stage()
-def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) -> list[Row]:
+def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) -> Rows:
     """`count` questions of a split (None: all), the same for the same seed, in their original order.
 
     Rows have `id` (unique), `question`, `gold`, `reference` (a person's response, or null), and the benchmark's own
@@ -26,18 +33,91 @@ def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) ->
         Transient: the hub cannot be reached.
     """
     try:
-        rows = questions_of(benchmark, split, count, seed)
+        source = all_questions(benchmark, split, count, seed)
+        held = list(itertools.islice(source, HELD))
+        total, columns = len(held), _Columns(f"{benchmark.name}/{split}")
+        columns.table(held)
+        for table in columns.tables(source):
+            total += table.num_rows
+        columns.check()
     except (ConnectionError, TimeoutError) as error:
         raise Transient(f"{benchmark.name}/{split}: {error}") from error
-    for column in dict.fromkeys(name for row in rows for name in row):
+    taken = chosen(benchmark, split, total, count, seed)
+
+    def made() -> Iterator[pa.Table]:
+        again: Iterable[Row] = held if total == len(held) else all_questions(benchmark, split, count, seed)
+        return columns.tables(_at(again, taken))
+
+    if total > len(held):
+        held.clear()
+    return Streamed(columns.schema, len(taken), made)
+
+
+def _at(rows: Iterable[Row], places: Sequence[int]) -> Iterator[Row]:
+    """The rows at some places, which rise."""
+    wanted = iter(places)
+    place = next(wanted, None)
+    for at, row in enumerate(rows):
+        if at == place:
+            yield row
+            place = next(wanted, None)
+
+
+class _Columns:
+    """The types of a source's columns, which one chunk of rows after another makes known."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._types: dict[str, pa.Schema] = {}
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([schema.field(column) for column, schema in self._types.items()])
+
+    def tables(self, rows: Iterable[Row]) -> Iterator[pa.Table]:
+        rows = iter(rows)
+        while chunk := list(itertools.islice(rows, GROUP)):
+            yield self.table(chunk)
+
+    def table(self, rows: list[Row]) -> pa.Table:
+        """A chunk of rows.
+
+        Raises:
+            InputError: a column holds values that no one type can hold; names it.
+        """
         try:
-            table = to_table([{column: row.get(column)} for row in rows])
-            if pa.types.is_nested(table.schema.field(column).type):
-                pq.write_table(table, pa.BufferOutputStream())  # Parquet holds less than Arrow: no empty objects
+            table = to_table(rows)
+        except (pa.ArrowException, OverflowError):
+            for column in dict.fromkeys(name for row in rows for name in row):
+                with self._named(column):
+                    to_table([{column: row.get(column)} for row in rows])
+            raise
+        for column in table.column_names:
+            found = pa.schema([table.schema.field(column)])
+            with self._named(column):
+                known = self._types.setdefault(column, found)
+                if known != found:
+                    self._types[column] = pa.unify_schemas([known, found], promote_options="permissive")
+        return table
+
+    def check(self) -> None:
+        """Parquet holds less than Arrow: no empty objects.
+
+        Raises:
+            InputError: there is a column that it cannot hold.
+        """
+        for column, schema in self._types.items():
+            if pa.types.is_nested(schema.field(column).type):
+                with self._named(column):
+                    pq.write_table(schema.empty_table(), pa.BufferOutputStream())
+
+    @contextlib.contextmanager
+    def _named(self, column: str) -> Iterator[None]:
+        try:
+            yield
         except (pa.ArrowException, OverflowError) as error:
             what = f"column {column!r} holds values that no one type of column can hold ({error})"
-            raise InputError(f"{benchmark.name}/{split}: {what}. Allowed: leave it out, or make it text") from error
-    return rows
+            raise InputError(f"{self._name}: {what}. Allowed: leave it out, or make it text") from error
 
 
 def normalised(question: str) -> str:

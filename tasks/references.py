@@ -1,13 +1,17 @@
 """The benchmark's human answers as responses."""
 
+from collections.abc import Iterator
+
+import pyarrow as pa
+
 from data import kinds
 from data.errors import InputError
-from tasks.rows import Row, Rows
+from tasks.rows import Row, Rows, Streamed
 from tasks.stage import Work, stage
 
 
 @stage()
-def references(questions: Rows, column: str, *, work: Work | None = None) -> list[Row]:
+def references(questions: Rows, column: str, *, work: Work | None = None) -> Rows:
     """A person's response to each question that has one, from `column` (`reference`, or another of the benchmark's).
 
     Adds `sample` (0), `model` ("human") and `response`. Questions without one are left out and counted.
@@ -18,9 +22,16 @@ def references(questions: Rows, column: str, *, work: Work | None = None) -> lis
     if column not in questions.columns:
         texts = [name for name in questions.columns if name not in ("id", "question", "gold")]
         raise InputError(f"origin human: {kinds.unknown('column', column, texts)}")
-    made = [{**row, "sample": 0, "model": "human", "response": row[column]} for row in questions if row[column]]
-    if not made:
-        raise InputError(f"origin human: column {column!r} is empty in all {len(questions)} questions")
+    asked = len(questions)
+    answered = sum(bool(text) for b in questions.batches([column]) for text in b.column(column).to_pylist())
+    if not answered:
+        raise InputError(f"origin human: column {column!r} is empty in all {asked} questions")
     if work:
-        work.facts.update(questions=len(questions), answered=len(made))
-    return made
+        work.facts.update(questions=asked, answered=answered)
+
+    def made() -> Iterator[Row]:
+        return ({**row, "sample": 0, "model": "human", "response": row[column]} for row in questions if row[column])
+
+    schema = questions.schema
+    added = {"sample": pa.int64(), "model": pa.string(), "response": schema.field(column).type}
+    return Streamed.lines(pa.schema([*schema, *added.items()]), answered, made)

@@ -40,9 +40,14 @@ class Rows(Sequence[Row]):
 
     @property
     def columns(self) -> list[str]:
+        return list(self.schema.names)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with their types; of several files, those of the first."""
         if self._table is not None:
-            return list(self._table.column_names)
-        return list(pq.read_schema(self._paths[0]).names) if self._paths else []
+            return self._table.schema
+        return pq.read_schema(self._paths[0]).remove_metadata() if self._paths else pa.schema([])
 
     def batches(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[pa.RecordBatch]:
         """The rows in order, a few thousand at a time.
@@ -106,17 +111,20 @@ class Rows(Sequence[Row]):
 class Streamed(Rows):
     """Rows that are made anew, batch by batch, each time they are read."""
 
-    def __init__(
-        self, columns: Sequence[str], length: int, make: Callable[[], Iterable[pa.RecordBatch | pa.Table]]
-    ) -> None:
+    def __init__(self, schema: pa.Schema, length: int, make: Callable[[], Iterable[pa.RecordBatch | pa.Table]]) -> None:
         super().__init__()
-        self._columns = list(columns)
+        self._schema = schema
         self._length = length
         self._make = make
 
+    @classmethod
+    def lines(cls, schema: pa.Schema, length: int, rows: Callable[[], Iterable[Row]]) -> "Streamed":
+        """Rows that are made one by one."""
+        return cls(schema, length, lambda: in_tables(rows(), BATCH))
+
     @property
-    def columns(self) -> list[str]:
-        return list(self._columns)
+    def schema(self) -> pa.Schema:
+        return self._schema
 
     def batches(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[pa.RecordBatch]:
         for made in self._make():

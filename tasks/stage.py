@@ -22,7 +22,7 @@ from tasks.endpoint import Endpoint
 from tasks.errors import StageFailed
 from tasks.model import Model
 from tasks.parts import Parts
-from tasks.rows import Row, RowFile, Rows, in_tables
+from tasks.rows import Row, RowFile, Rows, Streamed, in_tables
 from tasks.runtime import Runtime
 from tasks.store import Artifact, Store
 from tasks.versions import versions
@@ -385,7 +385,8 @@ def _run_whole(node: Node, arguments: dict[str, Any], work: Work) -> int | None:
         return None
     if isinstance(result, list):
         result = Rows.of(result)
-    with RowFile(work.folder / "rows.parquet") as file:
+    schema = result.schema if isinstance(result, Streamed) else None
+    with RowFile(work.folder / "rows.parquet", schema) as file:
         for rows in result.batches() if isinstance(result, Rows) else in_tables(result):
             file.add(rows)
     if not file.rows:

@@ -1,5 +1,6 @@
 """Shards: shares of a stage's rows made apart, in any order, by any process, give the file one process would write."""
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -169,7 +170,7 @@ def test_how_many_shares_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     spans = [span(1003, number, 7) for number in range(7)]
     assert spans[0][0] == 0
     assert spans[-1][1] == 1003
-    assert all(before[1] == after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
     monkeypatch.setattr(runtimes, "_current", Runtime(Store(Path()), Placement(shard_rows=-5)))
     with pytest.raises(InputError, match="MOTHERTONGUE_SHARD_ROWS=-5: allowed is a number above 0"):
         shards(10)
