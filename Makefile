@@ -7,7 +7,7 @@ LOCK   ?= deployments/requirements-cpu.txt
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow bench lint format lock setup setup-cuda sandbox clean
+.PHONY: help study test test-slow bench lint audit format lock setup setup-cuda sandbox clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: setup ## known vulnerabilities of the locked packages; fails where they cannot be looked up
+	@$(BIN)/python -m deployments.audit
 
 format: setup ## put the code in its form
 	$(BIN)/ruff format .

@@ -21,14 +21,17 @@ def prompt(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def template(given: str, roots: Sequence[Path]) -> str:
+def template(given: str, roots: Sequence[Path], where: str = "") -> str:
     """A template as a study file gives it: its text (with `{{`), a `.jinja` file, or the name of one of the project's.
 
+    Args:
+        where: its place in the study file, for errors.
+
     Raises:
-        InputError: there is no such file or name.
+        InputError: there is no such file or name, or a study may not read it.
     """
     if "{{" in given or "{%" in given:
         return given
     if given.endswith(".jinja"):
-        return table_file.locate(given, roots).read_text(encoding="utf-8")
+        return table_file.locate(given, roots, where).read_text(encoding="utf-8")
     return prompt(given)

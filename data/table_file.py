@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from data import allowed_paths
 from data.errors import InputError
 
 Row = dict[str, Any]
@@ -146,18 +147,20 @@ def kind(value: Any) -> str:
     return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
 
 
-def locate(path: str, roots: Sequence[Path]) -> Path:
+def locate(path: str, roots: Sequence[Path], where: str = "") -> Path:
     """The first file or folder that a path leads to from one of the folders; an absolute path leads where it says.
 
+    Args:
+        where: the path's place in the study file, for errors.
+
     Raises:
-        InputError: none of them has it.
+        InputError: none of them has it, or it lies where a study may not read; see `data.allowed_paths`.
     """
-    for root in roots or (Path(),):
-        found = root / Path(path).expanduser()
+    for found in allowed_paths.inside(path, roots, where):
         if found.exists():
             return found
-    where = ", ".join(str(root) for root in roots)
-    raise InputError(f"{path}: there is no such file (looked from {where or 'here'})")
+    looked = ", ".join(str(root) for root in roots)
+    raise InputError(f"{f'{where}: ' if where else ''}{path}: there is no such file (looked from {looked or 'here'})")
 
 
 def _fail(table: TableFile, number: int, why: str) -> NoReturn:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data import benchmark, table_file, verifier_columns
+from data import allowed_paths, benchmark, table_file, verifier_columns
 from data.benchmark import Benchmark
 from data.errors import InputError
 from data.prompt import template
@@ -63,8 +63,9 @@ class UserBenchmark(BaseModel):
                 among them.
         """
         columns = self.columns
+        here = f"benchmarks.{self.name}"
         paths = {
-            split: (table_file.locate(path, roots),)
+            split: (table_file.locate(path, roots, f"{here}.{split}"),)
             for split, path in (("train", self.train), ("test", self.test))
             if path is not None
         }
@@ -77,7 +78,7 @@ class UserBenchmark(BaseModel):
             name=self.name,
             source=Files(paths),
             verifier=self.verifier,
-            prompt=template(self.prompt, roots),
+            prompt=template(self.prompt, roots, f"{here}.prompt"),
             question=columns.question,
             gold=columns.gold,
             reference=columns.reference,
@@ -108,12 +109,18 @@ class LocatedBenchmark(BaseModel):
             InputError: no such benchmark or file, or the benchmark is generated.
         """
         found = benchmark.find(self.name)
+        here = f"benchmarks.{self.name}"
         if self.prompt is not None:
-            found = replace(found, prompt=template(self.prompt, roots))
+            found = replace(found, prompt=template(self.prompt, roots, f"{here}.prompt"))
         if isinstance(self.path, str):
-            folder = table_file.locate(self.path, roots)
+            folder = table_file.locate(self.path, roots, f"{here}.path")
             if not folder.is_dir():
                 allowed = ", ".join(f"{split}: FILE" for split in found.splits)
                 raise InputError(f"{self.path}: a file, not a folder. Allowed: a folder, or {{{allowed}}}")
-            return found.at(folder)
-        return found.at({split: table_file.locate(path, roots) for split, path in self.path.items()})
+            located = found.at(folder)
+            assert isinstance(located.source, Files)
+            for path in (path for paths in located.source.paths.values() for path in paths):
+                allowed_paths.check(path, roots, f"{here}.path: {path}")
+            return located
+        files = {split: table_file.locate(path, roots, f"{here}.path.{split}") for split, path in self.path.items()}
+        return found.at(files)

@@ -20,13 +20,25 @@ app = typer.Typer(
     help="Whose responses does this model learn best from: people's, a stronger model's, or its own?",
 )
 
+
+def _allow(paths: list[Path] | None) -> list[Path] | None:
+    from data import allowed_paths
+
+    allowed_paths.allow(paths or ())
+    return paths
+
+
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
+Allow = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-path", help="let the study read files here too: --allow-path /data", callback=_allow),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 
 
 @app.command()
-def plan(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
+def plan(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
     """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
     from flows import plan_page
     from flows.study_file import load
@@ -38,6 +50,7 @@ def plan(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> Non
 def run(
     study: StudyArgument,
     set_: Set = None,
+    allow: Allow = None,
     strict: Annotated[bool, typer.Option(help="stop at the first failure instead of going on with other arms")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -66,7 +79,7 @@ def deploy(
 
 
 @app.command()
-def status(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
+def status(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
     """Print how far a study is: finished, begun and missing stages."""
     from flows import plan_page
     from flows.study_file import load
@@ -75,7 +88,7 @@ def status(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> N
 
 
 @app.command()
-def report(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> None:
+def report(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
     """Print the verdict of a finished study and where its report is."""
     from flows import results
     from flows.study_file import load
@@ -86,6 +99,7 @@ def report(study: StudyArgument, set_: Set = None, as_json: AsJson = False) -> N
 @app.command()
 def doctor(
     study: Annotated[str | None, typer.Argument(help="also check that this study can run here")] = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Check this machine: packages, engine, memory, disk, store, Prefect."""

@@ -14,7 +14,7 @@ from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.finetune import finetune
 from tasks.leak import leak
-from tasks.model import Model, weights
+from tasks.model import Model
 from tasks.origins import Context
 from tasks.questions import questions
 from tasks.report import report
@@ -106,8 +106,8 @@ def expand(study: Study) -> Plan:
     }
     gate = leak(train=to_train, evaluation=to_evaluate).named(study.name)
     plan = Plan(study, (*to_train.values(), *to_evaluate.values(), gate), {}, {}, {})
-    for student in study.students:
-        _add(plan, weights(student), training, evaluation, to_train, to_evaluate)
+    for student in study.models:
+        _add(plan, student, training, evaluation, to_train, to_evaluate)
     return plan
 
 
@@ -170,6 +170,7 @@ def _scored(study: Study, student: Model, benchmark: Benchmark, asked: Node, of:
             of=of,
             verifier=judge,
             origins=study.origins,
+            remote_code=frozenset(study.trust_remote_code),
         )
         responses = origin.responses(asked, context).named(label, *tags)
         judged = verify(responses, judge).named(label, *tags)
@@ -199,7 +200,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
     return {
         "about": study.about,
         "notes": study.notes,
-        "students": {model.name: model.content for model in map(weights, study.students)},
+        "students": {model.name: model.content for model in study.models},
         "origins": {name: origin.model_dump(mode="json") for name, origin in study.origins.items()},
         "method": study.method.model_dump(mode="json"),
         "match": study.match.model_dump(mode="json"),

@@ -9,7 +9,6 @@ from typing import Any
 from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.schema import Study
-from tasks.model import weights
 from tasks.store import Artifact, Store, write_atomically
 from tasks.versions import versions
 
@@ -34,7 +33,7 @@ def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, 
         draft.replace(target / source.name)
     manifest = {
         "study": plan.study.model_dump(mode="json"),
-        "students": {model.name: model.content for model in map(weights, plan.study.students)},
+        "students": {model.name: model.content for model in plan.study.models},
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "report": {"stage": "report", "key": report.manifest["key"]},
         "compare": {"stage": "compare", "key": compared.manifest["key"]},

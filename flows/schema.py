@@ -30,7 +30,7 @@ from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import EndpointSettings, secrets
 from tasks.methods import Method
-from tasks.model import title
+from tasks.model import Model, Named, title, weights
 from tasks.options import OptionError, checked, of_kind
 from tasks.origins import Origin
 from tasks.sampling import Sampling
@@ -119,6 +119,10 @@ class Study(BaseModel):
     endpoints: dict[str, EndpointSettings] = Field(
         default_factory=dict,
         description="how teachers behind endpoints (`model: api:<model id>`) are asked, and budgets, by model id",
+    )
+    trust_remote_code: list[str] = Field(
+        default_factory=list,
+        description="models whose own code may run here with all your rights, named as above; read it first",
     )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
 
@@ -220,6 +224,25 @@ class Study(BaseModel):
     def students(self) -> tuple[str, ...]:
         """The models that are fine-tuned, each on its own."""
         return (self.student,) if isinstance(self.student, str) else tuple(self.student)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The students, found.
+
+        Raises:
+            InputError: there is no such model, or the study may not use it.
+        """
+        by = Named("student", self.roots, frozenset(self.trust_remote_code))
+        return tuple(weights(name, by) for name in self.students)
+
+    @model_validator(mode="after")
+    def _trusted_models(self) -> "Study":
+        written = (origin.model_dump(mode="json").get("model") for origin in self.origins.values())
+        known = [*self.students, *(name for name in written if isinstance(name, str))]
+        for number, name in enumerate(self.trust_remote_code):
+            if name not in known:
+                raise OptionError(f"trust_remote_code.{number}: {kinds.unknown('model of this study', name, known)}")
+        return self
 
     @model_validator(mode="after")
     def _contrasts_of_known_arms(self) -> "Study":

@@ -20,6 +20,7 @@ from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.annotations import quote
 from pydantic import BaseModel
 
+from data import allowed_paths
 from data.errors import InputError
 from flows import results, stopping
 from flows.outcome import Outcome
@@ -43,7 +44,7 @@ SHOWN = {"verify", "score", "select", "finetune"}
 
 
 class Reference(BaseModel):
-    """What Prefect keeps as a step's result: where the artifact is, never the data."""
+    """What a step hands to Prefect as its result: where the artifact is, never the data."""
 
     stage: str
     key: str
@@ -95,7 +96,11 @@ def prefect_task(stage: Stage) -> Task[..., Any]:
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,
         retry_condition_fn=may_pass,
-        persist_result=True,
+        # Nothing is kept, so nothing is read: a record that somebody has put into Prefect's storage names its own
+        # serializer, and both of Prefect's run what it says (pickle, and JSON by importing a function and calling it).
+        # A retried run asks the store again, which checks digests.
+        persist_result=False,
+        result_serializer="json",
         cache_policy=NO_CACHE,
     )(run_step)
 
@@ -135,6 +140,10 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
         State: Completed (called Cached where nothing had to be run) with an `Outcome`, or Failed with one line for
             each failed step and the `StudyFailed` that holds the outcome.
     """
+    try:
+        allowed_paths.check_folder(folder)
+    except InputError as error:
+        return Failed(message=str(error), data=error)
     try:
         given = study if isinstance(study, Study) else checked(study, Path(folder) if folder else None)
     except InputError as error:

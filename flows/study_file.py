@@ -1,6 +1,7 @@
 """Reading a study file: YAML, `--set` laid over it, checked against the schema."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
     """
     given = read(path, overrides)
     try:
-        return checked(given, locate(path).parent.absolute())
+        return checked(given, locate(path).parent.absolute(), named_by_hand(overrides or []))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -48,18 +49,19 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
     return given
 
 
-def checked(given: Mapping[str, Any], folder: Path | None = None) -> Study:
+def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequence[Path] = ()) -> Study:
     """The study that values describe, ready to be planned; `${NAME}` in them is the environment's.
 
     Args:
         folder: where relative paths are looked up before the current folder.
+        named: files and folders beside these that the study may read; see `data.allowed_paths`.
 
     Raises:
         InputError: one line with the key, the value and what is allowed.
     """
     study = _validated(given)
     endpoint.use(study.endpoints, study.name)
-    study._roots = (folder, Path.cwd()) if folder else (Path.cwd(),)
+    study._roots = (*([folder] if folder else []), Path.cwd(), *named)
     study.check()
     return study
 
@@ -104,3 +106,17 @@ def _lay_over(given: dict[str, Any], override: str) -> None:
         here[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {override}: the value is not valid YAML: {getattr(error, 'problem', error)}") from None
+
+
+def named_by_hand(overrides: list[str]) -> list[Path]:
+    """The files and folders that `--set` values name: whoever runs the command does, so they may lie anywhere."""
+    return [path for override in overrides for path in _paths(yaml.safe_load(override.partition("=")[2]))]
+
+
+def _paths(value: Any) -> list[Path]:
+    if isinstance(value, dict | list):
+        return [path for inner in (value.values() if isinstance(value, dict) else value) for path in _paths(inner)]
+    if not isinstance(value, str) or os.sep not in value:
+        return []
+    path = Path(value).expanduser().absolute()
+    return [path] if path.exists() else []

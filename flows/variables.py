@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data.errors import InputError
+from tasks.endpoint import secrets
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -14,7 +15,7 @@ def resolved(given: Any, where: str = "") -> Any:
     """The values with each `${NAME}` replaced by the environment's.
 
     Raises:
-        InputError: a variable is not set; names it and the place.
+        InputError: a variable is not set, or its name says that it holds a secret; names it and the place.
     """
     if isinstance(given, dict):
         return {key: resolved(value, f"{where}.{key}".lstrip(".")) for key, value in given.items()}
@@ -24,6 +25,7 @@ def resolved(given: Any, where: str = "") -> Any:
         return given
 
     def value(found: re.Match[str]) -> str:
+        secrets.refuse_variable(found[1], where)
         if found[1] not in os.environ:
             raise InputError(f"{where}: {given!r} needs the environment variable {found[1]}, which is not set")
         return os.environ[found[1]]

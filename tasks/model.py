@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data import table_file
 from data.digest import known_digest
 from data.errors import InputError
-from tasks import endpoint
+from tasks import endpoint, model_files
 from tasks.endpoint import Endpoint
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w.-]+)?$")
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*", "vocab*", "merges.txt")
-READ = ("config.json", "generation_config.json", *TOKENIZER, "*.model", *WEIGHTS)
-"""Files of a model folder that decide what it says."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +26,15 @@ class Model:
     """A causal language model and its tokenizer.
 
     `name` is what the study file says, `path` where it lies (a folder, or a hub id), `revision` a hub commit or "",
-    `content` the digest of its files or the hub commit. Only `content` is part of a key.
+    `content` the digest of its files or the hub commit, `remote_code` whether the study trusts the code that comes with
+    it. Only the last two are part of a key.
     """
 
     name: str
     path: str
     revision: str
     content: str
+    remote_code: bool = False
 
     @property
     def title(self) -> str:
@@ -43,7 +42,7 @@ class Model:
         return title(self.name)
 
     def identity(self) -> Any:
-        return self.content
+        return {"content": self.content, "remote_code": True} if self.remote_code else self.content
 
 
 def title(name: str) -> str:
@@ -51,18 +50,29 @@ def title(name: str) -> str:
     return name.partition("@")[0].rstrip("/").rpartition("/")[2].replace(" ", "_")
 
 
-def resolve(name: str) -> Model | Endpoint:
+@dataclass(frozen=True)
+class Named:
+    """How a study names a model: at which key, and on what terms. Whoever runs a command names models freely."""
+
+    where: str
+    """The key in the study file, for errors."""
+    roots: tuple[Path, ...]
+    """Folders that the model's folder is looked up from and may not leave; see `data.allowed_paths`."""
+    remote_code: frozenset[str] = frozenset()
+    """Names of models whose own code the study trusts."""
+
+
+def resolve(name: str, by: Named | None = None) -> Model | Endpoint:
     """Find a model by the name a study file gives it; `api:<model id>` is one behind an endpoint.
 
     Raises:
         InputError: it is no bundled model, no folder with a config and safetensors weights, no pinned hub id, and no
-            endpoint.
+            endpoint; or the study may not use it.
     """
-    return endpoint.find(name) if name.startswith(endpoint.PREFIX) else weights(name)
+    return endpoint.find(name) if name.startswith(endpoint.PREFIX) else weights(name, by)
 
 
-@functools.cache
-def weights(name: str) -> Model:
+def weights(name: str, by: Named | None = None) -> Model:
     """Find a model whose weights are needed here: to be fine-tuned, to score, to serve.
 
     Raises:
@@ -70,34 +80,48 @@ def weights(name: str) -> Model:
     """
     if name.startswith(endpoint.PREFIX):
         raise InputError(f"{name}: a model behind an endpoint can be a teacher only: its weights are needed here")
-    bundled = BUNDLED / name
-    folder = bundled if bundled.is_dir() else Path(name).expanduser()
-    if folder.is_dir():
-        missing = [
-            what
-            for what, globs in (("config.json", ("config.json",)), ("*.safetensors", WEIGHTS))
-            if not _files(folder, globs)
-        ]
-        if missing:
-            raise InputError(f"{name}: this folder is no model: it has no {' and no '.join(missing)}")
-        return Model(name, str(folder.absolute()), "", _content(folder))
-    if HUB_ID.match(name):
-        path, _, revision = name.partition("@")
-        commit = _commit(name, path, revision)
-        return Model(name, path, commit, f"hub:{path}@{commit}")
-    known = ", ".join(sorted(p.name for p in BUNDLED.iterdir() if p.is_dir())) if BUNDLED.is_dir() else ""
-    raise InputError(
-        f"{name}: no such model. Allowed: a bundled model ({known}), a folder, a hub id (owner/name@revision), or "
-        "for a teacher api:<model id>"
-    )
+    trusted = by is not None and name in by.remote_code
+    if name in _bundled():
+        return _in_folder(name, BUNDLED / name, trusted)
+    if by is None:
+        folder = Path(name).expanduser()
+        return _in_folder(name, folder, trusted) if folder.is_dir() else _on_hub(name, trusted)
+    is_path = Path(name).name != name or name.startswith("~")
+    if (HUB_ID.match(name) or not is_path) and not any((root / name).is_dir() for root in by.roots):
+        return _on_hub(name, trusted)
+    folder = table_file.locate(name, by.roots, by.where)
+    model_files.check_links(f"{by.where}: {name}", folder, by.roots)
+    return _in_folder(name, folder, trusted)
 
 
-def _files(folder: Path, globs: tuple[str, ...]) -> list[Path]:
-    return sorted({path for glob in globs for path in folder.glob(glob) if path.is_file()})
+def _bundled() -> list[str]:
+    return sorted(path.name for path in BUNDLED.iterdir() if path.is_dir()) if BUNDLED.is_dir() else []
 
 
-def _content(folder: Path) -> str:
-    parts = [f"{path.name} {known_digest(path)}" for path in _files(folder, READ)]
+@functools.cache
+def _in_folder(name: str, folder: Path, remote_code: bool) -> Model:
+    model_files.check(name, folder, remote_code)
+    return Model(name, str(folder.absolute()), "", _content(folder, remote_code), remote_code)
+
+
+@functools.cache
+def _on_hub(name: str, remote_code: bool) -> Model:
+    if not HUB_ID.match(name):
+        raise InputError(
+            f"{name}: no such model. Allowed: a bundled model ({', '.join(_bundled())}), a folder, a hub id "
+            "(owner/name@revision), or for a teacher api:<model id>"
+        )
+    path, _, revision = name.partition("@")
+    commit = _commit(name, path, revision)
+    downloaded = _cached(path) / "snapshots" / commit
+    if (downloaded / "config.json").exists():
+        model_files.check(name, downloaded, remote_code)
+    return Model(name, path, commit, f"hub:{path}@{commit}", remote_code)
+
+
+def _content(folder: Path, remote_code: bool) -> str:
+    globs = (*model_files.READ, *(model_files.CODE if remote_code else ()))
+    parts = [f"{path.name} {known_digest(path)}" for path in model_files.files(folder, globs)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -105,12 +129,16 @@ def _commit(name: str, path: str, revision: str) -> str:
     """The commit a hub revision stands for: itself if it is one, else what the local hub cache has for it."""
     if re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
-    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    reference = cache / f"models--{path.replace('/', '--')}" / "refs" / (revision or "main")
+    reference = _cached(path) / "refs" / (revision or "main")
     if reference.is_file():
         return reference.read_text(encoding="utf-8").strip()
     raise InputError(
         f"{name}: which content does this name? Pin a commit ({path}@<40 hex digits>), or download it first "
         f"(hf download {path}{' --revision ' + revision if revision else ''})"
     )
+
+
+def _cached(path: str) -> Path:
+    """Where the local hub cache has a repository."""
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{path.replace('/', '--')}"

@@ -251,7 +251,7 @@ def _tokenizers(model: Model) -> tuple[Any, Any, Any]:
 
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(
-            model.path, revision=model.revision or None, trust_remote_code=False
+            model.path, revision=model.revision or None, trust_remote_code=model.remote_code
         )
     except (OSError, ValueError, ImportError) as error:
         raise StageFailed(f"{model.name}: its tokenizer cannot be loaded: {error}") from error
@@ -270,7 +270,9 @@ def _context(model: Model) -> int:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(model.path, revision=model.revision or None, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(
+            model.path, revision=model.revision or None, trust_remote_code=model.remote_code
+        )
     except (OSError, ValueError) as error:
         raise StageFailed(f"{model.name}: its configuration cannot be loaded: {error}") from error
     return int(getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)

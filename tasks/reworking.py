@@ -5,7 +5,6 @@ from abc import ABC
 from pydantic import Field
 
 from data.prompt import template
-from tasks import model
 from tasks.drafts import drafts
 from tasks.generate import generate
 from tasks.origins import Context, Written
@@ -30,6 +29,6 @@ class Reworking(Written, ABC):
     def reworked(self, given: Node, context: Context) -> Node:
         """What the teacher makes of the responses that are given."""
         shown = drafts(given).named(context.label, self.kind)
-        told = template(self.prompt, context.roots)
-        node = generate(shown, model.resolve(self.model), told, self.sampling, context.seed)
+        told = template(self.prompt, context.roots, f"origins.{context.origin}.prompt")
+        node = generate(shown, context.model(self.model), told, self.sampling, context.seed)
         return node.named(context.label, self.kind)

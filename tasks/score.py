@@ -192,7 +192,11 @@ def load(model: Model) -> Any:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         network: Any = AutoModelForCausalLM.from_pretrained(
-            model.path, revision=model.revision or None, trust_remote_code=False, dtype=dtype
+            model.path,
+            revision=model.revision or None,
+            trust_remote_code=model.remote_code,
+            use_safetensors=True,
+            dtype=dtype,
         )
     except (OSError, ValueError) as error:
         raise StageFailed(f"{model.name}: the model cannot be loaded: {error}") from error

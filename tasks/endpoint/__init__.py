@@ -16,7 +16,7 @@ from data.errors import InputError
 
 PREFIX = "api:"
 MODEL_ID = re.compile(r"^(?!.*://)[\w.@+:/-]+$")
-VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]{0,63}$")
+VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]{0,63}|prefect-block:[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)$")
 OURS = frozenset(
     [
         *("model", "messages", "n", "best_of", "stream", "temperature", "top_p", "top_k", "seed"),
@@ -32,8 +32,12 @@ class EndpointSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    base_url_env: str = Field("OPENAI_BASE_URL", description="environment variable with the address, up to /v1")
-    key_env: str = Field("OPENAI_API_KEY", description="environment variable with the key")
+    base_url_env: str = Field(
+        "OPENAI_BASE_URL", description="environment variable with the address, up to /v1, or prefect-block:NAME"
+    )
+    key_env: str = Field(
+        "OPENAI_API_KEY", description="environment variable with the key, or prefect-block:NAME of a Secret block"
+    )
     concurrency: int = Field(16, ge=1, le=1024, description="requests under way at once")
     requests_per_minute: float | None = Field(None, gt=0, description="requests begun a minute; null for no limit")
     timeout: float = Field(300, gt=0, description="seconds until a request without its whole answer is given up")
@@ -55,8 +59,9 @@ class EndpointSettings(BaseModel):
     def _a_variable(cls, name: str) -> str:
         if not VARIABLE.match(name):  # it may be the key itself: the message must not show it
             raise InputError(
-                "endpoints: base_url_env and key_env name environment variables (capital letters, digits and _); what "
-                "stands there is no such name. Keys and addresses do not belong into a study file"
+                "endpoints: base_url_env and key_env name environment variables (capital letters, digits and _), or a "
+                "Prefect Secret block (prefect-block:its-name); what stands there is no such name. Keys and addresses "
+                "do not belong into a study file"
             )
         return name
 

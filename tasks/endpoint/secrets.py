@@ -11,7 +11,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from data.errors import InputError
 from tasks.endpoint import Endpoint
+from tasks.errors import Transient
 
+BLOCK = "prefect-block:"
+"""What the name of a Prefect `Secret` block follows, where an option names one in place of an environment variable."""
 OPENAI = "https://api.openai.com/v1"
 MASK = "***"
 SHORTEST = 6
@@ -24,6 +27,11 @@ LOOKS_SECRET = re.compile(
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@\"']+@")
 A_KEY = re.compile(r"(^|_)(api_?key|key|token|secret|password|authorization|base_?url|url)$", re.IGNORECASE)
 
+A_SECRET_VARIABLE = re.compile(
+    r"(^|_)(key|keys|token|tokens|secret|secrets|pass|passwd|password|passphrase|pwd|credential|credentials|auth|cookie)"
+    r"(_|$)",
+    re.IGNORECASE,
+)
 SURELY_A_KEY = re.compile(r"(^|_)(api_?key|password|authorization)$", re.IGNORECASE)
 
 
@@ -68,13 +76,12 @@ def access(endpoint: Endpoint) -> Access:
         InputError: a variable is missing or holds no address or key; names it, never its value.
     """
     settings = endpoint.settings
-    address = os.environ.get(settings.base_url_env, "").strip()
-    key = os.environ.get(settings.key_env, "").strip()
+    address, key = _value(settings.base_url_env), _value(settings.key_env)
     if not address and settings.base_url_env != "OPENAI_BASE_URL":
-        raise InputError(f"{endpoint.name} needs the environment variable {settings.base_url_env}, which is not set")
+        raise InputError(f"{endpoint.name} needs {called(settings.base_url_env)}, which is not set")
     if not address and not key:
         raise InputError(
-            f"{endpoint.name} needs the environment variable {settings.key_env} (a key for api.openai.com), or "
+            f"{endpoint.name} needs {called(settings.key_env)} (a key for api.openai.com), or "
             f"{settings.base_url_env} (the address of another server, up to /v1); neither is set"
         )
     try:
@@ -84,14 +91,11 @@ def access(endpoint: Endpoint) -> Access:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise InputError(
-            f"{endpoint.name}: the environment variable {settings.base_url_env} holds no address. Allowed: "
+            f"{endpoint.name}: {called(settings.base_url_env)} holds no address. Allowed: "
             "http(s)://host[:port]/v1, without query"
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise InputError(
-            f"{endpoint.name}: the environment variable {settings.key_env} holds no key: it has characters that no "
-            "key has"
-        )
+        raise InputError(f"{endpoint.name}: {called(settings.key_env)} holds no key: it has characters that no key has")
     headers = {"accept": "application/json", "content-type": "application/json"}
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     pair = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
@@ -105,11 +109,58 @@ def access(endpoint: Endpoint) -> Access:
     return Access(url, headers, _spellings(key, password, pair, parts.password or ""), local)
 
 
+def _value(name: str) -> str:
+    """What an environment variable or a Prefect block holds; "" where the variable is not set.
+
+    Raises:
+        InputError: there is no such block, or it holds no text; names it, never its value.
+        Transient: the Prefect server does not answer.
+    """
+    if not name.startswith(BLOCK):
+        return os.environ.get(name, "").strip()
+    import httpx
+    from prefect.blocks.system import Secret
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    block = name.removeprefix(BLOCK)
+    try:
+        held: Any = Secret.load(block, _sync=True)  # type: ignore[call-arg]
+        value = held.get()
+    except (httpx.TransportError, PrefectHTTPStatusError) as error:
+        raise Transient(f"{name}: the Prefect server does not hand it out ({type(error).__name__})") from None
+    except ValueError:  # what pydantic says of a value holds the value
+        raise InputError(
+            f"{name}: the Prefect server has no Secret block of this name. Allowed: one made on its page Blocks, or by "
+            f'Secret(value=...).save("{block}")'
+        ) from None
+    if not isinstance(value, str):
+        raise InputError(f"{name}: this block holds no text. Allowed: a Secret block with a text")
+    return value.strip()
+
+
+def called(name: str) -> str:
+    """Where a key or an address stands, in words."""
+    return f"the Secret block {name}" if name.startswith(BLOCK) else f"the environment variable {name}"
+
+
 def _spellings(*secrets: str) -> tuple[str, ...]:
     """Each secret as it may stand in a text: plain, percent-encoded, inside JSON; the longest first."""
     real = [text for text in secrets if len(text) >= SHORTEST and text.upper() not in PLACEHOLDERS]
     found = {spelt for text in real for spelt in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def refuse_variable(name: str, where: str) -> None:
+    """Stop a study file from putting a secret of the environment into a value, which is kept and shown.
+
+    Raises:
+        InputError: the variable's name says that it holds one.
+    """
+    if A_SECRET_VARIABLE.search(name):
+        raise InputError(
+            f"{where}: this looks like a key (${{{name}}}), and would be kept with the study. Allowed: variables that "
+            "hold no secret; an endpoint's key is named by endpoints.<model id>.key_env"
+        )
 
 
 def refuse(given: Any) -> None:

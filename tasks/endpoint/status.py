@@ -8,7 +8,7 @@ from typing import Any
 from tasks.endpoint import Endpoint
 from tasks.endpoint.gate import retry_after
 from tasks.endpoint.reply import Unusable
-from tasks.endpoint.secrets import Access
+from tasks.endpoint.secrets import Access, called
 from tasks.errors import StageFailed
 
 PASSING = frozenset({408, 409, 425, 429})
@@ -55,9 +55,9 @@ def heard(
 def _to_mend(status: int, endpoint: Endpoint, row: str) -> str:
     settings = endpoint.settings
     if status in (401, 403):
-        return f"check the key in the environment variable {settings.key_env}"
+        return f"check the key in {called(settings.key_env)}"
     if status in (404, 405) or 300 <= status < 400:
-        return f"check the model id, and the address in the environment variable {settings.base_url_env}"
+        return f"check the model id, and the address in {called(settings.base_url_env)}"
     return f"row {row}; a sampling value the server does not take can be left out: endpoints.{endpoint.id}.leave_out"
 
 

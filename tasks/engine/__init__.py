@@ -84,6 +84,7 @@ class Engine:
             {
                 "model": model.path,
                 "revision": model.revision,
+                "remote_code": model.remote_code,
                 "rank": rank,
                 "kv_cache_gib": placement.kv_cache_gib,
                 "gpu_memory": placement.gpu_memory,

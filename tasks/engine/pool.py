@@ -24,8 +24,12 @@ def rank_of(adapter: Path) -> int:
     """The largest LoRA rank in an adapter folder.
 
     Raises:
-        StageFailed: the folder holds no LoRA adapter.
+        StageFailed: the folder holds no LoRA adapter in safetensors.
     """
+    if not (adapter / "adapter_model.safetensors").is_file():
+        pickled = next(iter(sorted(adapter.glob("adapter_model.*"))), None)
+        what = f"its weights are a pickle ({pickled.name}), which can run any code when it is loaded" if pickled else ""
+        raise StageFailed(f"{adapter} holds no LoRA adapter: {what or 'no adapter_model.safetensors'}")
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
         return max(int(config["r"]), *map(int, (config.get("rank_pattern") or {"": 0}).values()))

@@ -48,6 +48,8 @@ class Served:
             EngineArgs(
                 model=settings["model"],
                 revision=settings["revision"] or None,
+                trust_remote_code=settings["remote_code"],
+                load_format="safetensors",
                 skip_tokenizer_init=True,
                 generation_config="vllm",
                 max_model_len=-1,

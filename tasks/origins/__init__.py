@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data import kinds
 from data.errors import InputError
-from tasks.model import Model
+from tasks.endpoint import Endpoint
+from tasks.model import Model, Named, resolve
 from tasks.options import of_kind
 from tasks.sampling import Sampling
 from tasks.stage import Node
@@ -40,6 +41,8 @@ class Context:
     """The benchmark's `judge`, for origins that choose among responses by their verdict."""
     origins: Mapping[str, "Origin"] = field(default_factory=dict)
     """All origins of the study by name, for those that work on another's responses."""
+    remote_code: frozenset[str] = frozenset()
+    """Names of models whose own code the study trusts."""
     inside: tuple[str, ...] = ()
     """Origins that are being described just now, outermost first: none may need itself."""
 
@@ -47,6 +50,14 @@ class Context:
     def label(self) -> str:
         """What a step made for this origin is called in a run."""
         return f"{self.of}{self.origin}/{self.benchmark}"
+
+    def model(self, name: str) -> Model | Endpoint:
+        """The model that an option of this origin names.
+
+        Raises:
+            InputError: there is none, or the study may not use it.
+        """
+        return resolve(name, Named(f"origins.{self.origin}.model", self.roots, self.remote_code))
 
     def responses_of(self, name: str, questions: Node) -> Node:
         """The responses of another of the study's origins: the same step as the study's own, made once.

@@ -22,4 +22,6 @@ class GoldOnly(Origin):
     )
 
     def responses(self, questions: Node, context: Context) -> Node:
-        return filled(questions, template(self.response, context.roots)).named(context.label, self.kind)
+        return filled(questions, template(self.response, context.roots, f"origins.{context.origin}.response")).named(
+            context.label, self.kind
+        )

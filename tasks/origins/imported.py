@@ -25,7 +25,7 @@ class Imported(Origin):
     )
 
     def responses(self, questions: Node, context: Context) -> Node:
-        path = table_file.locate(self.path, context.roots)
+        path = table_file.locate(self.path, context.roots, f"origins.{context.origin}.path")
         columns = self.columns
         needed = [columns.id or columns.question, columns.response]
         needed += [columns.model] if columns.model and self.model else []

@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks import model
 from tasks.generate import generate
 from tasks.origins import Context, Written
 from tasks.stage import Node
@@ -20,5 +19,5 @@ class Teacher(Written):
     model: str = Field(description="A bundled model, a folder, or a hub id with a revision (owner/name@commit).")
 
     def responses(self, questions: Node, context: Context) -> Node:
-        node = generate(questions, model.resolve(self.model), context.prompt, self.sampling, context.seed)
+        node = generate(questions, context.model(self.model), context.prompt, self.sampling, context.seed)
         return node.named(context.label, self.kind)

@@ -200,7 +200,8 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
     model = AutoModelForCausalLM.from_pretrained(
         training.model.path,
         revision=training.model.revision or None,
-        trust_remote_code=False,
+        trust_remote_code=training.model.remote_code,
+        use_safetensors=True,
         dtype=torch.bfloat16 if cuda else torch.float32,
     )
     args = SFTConfig(
@@ -236,7 +237,9 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
         train_dataset=Dataset.from_dict({"input_ids": [first.ids], "labels": [labels]}),
         data_collator=dict,
         processing_class=AutoTokenizer.from_pretrained(
-            training.model.path, revision=training.model.revision or None, trust_remote_code=False
+            training.model.path,
+            revision=training.model.revision or None,
+            trust_remote_code=training.model.remote_code,
         ),
         callbacks=[Progress()],
         peft_config=LoraConfig(

@@ -48,7 +48,7 @@ class Job:
     """One training, as it is handed to a trainer. Everything in it can be written as JSON."""
 
     method: dict[str, Any]
-    model: dict[str, str]
+    model: dict[str, Any]
     examples: str
     folder: str
     scratch: str

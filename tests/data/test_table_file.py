@@ -183,7 +183,7 @@ def test_locate_tries_the_folders_in_order(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "f.csv").touch()
     assert locate("f.csv", [tmp_path / "a", tmp_path / "b"]) == tmp_path / "b" / "f.csv"
-    assert locate(str(tmp_path / "b" / "f.csv"), [tmp_path / "a"]) == tmp_path / "b" / "f.csv"
+    assert locate(str(tmp_path / "b" / "f.csv"), [tmp_path / "a", tmp_path]) == tmp_path / "b" / "f.csv"
     with pytest.raises(InputError, match=r"g.csv: there is no such file \(looked from .*a"):
         locate("g.csv", [tmp_path / "a"])
 

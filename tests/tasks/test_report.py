@@ -11,6 +11,7 @@ import pytest
 
 from tasks.comparison.contrast import Contrast
 from tasks.page.made import matched_by, stages_of, told_by
+from tasks.page.surprise import coloured
 from tasks.report import main_table, render, verdict_markdown
 from tasks.rows import Rows
 from tasks.store import Artifact
@@ -18,7 +19,7 @@ from tests.tasks import test_contrast
 from tests.tasks.simulated import Simulated, simulate
 from tests.tasks.test_compare import run
 
-HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)> {{ 7 * 7 }}'
+HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>" onmouseover="alert(3) \' onload=\'x {{ 7 * 7 }}'
 PROVENANCE: dict[str, Any] = {
     "about": "Which origin is best?",
     "notes": "A demonstration, no evidence about large models.",
@@ -36,12 +37,15 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.ids: list[str] = []
         self.references: list[str] = []
+        self.handlers: list[str] = []
         self.open: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         for name, value in attrs:
+            if name.startswith("on"):
+                self.handlers.append(name)
             if name == "id":
                 self.ids.append(value or "")
             if name in ("href", "src", "xlink:href"):
@@ -138,8 +142,15 @@ def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
     found = Page(page)
     assert "script" not in found.tags
     assert "img" not in found.tags
+    assert not found.handlers
     assert "&lt;script&gt;" in page
     assert "{{ 7 * 7 }}" in page
+
+
+def test_hostile_tokens_are_coloured_and_not_run():
+    found = Page(str(coloured([(HOSTILE, 0.0, 1), (HOSTILE, 9.0, 1), ("", 9.0, 1)])))
+    assert set(found.tags) == {"i"}
+    assert not found.handlers
 
 
 @pytest.mark.parametrize(

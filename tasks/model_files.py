@@ -1,0 +1,128 @@
+"""What a model folder may hold to be loaded: safetensors weights, and no code of its own unless the study says so.
+
+A pickle (`.bin`, `.pt`, `.pth`, `.ckpt`, `.pkl`) runs whatever it likes when it is loaded. None is ever opened here:
+loaders are told to take safetensors, and a folder without any is refused before anything starts.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from data import allowed_paths
+from data.errors import InputError
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*", "vocab*", "merges.txt")
+READ = ("config.json", "generation_config.json", *TOKENIZER, "*.model", *WEIGHTS)
+"""Files of a model folder that decide what it says."""
+CODE = ("*.py",)
+"""What decides it too where the model's own code is run."""
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+# transformers would else fetch converted weights from a pull request on the hub, which no commit pins.
+
+
+def files(folder: Path, globs: tuple[str, ...]) -> list[Path]:
+    return sorted({path for glob in globs for path in folder.glob(glob) if path.is_file()})
+
+
+def check(name: str, folder: Path, remote_code: bool) -> None:
+    """See that a model folder can be loaded and runs nothing by itself.
+
+    Args:
+        name: what the study calls it.
+        remote_code: whether the study trusts the model's own code.
+
+    Raises:
+        InputError: it lacks a configuration or safetensors weights, it is an adapter, its weights' index leads out of
+            it, or it needs code of its own that the study does not trust.
+    """
+    if (folder / "adapter_config.json").exists():
+        raise InputError(
+            f"{name}: this folder holds an adapter (adapter_config.json). Allowed: a whole model; merge the adapter "
+            "into its base model first (peft: merge_and_unload), and save that"
+        )
+    has_weights = bool(files(folder, ("*.safetensors",)))
+    if not has_weights and (pickles := files(folder, PICKLES)):
+        raise InputError(
+            f"{name}: its weights are pickles ({pickles[0].name}), which can run any code when they are loaded. "
+            "Allowed: *.safetensors; convert them where you trust the model (save_pretrained writes safetensors)"
+        )
+    missing = [
+        what for what, there in (("config.json", (folder / "config.json").is_file()), ("*.safetensors", has_weights))
+        if not there
+    ]  # fmt: skip
+    if missing:
+        raise InputError(f"{name}: this folder is no model: it has no {' and no '.join(missing)}")
+    for index in files(folder, ("*.safetensors.index.json",)):
+        named = _json(name, index).get("weight_map")
+        for shard in sorted(set(named.values() if isinstance(named, dict) else ())):
+            if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(".safetensors"):
+                raise InputError(f"{name}: {index.name} names {shard!r}. Allowed: *.safetensors files of its folder")
+    _check_code(name, folder, remote_code)
+
+
+def check_links(name: str, folder: Path, roots: tuple[Path, ...]) -> None:
+    """Raises InputError where a file of the model is a link to something that a study may not read."""
+    for path in files(folder, (*READ, *CODE)):
+        allowed_paths.check(path, (*roots, *hub_folders(folder)), f"{name}: {path.name}")
+
+
+def hub_folders(folder: Path) -> tuple[Path, ...]:
+    """In the hub's cache a model's files are links into the folder `blobs` beside `snapshots`."""
+    cached = folder.resolve().parent
+    return (cached.parent / "blobs",) if cached.name == "snapshots" else ()
+
+
+def _check_code(name: str, folder: Path, remote_code: bool) -> None:
+    own = {**_mapped(name, folder / "config.json"), **_mapped(name, folder / "tokenizer_config.json")}
+    if not own:
+        return
+    if not remote_code:
+        if _needed(name, folder, own):
+            raise InputError(
+                f"{name}: this model needs code of its own ({', '.join(sorted(own))}), which would run here with all "
+                f"your rights. Allowed where you have read it: trust_remote_code: [{name}] in the study file"
+            )
+        return
+    elsewhere = sorted(text for text in own.values() if "--" in text)
+    if elsewhere:
+        raise InputError(
+            f"{name}: its code lies in another repository ({elsewhere[0]}), whose content nothing pins. Allowed: code "
+            "in the model's own folder"
+        )
+
+
+def _mapped(name: str, path: Path) -> dict[str, str]:
+    """`auto_map` of a configuration: which class of which file of the model stands for what."""
+    mapped = _json(name, path).get("auto_map") if path.is_file() else None
+    if isinstance(mapped, list | str):  # old tokenizers
+        mapped = {"AutoTokenizer": mapped}
+    if not isinstance(mapped, dict):
+        return {}
+    return {
+        what: " ".join(filter(None, value)) if isinstance(value, list) else str(value) for what, value in mapped.items()
+    }
+
+
+def _needed(name: str, folder: Path, own: dict[str, str]) -> bool:
+    """Whether transformers has no class of its own for the model, or for its tokenizer."""
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if any(what != "AutoTokenizer" for what in own):
+        return _json(name, folder / "config.json").get("model_type") not in CONFIG_MAPPING_NAMES
+    known = _json(name, folder / "tokenizer_config.json").get("tokenizer_class")
+    return not (isinstance(known, str) and hasattr(transformers, known))
+
+
+def _json(name: str, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {path.name} cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{name}: {path.name} is no JSON object")
+    return content
