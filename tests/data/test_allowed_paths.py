@@ -112,6 +112,7 @@ def test_every_key_with_a_path_is_kept_in(outside: Path, tmp_path: Path) -> None
         ({"origins": {"t": {"kind": "teacher", "model": str(model)}}}, "origins.t.model"),
         ({"student": str(model)}, "student"),
         ({"student": "../outside/model"}, "student"),
+        ({"student": "../model"}, "student"),
         ({"student": "~/model"}, "student"),
     ]:  # fmt: skip
         refused(study(here, **changes), key)

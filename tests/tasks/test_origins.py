@@ -93,7 +93,9 @@ def test_self_asks_the_student() -> None:
 def test_teacher_asks_another_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    node = parse({"kind": "teacher", "model": str(tmp_path)}, "origins.mine").responses(asked(), context())
+    node = parse({"kind": "teacher", "model": str(tmp_path)}, "origins.mine").responses(
+        asked(), context(roots=(tmp_path,))
+    )
     assert node.values["model"].content != STUDENT.content
     assert node.values["sampling"] == Sampling(n=1, temperature=0.0, max_tokens=512)
     with pytest.raises(InputError, match="no such model"):

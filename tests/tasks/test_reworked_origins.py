@@ -80,7 +80,8 @@ def test_a_source_is_the_same_step_as_the_studys_own_origin() -> None:
     assert responses("paraphrase", **both).upstream[0].upstream[0].key == responses("teacher", **both).key
 
 
-def test_the_prompt_is_the_users_and_part_of_the_key(tmp_path: Path) -> None:
+def test_the_prompt_is_the_users_and_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTHERTONGUE_ALLOW_PATHS", str(tmp_path))
     (tmp_path / "mine.jinja").write_text("Say {{ draft }} again.")
     options = {"kind": "rewrite", "model": "abacus-teacher"}
     keys = {
