@@ -22,10 +22,9 @@ VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 def allow(paths: Iterable[Path]) -> None:
     """Open more folders or files to the studies that this process and those it starts read."""
-    known = os.environ.get(ALLOW, "")
-    os.environ[ALLOW] = os.pathsep.join(
-        [*filter(None, [known]), *(str(Path(p).expanduser().absolute()) for p in paths)]
-    )
+    more = [str(Path(path).expanduser().absolute()) for path in paths]
+    if more:
+        os.environ[ALLOW] = os.pathsep.join([*filter(None, [os.environ.get(ALLOW)]), *more])
 
 
 def inside(given: str, roots: Sequence[Path], where: str = "") -> list[Path]:

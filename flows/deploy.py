@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from data import allowed_paths
 from data.errors import InputError
 from flows import pools, study_file, variables
 from tasks.errors import StageFailed
@@ -143,10 +144,22 @@ def deploy(
             enforce_parameter_schema=True,
             entrypoint=ENTRYPOINT,
             work_pool_name=pool,
-            job_variables={"working_dir": str(Path.cwd())} if made.type == "process" else {},
+            job_variables={
+                **({"working_dir": str(Path.cwd())} if made.type == "process" else {}),
+                **_opened(folder, overrides),
+            },
         )
         url = url_for("deployment", id) or ""
     return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset)
+
+
+def _opened(folder: Path | None, overrides: list[str]) -> dict[str, Any]:
+    """What whoever deploys the study lets it read, in the worker's environment: not among the run's parameters, which
+    a person in the UI may change."""
+    beside = [folder] if folder and not allowed_paths.may_be_read(folder, ()) else []
+    allowed_paths.allow([*beside, *study_file.named_by_hand(overrides)])
+    opened = os.environ.get(allowed_paths.ALLOW, "")
+    return {"env": {allowed_paths.ALLOW: opened}} if opened else {}
 
 
 def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

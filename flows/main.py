@@ -70,6 +70,7 @@ def deploy(
     pool: Annotated[str, typer.Option(help="work pool; process, docker, kubernetes and ray are made")] = "process",
     name: Annotated[str | None, typer.Option(help="of the deployment; the study's name if not given")] = None,
     set_: Set = None,
+    allow: Allow = None,
 ) -> None:
     """Put a study on a Prefect server, to run by schedule or from its UI. The same name again replaces it."""
     from flows import deploy as deployment

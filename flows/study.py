@@ -141,15 +141,24 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
             each failed step and the `StudyFailed` that holds the outcome.
     """
     try:
-        allowed_paths.check_folder(folder)
+        given = study if isinstance(study, Study) else _of_parameters(study, folder)
     except InputError as error:
         return Failed(message=str(error), data=error)
-    try:
-        given = study if isinstance(study, Study) else checked(study, Path(folder) if folder else None)
-    except InputError as error:
-        return Failed(message=f"study.{error}", data=error)
     with at_hand():
         return _run(given, strict).state()
+
+
+def _of_parameters(given: dict[str, Any], folder: str) -> Study:
+    """The study of a run that a deployment made: whoever reaches the server may have written its parameters.
+
+    Raises:
+        InputError: one line with the parameter, the value and what is allowed.
+    """
+    allowed_paths.check_folder(folder)
+    try:
+        return checked(given, Path(folder) if folder else None)
+    except InputError as error:
+        raise InputError(f"study.{error}") from None
 
 
 def _run(study: Study, strict: bool) -> Outcome:
