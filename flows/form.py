@@ -17,6 +17,6 @@ class Kinds:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         known = self.known()
-        union = typing.Union[tuple(known.values())]  # noqa: UP007  not known before it runs
+        union: Any = typing.Union[tuple(known.values())]  # noqa: UP007  not known before it runs
         schema = handler.resolve_ref_schema(handler(TypeAdapter(union).core_schema))
         return schema
