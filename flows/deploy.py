@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from data import allowed_paths
 from data.errors import InputError
 from flows import pools, study_file, variables
+from flows.form import as_form
 from tasks.errors import StageFailed
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     """
     from prefect.utilities.schema_tools.validation import ValidationError, validate
 
-    values = {"study": dict(given), **({"folder": str(folder)} if folder else {})}
+    values = {"study": as_form(given), **({"folder": str(folder)} if folder else {})}
     try:
         validate(values, parameter_schema(), raise_on_error=True)
     except ValidationError as error:

@@ -1,22 +1,203 @@
-"""What a study's JSON Schema says of its kinds: the Prefect UI draws its form from it, the server refuses by it."""
+"""A study as a form: what its JSON Schema says, from which the Prefect UI draws fields and its server refuses values.
 
+The UI draws lists of equal things, but neither a map from names of one's own nor a list of different things. So what a
+study file gives by name, a form gives as a list whose items have a `name`; and origins as a list for each kind, whose
+items are called as their kind where they have no name: `{teacher: [{model: ...}, {name: tutor, model: ...}]}`.
+"""
+
+import copy
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema
 
+from data import benchmark
+from data.errors import InputError
+
+JsonSchema = dict[str, Any]
+BY_NAME = ("benchmarks", "controls", "endpoints")
+"""What a study gives by name."""
+BY_KIND = "origins"
+"""What it gives by name too; its kind, of many, is its name where the study file says no other."""
+
 
 @dataclass(frozen=True)
 class Kinds:
-    """One of several kinds, told by its `kind`, with the options of each; the kinds are those that there are."""
+    """One of several kinds with the options of each; which kinds there are is asked when the schema is made."""
 
     known: Callable[[], Mapping[str, type[BaseModel]]]
 
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        known = self.known()
-        union: Any = typing.Union[tuple(known.values())]  # noqa: UP007  not known before it runs
-        schema = handler.resolve_ref_schema(handler(TypeAdapter(union).core_schema))
-        return schema
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        known = tuple(self.known().values())
+        adapter: TypeAdapter[Any] = TypeAdapter(typing.Union[known])  # type: ignore[arg-type]  # noqa: UP007
+        found = dict(handler.resolve_ref_schema(handler(adapter.core_schema)))
+        found.pop("title", None)  # it is called as the field is
+        return found
+
+
+@dataclass(frozen=True)
+class ByName:
+    """A map by name, which the form draws as a list, or as a list for each kind."""
+
+    example: Any
+    """A map as a study file gives it."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        by_name = handler(core)
+        inner = by_name["additionalProperties"]
+        least = by_name.get("minProperties", 0)
+        options = [copy.deepcopy(handler.resolve_ref_schema(option)) for option in inner.get("anyOf", [inner])]
+        kinds = {option["properties"]["kind"]["const"]: option for option in options if "kind" in option["properties"]}
+        in_map = [_with_name(option, required=False, shown=False) for option in options]
+        if kinds:
+            drawn = _by_kind(kinds, least)
+            in_map += [{"type": "string", "enum": list(kinds)}, {"type": "null"}]
+        else:
+            drawn = {"type": "array", "title": "list", "items": _merged(options), "minItems": least}
+        as_in_file = {
+            "type": "object",
+            "title": "as in a study file",
+            "additionalProperties": {"anyOf": in_map} if len(in_map) > 1 else in_map[0],
+            "minProperties": least,
+            "examples": [self.example],
+        }
+        return {"anyOf": [drawn, as_in_file]}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list of texts that are most often some of those that come with the project."""
+
+    bundled: Callable[[], Iterable[str]]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        given = handler(core)
+        chosen = {**given, "title": "bundled", "items": {"type": "string", "enum": list(self.bundled())}}
+        return {"anyOf": [chosen, {**given, "title": "any"}]}
+
+
+def only_known_benchmarks(schema: JsonSchema) -> None:
+    """Let a study's schema refuse names that are no benchmark's, where the study has no benchmarks of its own."""
+    own = {"anyOf": [{"type": "object", "maxProperties": 0}, {"type": "array", "maxItems": 0}]}
+    name = {"if": {"pattern": r"[*?$\[]"}, "else": {"enum": list(benchmark.names())}}
+    schema["if"] = {"properties": {"benchmarks": own}}
+    schema["then"] = {"properties": {key: {"items": name} for key in ("train", "evaluate")}}
+
+
+def families() -> list[str]:
+    """The bundled benchmarks, after patterns that stand for several of them."""
+    names = benchmark.names()
+    patterns = {f"{name.partition('/')[0]}/*" for name in names if "/" in name}
+    return [*sorted(patterns), *names]
+
+
+def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a study file as the form draws them: lists in place of maps by name."""
+    found = dict(given)
+    for key in BY_NAME:
+        if isinstance(given.get(key), Mapping):
+            found[key] = [{"name": name, **(options or {})} for name, options in given[key].items()]
+    if isinstance(given.get(BY_KIND), Mapping):
+        lists: dict[str, list[Any]] = {}
+        for name, options in given[BY_KIND].items():
+            if isinstance(options, list):
+                lists.setdefault(name, []).extend(options)
+                continue
+            rest = {"kind": options} if isinstance(options, str) else dict(options or {})
+            kind = rest.pop("kind", name)
+            lists.setdefault(kind, []).append({**({"name": name} if name != kind else {}), **rest})
+        found[BY_KIND] = lists
+    return found
+
+
+def as_study(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a form as a study file gives them.
+
+    Raises:
+        InputError: an item of a list has no name, or two have the same.
+    """
+    found = dict(given)
+    for key in BY_NAME:
+        if isinstance(given.get(key), list):
+            found[key] = _mapped(key, [(f"{key}.{at}", None, item) for at, item in enumerate(given[key])])
+    if isinstance(given.get(BY_KIND), Mapping):
+        items: list[tuple[str, str | None, Any]] = []
+        for kind, value in given[BY_KIND].items():
+            if isinstance(value, list):
+                items += [(f"{BY_KIND}.{kind}.{at}", kind, item) for at, item in enumerate(value)]
+            else:
+                items.append((f"{BY_KIND}.{kind}", None, {"name": kind, "": value}))
+        found[BY_KIND] = _mapped(BY_KIND, items)
+    return found
+
+
+def _mapped(key: str, items: Iterable[tuple[str, str | None, Any]]) -> dict[str, Any]:
+    """Items, with their place and what they are called without a name, as a map by name."""
+    found: dict[str, Any] = {}
+    for where, kind, item in items:
+        if not isinstance(item, Mapping) and (item is not None or kind is None):
+            raise InputError(f"{where}: {item!r} is not allowed: a map of options is")
+        options = dict(item or {})
+        name = options.pop("name", None) or kind
+        if not name:
+            raise InputError(f"{where}.name: missing; it is required")
+        if name in found:
+            raise InputError(f"{where}.name: {name!r} is not allowed: another one of the {key} is called so")
+        found[name] = options.pop("") if "" in options else {**options, **({"kind": kind} if kind else {})}
+    return found
+
+
+def _by_kind(kinds: Mapping[str, JsonSchema], least: int) -> JsonSchema:
+    """A list for each kind."""
+    lists = {
+        kind: {
+            "type": "array",
+            "title": kind,
+            "description": option.get("description", ""),
+            "items": _with_name(option, required=False, shown=True),
+        }
+        for kind, option in kinds.items()
+    }
+    return {
+        "type": "object",
+        "title": "by kind",
+        "properties": lists,
+        "additionalProperties": False,
+        "minProperties": least,
+    }
+
+
+def _with_name(option: JsonSchema, required: bool, shown: bool) -> JsonSchema:
+    """The options of an item: with a name and no kind where they are drawn, as they are without a required name else."""
+    fields = {
+        key: value for key, value in option["properties"].items() if key not in (("kind", "name") if shown else ())
+    }
+    name = {"name": {"type": "string", "title": "Name", "description": "what the study calls it", "position": 0}}
+    needed = [key for key in option.get("required", []) if key != "name"]
+    return {
+        **option,
+        "properties": {**name, **fields} if shown else fields,
+        "required": ["name", *needed] if required else needed,
+    }
+
+
+def _merged(options: list[JsonSchema]) -> JsonSchema:
+    """One schema with the fields of all options: an item is of the last one that has a field which no other has."""
+    drawn = [_with_name(option, required=True, shown=True) for option in options]
+    merged = {
+        **drawn[0],
+        "properties": {key: value for one in reversed(drawn) for key, value in one["properties"].items()},
+    }
+    for number, option in enumerate(drawn[1:], 1):
+        others = {key for at, other in enumerate(drawn) if at != number for key in other["properties"]}
+        (own, *_) = [key for key in option["required"] if key not in others]
+        rest = {key: merged.pop(key) for key in ("required", "additionalProperties")}
+        merged |= {
+            "if": {"required": [own]},
+            "then": {**option, "properties": dict.fromkeys(option["properties"], True)},
+            "else": {"properties": dict.fromkeys(drawn[0]["properties"], True), **rest},
+        }
+    return merged

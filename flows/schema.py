@@ -24,13 +24,14 @@ from data.benchmark import Benchmark
 from data.errors import InputError
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from flows import variables
-from flows.form import Kinds
+from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
 from tasks import endpoint, methods, origins
 from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import EndpointSettings, secrets
 from tasks.methods import Method
 from tasks.model import Model, Named, title, weights
+from tasks.model import bundled as models
 from tasks.options import OptionError, checked, of_kind
 from tasks.origins import Origin
 from tasks.sampling import Sampling
@@ -41,6 +42,7 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 RAW = {"variables": "as they are"}
 """The context of a validation that leaves each `${NAME}` in its place."""
 
+Names = Annotated[list[str], Field(min_length=1), Choice(families)]
 AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name)]
 AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds)]
 
@@ -88,35 +90,39 @@ class Control(BaseModel):
 class Study(BaseModel):
     """A study: student x training benchmark x origin x method x seed, each evaluated on every benchmark."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=only_known_benchmarks)
 
     name: str = Field(description="names the results folder; lower-case letters, digits, dot, dash, underscore")
     about: str = Field("", description="one sentence: what this study asks")
     notes: str = Field("", description="what a reader of the report must know; shown in it")
     student: str | list[str] = Field(
-        description="the model that is fine-tuned, or a list of them, each on its own: a bundled name, a folder, or a "
-        "hub id with revision",
+        description=f"the model that is fine-tuned, or a list of them, each on its own: a bundled one "
+        f"({', '.join(models())}), a folder, or a hub id with revision",
+        examples=list(models()),
     )
-    benchmarks: dict[str, UserBenchmark | LocatedBenchmark] = Field(
+    benchmarks: Annotated[
+        dict[str, UserBenchmark | LocatedBenchmark],
+        ByName({"tickets": {"train": "train.csv", "test": "test.csv", "verifier": "exact"}}),
+    ] = Field(
         default_factory=dict, description="benchmarks of your own, and where the files of bundled ones lie, by name"
     )
-    train: list[str] = Field(min_length=1, description="benchmarks to train on, each on its own")
-    evaluate: list[str] = Field(
-        min_length=1, description="benchmarks that every adapter answers; `abacus/*` for a family"
-    )
+    train: Names = Field(description="benchmarks to train on, each on its own")
+    evaluate: Names = Field(description="benchmarks that every adapter answers; `abacus/*` for a family")
     questions: Questions = Field(default_factory=Questions)
-    origins: dict[str, AnyOrigin] = Field(min_length=1, description="where training responses come from, by name")
-    match: Match = Field(default_factory=Match, description="what the arms are matched for")
-    controls: dict[str, Control] = Field(
-        default_factory=dict, description="arms matched in other ways beside the study's own, by name"
+    origins: Annotated[dict[str, AnyOrigin], ByName({"human": {}, "self": {"samples": 4}})] = Field(
+        min_length=1, description="where training responses come from, by name"
     )
+    match: Match = Field(default_factory=Match, description="what the arms are matched for")
+    controls: Annotated[
+        dict[str, Control], ByName({"same_length": {"origins": ["human", "self"], "match": {"tokens": 0.05}}})
+    ] = Field(default_factory=dict, description="arms matched in other ways beside the study's own, by name")
     method: AnyMethod = Field(description="how the student learns", validate_default=True, default="sft")
     contrasts: tuple[Contrast, ...] = Field(
         (), description="the claims that the study tests, each that one origin does better than another"
     )
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="one adapter for each")
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
-    endpoints: dict[str, EndpointSettings] = Field(
+    endpoints: Annotated[dict[str, EndpointSettings], ByName({"gpt-4.1-mini": {"budget_tokens": 1000000}})] = Field(
         default_factory=dict,
         description="how teachers behind endpoints (`model: api:<model id>`) are asked, and budgets, by model id",
     )
@@ -130,7 +136,7 @@ class Study(BaseModel):
     @classmethod
     def _without_variables_and_secrets(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
-            given = dict(given) if info.context == RAW else variables.resolved(dict(given))
+            given = as_study(given) if info.context == RAW else variables.resolved(as_study(given))
             secrets.refuse(given)
         return given
 

@@ -46,7 +46,15 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
         raise InputError(f"{path}: a study file is a map of keys; this one is {type(given).__name__}")
     for override in overrides or []:
         _lay_over(given, override)
-    return given
+    plain: dict[str, Any] = _with_texts_as_keys(given)
+    return plain
+
+
+def _with_texts_as_keys(given: Any) -> Any:
+    """The values as JSON can hold them: YAML reads the bare keys `on` and `5` as true and a number."""
+    if isinstance(given, dict):
+        return {"on" if key is True else str(key): _with_texts_as_keys(value) for key, value in given.items()}
+    return [_with_texts_as_keys(value) for value in given] if isinstance(given, list) else given
 
 
 def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequence[Path] = ()) -> Study:

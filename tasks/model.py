@@ -81,7 +81,7 @@ def weights(name: str, by: Named | None = None) -> Model:
     if name.startswith(endpoint.PREFIX):
         raise InputError(f"{name}: a model behind an endpoint can be a teacher only: its weights are needed here")
     trusted = by is not None and name in by.remote_code
-    if name in _bundled():
+    if name in bundled():
         return _in_folder(name, BUNDLED / name, trusted)
     if by is None:
         folder = Path(name).expanduser()
@@ -94,7 +94,8 @@ def weights(name: str, by: Named | None = None) -> Model:
     return _in_folder(name, folder, trusted)
 
 
-def _bundled() -> list[str]:
+def bundled() -> list[str]:
+    """The models that come with the project."""
     return sorted(path.name for path in BUNDLED.iterdir() if path.is_dir()) if BUNDLED.is_dir() else []
 
 
@@ -108,7 +109,7 @@ def _in_folder(name: str, folder: Path, remote_code: bool) -> Model:
 def _on_hub(name: str, remote_code: bool) -> Model:
     if not HUB_ID.match(name):
         raise InputError(
-            f"{name}: no such model. Allowed: a bundled model ({', '.join(_bundled())}), a folder, a hub id "
+            f"{name}: no such model. Allowed: a bundled model ({', '.join(bundled())}), a folder, a hub id "
             "(owner/name@revision), or for a teacher api:<model id>"
         )
     path, _, revision = name.partition("@")

@@ -14,7 +14,7 @@ from tasks.rows import Row
 class Sampling(BaseModel):
     """Sampling values of one generation; all of them change the result, so all are part of the key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     n: int = Field(default=1, ge=1, le=10_000)
     """Samples a question."""
