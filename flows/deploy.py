@@ -15,6 +15,7 @@ from data import allowed_paths
 from data.errors import InputError
 from flows import pools, study_file, variables
 from flows.form import as_form
+from flows.schema import Study
 from tasks.errors import StageFailed
 
 if TYPE_CHECKING:
@@ -138,12 +139,13 @@ def deploy(
         id = client.create_deployment(
             flow_id=client.create_flow(study_flow),
             name=name,
-            description="\n\n".join(filter(None, [study.about, study.notes])),
+            description=describe(study),
             schedules=schedules,
             parameters=parameters(given, folder),
             parameter_openapi_schema=parameter_schema(),
             enforce_parameter_schema=True,
             entrypoint=ENTRYPOINT,
+            pull_steps=[],  # those of an earlier `prefect deploy`, if any, are gone
             work_pool_name=pool,
             job_variables={
                 **({"working_dir": str(Path.cwd())} if made.type == "process" else {}),
@@ -161,6 +163,11 @@ def _opened(folder: Path | None, overrides: list[str]) -> dict[str, Any]:
     allowed_paths.allow([*beside, *study_file.named_by_hand(overrides)])
     opened = os.environ.get(allowed_paths.ALLOW, "")
     return {"env": {allowed_paths.ALLOW: opened}} if opened else {}
+
+
+def describe(study: Study) -> str:
+    """What the server shows of a study."""
+    return "\n\n".join(text.strip() for text in (study.about, study.notes) if text)
 
 
 def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

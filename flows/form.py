@@ -171,10 +171,9 @@ def _by_kind(kinds: Mapping[str, JsonSchema], least: int) -> JsonSchema:
 
 
 def _with_name(option: JsonSchema, required: bool, shown: bool) -> JsonSchema:
-    """The options of an item: with a name and no kind where they are drawn, as they are without a required name else."""
-    fields = {
-        key: value for key, value in option["properties"].items() if key not in (("kind", "name") if shown else ())
-    }
+    """The options of an item: with a name in place of a kind where they are drawn, else only not with a needed name."""
+    hidden = ("kind", "name") if shown else ()
+    fields = {key: value for key, value in option["properties"].items() if key not in hidden}
     name = {"name": {"type": "string", "title": "Name", "description": "what the study calls it", "position": 0}}
     needed = [key for key in option.get("required", []) if key != "name"]
     return {
