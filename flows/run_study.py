@@ -31,9 +31,11 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         results.show(study, as_json)
         return 0
     view = View(plan, cost(plan, forecasts, store).minutes)
-    runtime.use(runtime.Runtime(store, listener=view))
+    from flows.inspection import listener
     from flows.outcome import SKIPPED, Outcome, StudyFailed
     from flows.study import study_flow, task_runner
+
+    runtime.use(runtime.Runtime(store, listener=listener(view)))
 
     def say() -> None:
         view.__exit__(None, None, None)

@@ -1,7 +1,6 @@
 """The study flow: the plan's steps as Prefect tasks, ending in the verdict."""
 
 import contextlib
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
@@ -22,7 +20,7 @@ from pydantic import BaseModel
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import results, stopping
+from flows import inspection, results, shown, stopping
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -33,14 +31,11 @@ from tasks import runtime
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.page.verdict_text import verdict_text
-from tasks.report import main_table, verdict_markdown
 from tasks.stage import Node, Stage, execute
 from tasks.store import Artifact, Store
 
 SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
 """Stages at once by what they occupy; trainers are set by the placement."""
-SHOWN = {"verify", "score", "select", "finetune"}
-"""Stages whose facts a person would look for in the Prefect UI."""
 
 
 class Reference(BaseModel):
@@ -48,33 +43,35 @@ class Reference(BaseModel):
 
     stage: str
     key: str
+    made: bool = True
+    """Whether this run made it, or found it."""
     rows: int | None = None
     seconds: float = 0.0
+    """Its share of the slot it ran in."""
+    tokens: int | None = None
+    usd: float | None = None
+    """What an API was paid."""
 
 
 def run_step(node: Node) -> State[Any]:
     """Run one node where the task was sent, or find its artifact. The state is named "Cached" in the second case."""
-    artifact, hit = execute(node, runtime.current())
-    if not hit and node.stage.name in SHOWN:
-        _show(node, artifact)
+    inspection.tag(node.tags)
+    artifact, hit = execute(node, runtime.current(inspection.listener))
+    if not hit:
+        with contextlib.suppress(Exception):  # the artifact is complete: what is shown of it must not make it fail
+            shown.show_step(node, artifact)
     reference = Reference(
         stage=node.stage.name,
         key=node.key,
+        made=not hit,
         rows=artifact.manifest["rows"],
-        seconds=artifact.manifest["seconds"],
+        seconds=artifact.manifest["busy"],
+        tokens=artifact.facts.get("tokens"),
+        usd=artifact.facts.get("api_usd"),
     )
-    return Completed(name="Cached" if hit else "Completed", data=reference)
-
-
-def _show(node: Node, artifact: Artifact) -> None:
-    """Leave the step's facts as a table in the Prefect UI."""
-    facts = {name: value for name, value in artifact.facts.items() if isinstance(value, str | int | float)}
-    row = {name: round(value, 4) if isinstance(value, float) else value for name, value in facts.items()}
-    key = re.sub(r"[^a-z0-9]+", "-", node.run_name.lower()).strip("-")
-    if row and key:
-        # The artifact is complete: a server that does not take a table must not make the step fail.
-        with contextlib.suppress(Exception):
-            create_table_artifact([row], key=key, description=f"{node.run_name}: {artifact.folder}")
+    # Prefect shows the message in the run's page and as the last line of its log.
+    message = inspection.outcome(artifact, hit)
+    return Completed(name="Cached" if hit else "Completed", message=message, data=reference)
 
 
 def prefect_task(stage: Stage) -> Task[..., Any]:
@@ -113,8 +110,7 @@ class Submitter:
 
     def __call__(self, node: Node, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
         made = self._tasks.setdefault(node.stage.name, prefect_task(node.stage))
-        # Prefect asks its server for a slot of each tag, 0.2 s a run: too much for what only looks into the store.
-        named = made.with_options(task_run_name=node.run_name, tags=[] if found else list(node.tags))
+        named = made.with_options(task_run_name=node.run_name)  # its tags are given where it runs: `inspection.tag`
         future: PrefectFuture[Any] = named.submit(quote(node), wait_for=inputs)
         return future
 
@@ -163,6 +159,8 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
 
 def _run(study: Study, strict: bool) -> Outcome:
     plan = expand(study)
+    students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
+    inspection.tag_flow_run([f"study:{study.name}", *students])
     outcome = Outcome(plan)
     started = time.monotonic()
     walk = Walk(Submitter(), {**SLOTS, "trainer": runtime.current().placement.trainers}, strict)
@@ -179,6 +177,9 @@ def _run(study: Study, strict: bool) -> Outcome:
     say = get_run_logger()
     say.info("%s, %.0f s", outcome.counts, time.monotonic() - started)
     if outcome.compared is not None and outcome.published is not None:
+        with contextlib.suppress(Exception):  # as in `run_step`
+            spent = [walk.futures[node.key].result().model_dump() for node in plan.nodes if node.key in walk.done]
+            shown.show_study(study.name, outcome.compared, outcome.published, spent)
         say.info("%s\n\nReport: %s", verdict_text(outcome.compared.folder), outcome.published.absolute())
     if outcome.bug is not None:
         say.error("an error that no stage foresees", exc_info=outcome.bug)
@@ -193,7 +194,7 @@ def at_hand() -> Iterator[None]:
             yield
             return
         quiet()
-        runtime.use(runtime.Runtime(Store.from_environment()))
+        runtime.use(runtime.Runtime(Store.from_environment(), listener=inspection.listener()))
         try:
             yield
         finally:
@@ -214,11 +215,6 @@ def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
     store = runtime.current().store
     outcome.compared = store.open(compared.stage.name, compared.key)
     outcome.report = store.open(page.stage.name, page.key)
-    if outcome.compared is not None:
-        name = plan.study.name
-        with contextlib.suppress(Exception):  # as in `_show`
-            create_markdown_artifact(verdict_markdown(outcome.compared), key="verdict", description=f"Verdict: {name}")
-            create_table_artifact(main_table(outcome.compared), key="summary", description=f"Every cell of {name}")
 
 
 def task_runner(placement: runtime.Placement) -> Any:

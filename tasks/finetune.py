@@ -51,5 +51,5 @@ def finetune(
         scratch=str(work.scratch),
         seed=seed,
     )
-    facts = trainer_process.train(job, work.progress)
+    facts = trainer_process.train(job, work.progress, work.log)
     work.facts |= {**facts, "dropped": dropped, "template": turned.hash}

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 Listener = Callable[[str, str, dict[str, Any]], None]
-"""Called with an event ("start", "progress", "done", "hit", "failed", "note"), a run name and what is known."""
+"""Called with an event ("start", "progress", "done", "hit", "failed", "note", "log"), a run name and what is known.
+
+A "note" is for whoever watches the study, a "log" only for who reads about this one run."""
 
 
 def _from_environment(name: str, kind: Callable[[str], Number]) -> Number | None:
@@ -76,7 +78,7 @@ class Runtime:
             if self._engines is None:
                 from tasks.engine.pool import Engines
 
-                self._engines = Engines(self.placement)
+                self._engines = Engines(self.placement, lambda text: self.listener("log", "engine", {"text": text}))
             return self._engines
 
     def engines_if_any(self, act: "Callable[[Engines], None]") -> None:
@@ -92,14 +94,18 @@ class Runtime:
 
 
 _current: Runtime | None = None
+_making = threading.Lock()
 
 
-def current() -> Runtime:
-    """The runtime of this process; made from the environment where no flow has set one."""
+def current(listener: Callable[[], Listener] | None = None) -> Runtime:
+    """The runtime of this process; made from the environment, with such a listener, where no flow has set one."""
     global _current
-    if _current is None:
-        _current = Runtime(Store.from_environment())
-    return _current
+    with _making:
+        if _current is None:
+            _current = Runtime(Store.from_environment())
+            if listener is not None:
+                _current.listener = listener()
+        return _current
 
 
 def is_set() -> bool:

@@ -99,6 +99,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         budget = smaller
         if work:
             work.facts["budget_after_out_of_memory"] = smaller
+            work.log(f"out of memory: forward passes of at most {smaller:,} tokens from here on")
 
     if not len(responses):
         if work:

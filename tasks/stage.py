@@ -143,6 +143,10 @@ class Work:
         """One line for the person watching."""
         self.runtime.listener("note", self.run_name, {"text": text})
 
+    def log(self, text: str) -> None:
+        """One line for who reads the log of this run."""
+        self.runtime.listener("log", self.run_name, {"text": text})
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:

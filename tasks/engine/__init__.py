@@ -27,6 +27,10 @@ LOOK_AHEAD = 512
 SMALL_MODEL = 200 * 2**20
 """Bytes of weights below which one thread is as fast as several: handing work over costs more than the work."""
 CLOSED = "it was closed"
+MOST_PRINTED = 1 << 16
+"""Bytes of an engine's output that are looked at together."""
+MOST_LINES = 30
+"""Of these, the newest lines that are worth repeating."""
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -71,6 +75,7 @@ class Engine:
         self._writing = threading.Lock()
         self._streams: dict[int, queue.SimpleQueue[Any]] = {}
         self._why_dead: str | None = None
+        self._heard = 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tasks.engine.process"],
@@ -251,6 +256,15 @@ class Engine:
             for stream in set(self._streams.values()):
                 stream.put(None)
             self._streams.clear()
+
+    def printed(self) -> list[str]:
+        """Warnings and errors that its process has printed since this was last asked, a line each."""
+        with self._lock:
+            # Not by seeking: the process writes where this file stands.
+            fresh = os.pread(self._log.fileno(), MOST_PRINTED, self._heard)
+            self._heard += len(fresh)
+        lines = [line.strip() for line in fresh.decode(errors="replace").splitlines() if line.strip()]
+        return [line[:500] for line in lines[-MOST_LINES:]]
 
     def _last_words(self) -> str:
         """The last line it logged: most often the error that ended it."""

@@ -7,7 +7,8 @@ until the stages that use the present one are done, and takes its place.
 import atexit
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,8 +41,10 @@ def rank_of(adapter: Path) -> int:
 class Engines:
     """The engines of a process: at most one at a time, started when first used, closed at the end."""
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, say: Callable[[str], None] = lambda text: None) -> None:
+        """`say` is told, in the thread of the stage that uses an engine, what a reader of its log wants to know."""
         self._placement = placement
+        self._say = say
         self._free = threading.Condition()
         self._engine: Engine | None = None
         self._users = 0
@@ -62,6 +65,7 @@ class Engines:
         try:
             yield engine
         finally:
+            self._repeat(engine)
             with self._free:
                 if engine is self._engine:
                     self._users -= 1
@@ -105,6 +109,7 @@ class Engines:
         try:
             if engine is not None:
                 engine.close()
+            begun = time.monotonic()
             started = Engine(model, rank, self._placement)
         finally:
             with self._free:
@@ -114,7 +119,18 @@ class Engines:
                 self._free.notify_all()
         if self._closed:
             started.close()
+        adapters = f", adapters up to rank {rank}" if rank else ""
+        self._say(
+            f"engine of {model.name}: ready in {time.monotonic() - begun:.1f} s, context {started.context:,} tokens, "
+            f"{started.dtype}{adapters}"
+        )
+        self._repeat(started)
         return started
+
+    def _repeat(self, engine: Engine) -> None:
+        """Say what the engine has printed since it was last looked at."""
+        for line in engine.printed():
+            self._say(f"engine of {engine.model.name}: {line}")
 
 
 def _bucket(rank: int) -> int:

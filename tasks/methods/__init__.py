@@ -29,6 +29,8 @@ class Training:
     seed: int
     progress: Callable[[int, int], None]
     """Told the optimiser steps done, and of how many."""
+    log: Callable[[str], None] = lambda text: None
+    """Told what a reader of the run's log wants to know, in a line."""
 
 
 class Method(BaseModel, ABC):

@@ -27,6 +27,8 @@ CLIP = 1.0
 """Largest norm of the adapter's gradient."""
 PROBE_ROWS = 4
 CURVE_POINTS = 200
+LOSS_LINES = 10
+"""How often a training says its loss."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def train_on_responses(training: "Training", settings: Settings) -> dict[str, An
                 raise Transient(f"out of memory while training with one row at a time: {error}") from error
         release_memory()
         micro, checkpointing = (micro + 1) // 2 if micro > 1 else 1, micro == 1
+        slower = ", with recomputed activations" if checkpointing else ""
+        training.log(f"out of memory: beginning again with {micro} rows at a time{slower}")
 
 
 def _train(
@@ -163,7 +167,10 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
 
     class Progress(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            training.progress(state.global_step, state.max_steps)
+            done, total = state.global_step, state.max_steps
+            training.progress(done, total)
+            if done * LOSS_LINES // total > (done - 1) * LOSS_LINES // total:
+                training.log(f"step {done:,} of {total:,}: loss {_recent(trainer.losses, total):.4g}")
 
     class Lean(SFTTrainer):
         """See the module's docstring. `losses` gets each optimiser step's mean loss per response token."""
@@ -252,6 +259,12 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _recent(losses: Sequence[Any], total: int) -> float:
+    """Mean loss of the steps since the last line about it."""
+    steps = losses[-max(1, total // LOSS_LINES) :]
+    return float(sum(steps) / len(steps))
 
 
 def _all_finite(losses: Sequence[float]) -> None:

@@ -41,6 +41,8 @@ PRELOADED = (
 )
 ERRORS: dict[str, type[Exception]] = {"InputError": InputError, "StageFailed": StageFailed, "Transient": Transient}
 PR_SET_PDEATHSIG = 1
+LAST_LINES = 30
+"""What a trainer that broke down printed last, for the run's log."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,12 @@ class Job:
     slot: int = 0
 
 
-def train(job: Job, progress: Callable[[int, int], None]) -> dict[str, Any]:
+def train(
+    job: Job, progress: Callable[[int, int], None], log: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
     """Run a job in a trainer process and wait for it; returns the facts its method gave.
+
+    `log` is told the lines that the method writes, and of a trainer that broke down the last ones it printed.
 
     Raises:
         InputError, StageFailed, Transient: as the method raised them; `Transient` too when the trainer was killed.
@@ -73,6 +79,8 @@ def train(job: Job, progress: Callable[[int, int], None]) -> dict[str, Any]:
                     message = json.loads(line)
                     if "progress" in message:
                         progress(*message["progress"])
+                    if "log" in message:
+                        log(message["log"])
                     outcome |= message
                     if "exit" in message:
                         break
@@ -80,7 +88,11 @@ def train(job: Job, progress: Callable[[int, int], None]) -> dict[str, Any]:
             with contextlib.suppress(OSError):
                 channel.shutdown(socket.SHUT_RDWR)
             channel.close()
-    return _result(outcome, Path(job.scratch) / "trainer.log")
+    printed = Path(job.scratch) / "trainer.log"
+    if "exit" in outcome and not outcome.keys() & {"result", "error"}:
+        for line in _printed(printed)[-LAST_LINES:]:
+            log(f"trainer: {line}")
+    return _result(outcome, printed)
 
 
 def _result(outcome: dict[str, Any], log: Path) -> dict[str, Any]:
@@ -94,12 +106,18 @@ def _result(outcome: dict[str, Any], log: Path) -> dict[str, Any]:
         raise Transient("the trainers' parent process was lost (killed?)")
     if ended == -signal.SIGINT:
         raise KeyboardInterrupt
-    tail = " | ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:])
+    tail = " | ".join(_printed(log)[-3:])
     how = signal.Signals(-ended).name if ended < 0 else f"exit status {ended}"
     if -ended in {signal.SIGKILL, signal.SIGTERM}:
         memory = ", perhaps because the machine's memory was full" if -ended == signal.SIGKILL else ""
         raise Transient(f"the trainer was killed ({how}{memory})")
     raise StageFailed(f"the trainer broke down ({how}). {tail}")
+
+
+def _printed(log: Path) -> list[str]:
+    with contextlib.suppress(FileNotFoundError):
+        return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return []
 
 
 class _Slots:
@@ -282,6 +300,7 @@ def _trained(job: Job, channel: socket.socket) -> dict[str, Any]:
         scratch=Path(job.scratch),
         seed=job.seed,
         progress=lambda done, total: _say(channel, {"progress": [done, total]}),
+        log=lambda text: _say(channel, {"log": text}),
     )
     return method.train(training)
 
