@@ -22,10 +22,15 @@ Letter = Callable[[SyncPrefectClient], Any]
 log = logging.getLogger(__name__)
 
 
+def _connected() -> SyncPrefectClient:
+    return get_client(httpx_settings={"timeout": PATIENCE}, sync_client=True)
+
+
 class Mailbox:
     """Sends letters in the order they came. What cannot be sent is dropped: nothing of a study depends on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[], SyncPrefectClient] = _connected) -> None:
+        self._connect = connect
         self._waiting: dict[Hashable, Letter] = {}
         self._changed = threading.Condition()
         self._sending = False
@@ -83,8 +88,7 @@ class Mailbox:
                 self._sending = True
             try:
                 if client is None:
-                    client = get_client(httpx_settings={"timeout": PATIENCE}, sync_client=True)
-                    client.__enter__()
+                    client = self._connect().__enter__()
                 letter(client)
             except Exception as error:
                 log.debug("not told to the Prefect server: %s", error)

@@ -99,7 +99,15 @@ def nll_by_hand(model: Model, examples: list[Rendered], adapter: Path | None = N
 
 def test_an_adapter_its_probe_and_its_facts(model: Model, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    work = work_in(tmp_path, lambda event, run, facts: told.append((facts["done"], facts["total"])))
+    logged: list[str] = []
+
+    def listener(event: str, run: str, facts: dict[str, Any]) -> None:
+        if event == "log":
+            logged.append(facts["text"])
+        else:
+            told.append((facts["done"], facts["total"]))
+
+    work = work_in(tmp_path, listener)
     mixed = rows(20) + rows(20, "human")
     method = Sft(learning_rate=1e-2, batch=8, epochs=2)
     finetune.function(Rows.of(mixed), "self", model, PROMPT, method, 0, work=work)
@@ -110,6 +118,7 @@ def test_an_adapter_its_probe_and_its_facts(model: Model, tmp_path: Path) -> Non
     assert str(tmp_path) not in json.dumps(config)
     assert str(model.path) not in json.dumps(config) or model.name == model.path
     assert told == [(step, 6) for step in range(1, 7)]
+    assert logged == [f"step {step} of 6: loss {loss:.4g}" for step, loss in enumerate(work.facts["loss"], 1)]
     assert work.facts["rows"] == 20, "rows of another origin were trained on"
     assert work.facts["steps"] == 6
     assert work.facts["loss_last"] < work.facts["loss_first"]

@@ -1,0 +1,56 @@
+"""A flow of one slow step, one that fails and one found in the store, run as a program by test_inspection.py."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows import inspection
+from flows.study import Submitter, task_runner
+from tasks import runtime
+from tasks.errors import StageFailed
+from tasks.rows import Row, Rows
+from tasks.stage import Node, Work, stage
+from tasks.store import Store
+
+ROWS = 40
+
+
+@stage()
+def made(count: int) -> list[Row]:
+    return [{"id": str(number)} for number in range(count)]
+
+
+@stage(per_row=True)
+def slowly(rows: Rows, *, work: Work) -> Iterator[Row]:
+    work.log("loss 0.25")
+    for row in rows:
+        time.sleep(0.15)
+        yield row
+
+
+@stage(retries=0)
+def broken(rows: Rows) -> list[Row]:
+    raise StageFailed("the gold answers are missing")
+
+
+@flow(name="study", flow_run_name="little", persist_result=False, validate_parameters=False)
+def little() -> None:
+    inspection.tag_flow_run(["study:little", "student:tiny"])
+    submit = Submitter()
+    first: Node = made(ROWS).named("ledger")
+    steps = [first, slowly(first).named("self/ledger", "origin:self", "seed:0"), broken(first).named("human/ledger")]
+    for node in [*steps, first]:
+        future: Any = submit(node, [], False)
+        with contextlib.suppress(StageFailed):
+            future.result()
+
+
+if __name__ == "__main__":
+    inspection.LINE_EVERY = inspection.SHOWN_AFTER = inspection.SHOWN_EVERY = 0.5
+    runtime.use(runtime.Runtime(Store(Path(sys.argv[1])), listener=inspection.listener()))
+    little.with_options(task_runner=task_runner(runtime.current().placement))()
