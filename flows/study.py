@@ -32,7 +32,7 @@ from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.page.verdict_text import verdict_text
 from tasks.stage import Node, Stage, execute
-from tasks.store import Artifact, Store
+from tasks.store import Store
 
 SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
 """Stages at once by what they occupy; trainers are set by the placement."""

@@ -18,9 +18,8 @@ from flows import mailbox as mailboxes
 from flows.inspection import how_far, span
 from flows.mailbox import Mailbox
 from flows.shown import cost
-from tests.flows import prefect_server
 from tests.flows.inspected import ROWS
-from tests.flows.prefect_server import environment
+from tests.flows.prefect_server import prefect_server
 
 STUDY = [
     *("--set", "name=little-ledger"),
@@ -35,9 +34,14 @@ STUDY = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with prefect_server.running(tmp_path_factory.mktemp("prefect")) as api:
-        yield api
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with prefect_server(tmp_path_factory.mktemp("server")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(environment: dict[str, str]) -> str:
+    return environment["PREFECT_API_URL"]
 
 
 def asked(api: str, what: str, **filters: Any) -> list[dict[str, Any]]:
@@ -63,11 +67,11 @@ def of_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def little(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def little(server: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The flow of `inspected.py`: its run, and what the server said of the slow step while it worked."""
     folder = tmp_path_factory.mktemp("little")
-    env = environment(folder / "home", server)
-    program = subprocess.Popen([sys.executable, "-m", "tests.flows.inspected", str(folder / "store")], env=env)
+    command = [sys.executable, "-m", "tests.flows.inspected", str(folder / "store")]
+    program = subprocess.Popen(command, env=environment)
     seen: list[dict[str, Any]] = []
     while program.poll() is None:
         seen += [run for run in asked(server, "task_runs") if run["name"].startswith("slowly")]
