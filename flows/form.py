@@ -29,13 +29,12 @@ class Kinds:
     """One of several kinds with the options of each; which kinds there are is asked when the schema is made."""
 
     known: Callable[[], Mapping[str, type[BaseModel]]]
+    title: str
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         known = tuple(self.known().values())
         adapter: TypeAdapter[Any] = TypeAdapter(typing.Union[known])  # type: ignore[arg-type]  # noqa: UP007
-        found = dict(handler.resolve_ref_schema(handler(adapter.core_schema)))
-        found.pop("title", None)  # it is called as the field is
-        return found
+        return {**handler.resolve_ref_schema(handler(adapter.core_schema)), "title": self.title}
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ RAW = {"variables": "as they are"}
 """The context of a validation that leaves each `${NAME}` in its place."""
 
 Names = Annotated[list[str], Field(min_length=1), Choice(families)]
-AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name)]
-AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds)]
+AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name, "Origin")]
+AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds, "Method")]
 
 
 class Questions(BaseModel):
