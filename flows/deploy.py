@@ -149,20 +149,20 @@ def deploy(
             work_pool_name=pool,
             job_variables={
                 **({"working_dir": str(Path.cwd())} if made.type == "process" else {}),
-                **_opened(folder, overrides),
+                **_opened(folder, overrides, made.env),
             },
         )
         url = url_for("deployment", id) or ""
     return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset)
 
 
-def _opened(folder: Path | None, overrides: list[str]) -> dict[str, Any]:
+def _opened(folder: Path | None, overrides: list[str], env: Mapping[str, Any]) -> dict[str, Any]:
     """What whoever deploys the study lets it read, in the worker's environment: not among the run's parameters, which
     a person in the UI may change."""
     beside = [folder] if folder and not allowed_paths.may_be_read(folder, ()) else []
     allowed_paths.allow([*beside, *study_file.named_by_hand(overrides)])
     opened = os.environ.get(allowed_paths.ALLOW, "")
-    return {"env": {allowed_paths.ALLOW: opened}} if opened else {}
+    return {"env": {**env, allowed_paths.ALLOW: opened}} if opened else {}
 
 
 def describe(study: Study) -> str:

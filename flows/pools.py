@@ -1,9 +1,10 @@
 """Work pools: where Prefect sends the runs of deployments. Those of the project are made from deployments/pools."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data import kinds
 from data.errors import InputError
@@ -23,6 +24,13 @@ class Pool:
 
     type: str
     made: bool
+    env: Mapping[str, Any] = field(default_factory=dict)
+    """Environment variables of its runs, unless a deployment has others: it then has to repeat these."""
+
+    @classmethod
+    def of(cls, type: str, template: Mapping[str, Any], made: bool) -> "Pool":
+        variables = template.get("variables", {}).get("properties", {})
+        return cls(type, made, variables.get("env", {}).get("default") or {})
 
 
 def ours() -> list[str]:
@@ -40,7 +48,8 @@ def find_or_make(client: "SyncPrefectClient", name: str) -> Pool:
     from prefect.exceptions import ObjectNotFound
 
     try:
-        return Pool(client.read_work_pool(name).type, False)
+        found = client.read_work_pool(name)
+        return Pool.of(found.type, found.base_job_template, False)
     except ObjectNotFound:
         pass
     if name not in ours():
@@ -52,4 +61,4 @@ def find_or_make(client: "SyncPrefectClient", name: str) -> Pool:
     type = TYPES.get(name, name)
     template = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     client.create_work_pool(WorkPoolCreate(name=name, type=type, base_job_template=template))
-    return Pool(type, True)
+    return Pool.of(type, template, True)
