@@ -7,7 +7,7 @@ LOCK   ?= deployments/requirements-cpu.txt
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow bench lint audit format lock setup setup-cuda sandbox clean
+.PHONY: help study test test-slow bench lint audit format lock setup setup-cuda sandbox services clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,13 +38,23 @@ format: setup ## put the code in its form
 
 setup: .venv/installed sandbox ## set up .venv for a CPU
 
-# Programs that models write are run in bubblewrap only. Where it is missing and may be installed, it is; where it may
-# not, everything else works, tests of it are skipped, and `mothertongue doctor` says so.
-sandbox:
-	@command -v bwrap >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1 || { \
+# Debian packages, where they may be installed; where they may not, everything else works.
+define install
+	@! command -v apt-get >/dev/null 2>&1 || { \
 		if [ "$$(id -u)" = 0 ]; then as=; else as="sudo -n"; fi; \
-		$$as true 2>/dev/null && { $$as apt-get install -y -q bubblewrap || \
-			{ $$as apt-get update -q && $$as apt-get install -y -q bubblewrap; }; }; } >/dev/null 2>&1 || true
+		export DEBIAN_FRONTEND=noninteractive; install="$$as apt-get install -y -q --no-install-recommends $(1)"; \
+		$$as true 2>/dev/null && { $$install || { $$as apt-get update -q && $$install; }; }; } >/dev/null 2>&1 || true
+endef
+
+# Programs that models write are run in bubblewrap only; without it tests of it are skipped, and `mothertongue doctor`
+# says so.
+sandbox:
+	$(if $(shell command -v bwrap),,$(call install,bubblewrap))
+
+# PostgreSQL for the Prefect server and a browser for its pages: tests of them are skipped where these are missing.
+services: sandbox
+	$(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,$(call install,postgresql))
+	$(if $(shell command -v chromium),,$(call install,chromium))
 
 setup-cuda: ## set up .venv for CUDA
 	$(MAKE) setup LOCK=deployments/requirements-cuda.txt
