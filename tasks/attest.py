@@ -35,7 +35,7 @@ def attest(adapter: Artifact, model: Model, *, work: Work) -> list[Row]:
     folder = adapter.path("adapter")
     probes = json.loads(adapter.path("probe.json").read_text(encoding="utf-8"))["rows"]
     texts = [(probe["prompt_ids"], probe["response_ids"]) for probe in probes]
-    with work.runtime.engines.use(model, rank_of(folder)) as engine:
+    with work.runtime.engines.use(model, rank_of(folder), work.note) as engine:
         found = engine.log_probabilities(
             [(*text, None) for text in texts] + [(*text, folder) for text in texts],
         )

@@ -10,7 +10,8 @@ from tasks.model import Model
 from tasks.render import renderer
 from tasks.rows import Rows, to_table
 from tasks.stage import Work, stage
-from tasks.training import process as trainer_process
+from tasks.training import nursery
+from tasks.training.job import Job
 
 
 @stage(slot="trainer")
@@ -43,7 +44,7 @@ def finetune(
         work.note(f"{dropped} of {len(prepared)} rows of {origin} are left out: longer than {longest} tokens")
     path = work.scratch / "examples.parquet"
     pq.write_table(to_table(examples), path)
-    job = trainer_process.Job(
+    job = Job(
         method=method.model_dump(mode="json"),
         model=asdict(model),
         examples=str(path),
@@ -51,5 +52,5 @@ def finetune(
         scratch=str(work.scratch),
         seed=seed,
     )
-    facts = trainer_process.train(job, work.progress, work.log)
+    facts = nursery.train(job, work.runtime.placement, work.progress, work.note, work.log)
     work.facts |= {**facts, "dropped": dropped, "template": turned.hash}

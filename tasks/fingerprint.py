@@ -27,6 +27,10 @@ PLACEMENT = frozenset(
         "tasks.lanes",
         "tasks.engine",
         "tasks.engine.pool",
+        "tasks.engine.asking",
+        "tasks.slots",
+        "tasks.scratch",
+        "tasks.devices",
         "tasks.runtime",
         "tasks.versions",
         "tasks.errors",
@@ -37,6 +41,8 @@ PLACEMENT = frozenset(
         "tasks.shard",
         "data.digest",
         "data.errors",
+        "tasks.training.job",
+        "tasks.training.nursery",
         "tasks.training.process",
     }
 )

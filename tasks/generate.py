@@ -62,7 +62,7 @@ def responses(
     if not len(questions):
         work.facts |= {"template": rendering.hash}
         return
-    with work.runtime.engines.use(model, rank_of(adapter) if adapter else 0) as engine:
+    with work.runtime.engines.use(model, rank_of(adapter) if adapter else 0, work.note) as engine:
         for position, completion in engine.stream(requests()):
             row = asked.pop(position) | {"response": rendering.text(completion.ids), "finish": completion.finish}
             made += 1

@@ -4,10 +4,10 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from data.errors import InputError
+from tasks import devices
 from tasks.busy import Shares
 from tasks.store import Store
 
@@ -36,20 +36,23 @@ def _from_environment(name: str, kind: Callable[[str], Number]) -> Number | None
         raise InputError(f"MOTHERTONGUE_{name}={text}: allowed is a number") from None
 
 
-def _gpus() -> int:
-    """How many GPUs the driver lists; asked without importing torch, which would take seconds."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-
-
 @dataclass(frozen=True)
 class Placement:
     """Settings that change how fast a result comes, never the result.
 
-    MOTHERTONGUE_TRAINERS, MOTHERTONGUE_GPU_MEMORY and MOTHERTONGUE_SHARD_ROWS in the environment override the defaults.
+    MOTHERTONGUE_TRAINERS, _ENGINES, _TURN, _GPU_MEMORY and _SHARD_ROWS in the environment override the defaults.
     """
 
-    trainers: int = field(default_factory=lambda: _from_environment("TRAINERS", int) or _gpus() or os.cpu_count() or 1)
+    gpus: tuple[str, ...] = field(default_factory=devices.visible)
+    """The GPUs this process may use; see tasks/devices.py."""
+    trainers: int = field(
+        default_factory=lambda: _from_environment("TRAINERS", int) or len(devices.visible()) or os.cpu_count() or 1
+    )
     """Trainer processes at once: one a GPU, or where there is none, one a core with one thread each."""
+    engines: int = field(default_factory=lambda: _from_environment("ENGINES", int) or 1)
+    """Engines of all studies at once on a machine without GPUs, where each takes memory and they share the cores."""
+    turn: float = field(default_factory=lambda: _from_environment("TURN", float) or 300.0)
+    """Seconds an engine may go on for while another process waits for its slot."""
     score_tokens: int = 8192
     """Tokens a forward pass of the scorer may hold, padding included."""
     kv_cache_gib: float = 1.0
@@ -58,6 +61,16 @@ class Placement:
     """Share of a GPU's memory the engine may take."""
     shard_rows: int = field(default_factory=lambda: _from_environment("SHARD_ROWS", int) or 50_000)
     """Rows of a per-row stage that are made as one task where its rows are spread over machines."""
+
+    @property
+    def engine_places(self) -> tuple[str, ...]:
+        """The machine's slots for engines, the best first."""
+        return devices.for_engines(self.gpus, self.engines)
+
+    @property
+    def trainer_places(self) -> tuple[str, ...]:
+        """The machine's slots for trainers, the best first."""
+        return devices.for_trainers(self.gpus, self.trainers)
 
 
 @dataclass

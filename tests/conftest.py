@@ -1,6 +1,7 @@
 """What tests share: a small random model, adapters of it, and one engine for all tests that need one."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from tasks.model import Model
 from tasks.runtime import Placement, Runtime
 from tasks.store import Store
 from tests.bench.models import build
+
+_slots = tempfile.TemporaryDirectory(prefix="slots-")
+os.environ["MOTHERTONGUE_SLOTS"] = _slots.name  # tests wait for no study of this machine, nor for each other
 
 
 @pytest.fixture(scope="session")

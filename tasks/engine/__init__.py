@@ -11,16 +11,21 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterable, Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from tasks import devices, slots
+from tasks.engine.asking import Asking, Completion, Parameters, Request, Result
 from tasks.errors import StageFailed, Transient
 from tasks.model import Model
 from tasks.runtime import Placement
-from tasks.sampling import Sampling, parameters
+from tasks.scratch import Scratch
+from tasks.slots import Slot
+
+__all__ = ["Asking", "Completion", "Engine", "Request"]
 
 LOOK_AHEAD = 512
 """Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one."""
@@ -34,35 +39,15 @@ MOST_LINES = 30
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
-class Request:
-    """A prompt to be continued. `row` names it in errors."""
-
-    prompt: list[int]
-    sampling: Sampling
-    stop_ids: tuple[int, ...]
-    seed: int
-    """Of this one response; the same seed gives the same response whatever else runs."""
-    adapter: Path | None = None
-    row: str = ""
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What the model said: token ids, the stop token included, and whether it stopped or was cut off."""
-
-    ids: list[int]
-    finish: Literal["stop", "length"]
-
-
-class Engine:
+class Engine(Asking):
     """A running engine process. Use it from any thread."""
 
-    def __init__(self, model: Model, rank: int, placement: Placement) -> None:
+    def __init__(self, model: Model, rank: int, placement: Placement, slot: Slot | None = None) -> None:
         """Start it: seconds for a small model.
 
         Args:
             rank: largest LoRA rank it can serve; 0 for an engine without adapters.
+            slot: its place on the machine, which its process keeps until it ends.
 
         Raises:
             StageFailed: vLLM cannot serve this model.
@@ -76,13 +61,18 @@ class Engine:
         self._streams: dict[int, queue.SimpleQueue[Any]] = {}
         self._why_dead: str | None = None
         self._heard = 0
+        self._leaving = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
+        self._scratch = Scratch()
+        device = devices.of(slot.place, placement.gpus) if slot else {}
+        began = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tasks.engine.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(model),
+            env=_environment(model) | device | {"TMPDIR": str(self._scratch.path)},
+            pass_fds=[self._scratch.descriptor, *([slot.descriptor] if slot else [])],
             start_new_session=True,  # Ctrl-C is for this process, which then closes the engine
         )
         self._send(
@@ -109,6 +99,9 @@ class Engine:
         self.context: int = first["ready"]["context"]
         """Tokens of prompt and response together that the model can hold."""
         self.dtype: str = first["ready"]["dtype"]
+        self.started = time.monotonic()
+        """When it was ready, on the monotonic clock."""
+        self.start_seconds = self.started - began
         self._reader = threading.Thread(target=self._read, name=f"engine {model.name}", daemon=True)
         self._reader.start()
 
@@ -120,35 +113,14 @@ class Engine:
     def pid(self) -> int:
         return self._process.pid
 
-    def stream(self, requests: Iterable[Request]) -> Generator[tuple[int, Completion], None, None]:
-        """Complete requests, in any order, as (position, completion).
+    @property
+    def leaving(self) -> bool:
+        """Whether it takes no more requests and is to be closed when those it has are finished."""
+        return self._leaving
 
-        `requests` is read as far ahead as keeps the engine busy, in the caller's thread.
-
-        Raises:
-            StageFailed: a prompt leaves no room for a response, or vLLM refuses a request; names the row.
-            Transient: the engine died.
-        """
-        for position, (ids, finish, _) in self._results(requests, _parameters):
-            if finish not in ("stop", "length"):
-                raise Transient(f"the engine of {self.model.name} gave up on a request: {finish}")
-            yield position, Completion(ids, finish)
-
-    def log_probabilities(self, requests: Iterable[tuple[list[int], list[int], Path | None]]) -> list[list[float]]:
-        """Log-probability in nats of each response token, for (prompt ids, response ids, adapter or None).
-
-        Raises:
-            StageFailed, Transient: as `stream`.
-        """
-        asked = list(requests)
-        found: list[list[float]] = [[] for _ in asked]
-        whole = [
-            Request(prompt + response, Sampling(max_tokens=1), (), 0, adapter, f"number {position}")
-            for position, (prompt, response, adapter) in enumerate(asked)
-        ]
-        for position, (_, _, known) in self._results(whole, lambda request: {"prompt_logprobs": 0, "max_tokens": 1}):
-            found[position] = known[len(known) - len(asked[position][1]) :]
-        return found
+    def leave(self) -> None:
+        """Take no more requests. Streams end once what they have asked for is finished; `Seat` goes on elsewhere."""
+        self._leaving = True
 
     def close(self) -> None:
         """End the process and free its memory. Streams still open raise `StageFailed`: this was meant."""
@@ -162,14 +134,17 @@ class Engine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._scratch.remove()
 
-    def _results(self, requests: Iterable[Request], sampling: Any) -> Iterator[tuple[int, list[Any]]]:
+    def results(
+        self, requests: Iterator[tuple[int, Request]], sampling: Parameters
+    ) -> Generator[tuple[int, Result], None, None]:
         inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         open_requests: dict[int, tuple[int, Request]] = {}
-        source = enumerate(requests)
         try:
             while True:
-                fresh = list(itertools.islice(source, LOOK_AHEAD - len(open_requests)))
+                room = 0 if self._leaving else LOOK_AHEAD - len(open_requests)
+                fresh = list(itertools.islice(requests, room))
                 self._submit(fresh, open_requests, inbox, sampling)
                 if not open_requests:
                     return
@@ -250,6 +225,7 @@ class Engine:
                         stream.put((number, why))
         self._process.kill()  # nothing it says from here on would be heard
         code = self._process.wait()
+        self._scratch.remove()
         with self._lock:
             if self._why_dead is None:
                 self._why_dead = f"its process ended with {code}. {self._last_words()}"
@@ -273,10 +249,6 @@ class Engine:
         return lines[-1].strip()[:500] if lines else ""
 
 
-def _parameters(request: Request) -> dict[str, Any]:
-    return parameters(request.sampling, request.seed, request.stop_ids)
-
-
 def _environment(model: Model) -> dict[str, str]:
     quiet = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -288,5 +260,7 @@ def _environment(model: Model) -> dict[str, str]:
     weights = sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors"))
     if 0 < weights < SMALL_MODEL:
         threads["OMP_NUM_THREADS"] = "1"
+    # What is compiled once serves every later engine, unlike its temporary files.
+    kept = {"TORCHINDUCTOR_CACHE_DIR": str(slots.folder() / "compiled")}
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    return {**threads, **os.environ, **quiet, "PYTHONPATH": path}
+    return {**threads, **kept, **os.environ, **quiet, "PYTHONPATH": path}

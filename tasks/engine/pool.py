@@ -1,24 +1,33 @@
 """The engines of a process: started when first used, shared by its stages, closed at the end.
 
 One engine runs at a time, since two would share the same cores or the same GPU memory. One that is needed next waits
-until the stages that use the present one are done, and takes its place.
+until the stages that use the present one are done, and takes its place. Processes take turns; see tasks/slots.py.
 """
 
 import atexit
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
+from tasks import slots
 from tasks.engine import Engine
+from tasks.engine.asking import Asking, Parameters, Request, Result
 from tasks.errors import StageFailed
 from tasks.model import Model
 from tasks.runtime import Placement
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Adapter ranks vLLM has kernels for; an adapter takes the next larger."""
+LOOK = 1.0
+"""Seconds between looks whether another process waits for the engine's slot."""
+IDLE = 2.0
+"""Seconds without a stage after which an engine counts as idle: the next stage often follows at once."""
+TURN_PER_START = 5
+"""How many times longer than its start an engine's turn is at least, so that no machine does nothing but start them."""
 
 
 def rank_of(adapter: Path) -> int:
@@ -39,7 +48,11 @@ def rank_of(adapter: Path) -> int:
 
 
 class Engines:
-    """The engines of a process: at most one at a time, started when first used, closed at the end."""
+    """The engines of a process: at most one at a time, started when first used, closed at the end.
+
+    While another process waits for its slot on the machine, an engine that no stage uses is closed, and one that is
+    used is closed after its turn: its streams finish what they have asked for, and go on when it is their turn again.
+    """
 
     def __init__(self, placement: Placement, say: Callable[[str], None] = lambda text: None) -> None:
         """`say` is told, in the thread of the stage that uses an engine, what a reader of its log wants to know."""
@@ -48,28 +61,26 @@ class Engines:
         self._free = threading.Condition()
         self._engine: Engine | None = None
         self._users = 0
+        self._idle_since = 0.0
         self._starting = False
         self._closed = False
         atexit.register(self.close)
 
     @contextmanager
-    def use(self, model: Model, rank: int = 0) -> Iterator[Engine]:
-        """The engine of a base model, able to serve adapters up to `rank`; starts it where none runs.
+    def use(self, model: Model, rank: int = 0, note: slots.Note = slots.quiet) -> Iterator["Seat"]:
+        """A seat at an engine of a base model that can serve adapters up to `rank`; starts it where none runs.
 
-        A dead engine is replaced. Waits while stages use an engine that does not fit. Not to be nested.
+        A dead engine is replaced. Waits while stages use an engine that does not fit, and for a slot of the machine;
+        `note` is told of that. Not to be nested.
 
         Raises:
             StageFailed, Transient: it cannot be started; see `Engine`. An adapter's rank is too large for vLLM.
         """
-        engine = self._take(model, _bucket(rank))
+        seat = Seat(self, model, _bucket(rank), note)
         try:
-            yield engine
+            yield seat
         finally:
-            self._repeat(engine)
-            with self._free:
-                if engine is self._engine:
-                    self._users -= 1
-                self._free.notify_all()
+            seat.leave()
 
     def release(self) -> None:
         """End the running engine if no stage uses it, and free its memory. It starts again when it is needed."""
@@ -89,7 +100,8 @@ class Engines:
             engine.close()
         atexit.unregister(self.close)
 
-    def _take(self, model: Model, rank: int) -> Engine:
+    def take(self, model: Model, rank: int, note: slots.Note) -> Engine:
+        """An engine that fits, with one more user."""
         with self._free:
             while True:
                 engine = self._engine
@@ -97,7 +109,7 @@ class Engines:
                     raise StageFailed(f"no engine for {model.name}: the run is being stopped")
                 if self._starting:
                     self._free.wait()
-                elif engine is not None and engine.alive and engine.model == model and engine.rank >= rank:
+                elif engine is not None and engine.alive and _fits(engine, model, rank):
                     self._users += 1
                     return engine
                 elif engine is None or not engine.alive or self._users == 0:
@@ -109,8 +121,7 @@ class Engines:
         try:
             if engine is not None:
                 engine.close()
-            begun = time.monotonic()
-            started = Engine(model, rank, self._placement)
+            started = self._started(model, rank, note)
         finally:
             with self._free:
                 self._starting = False
@@ -121,7 +132,7 @@ class Engines:
             started.close()
         adapters = f", adapters up to rank {rank}" if rank else ""
         self._say(
-            f"engine of {model.name}: ready in {time.monotonic() - begun:.1f} s, context {started.context:,} tokens, "
+            f"engine of {model.name}: ready in {started.start_seconds:.1f} s, context {started.context:,} tokens, "
             f"{started.dtype}{adapters}"
         )
         self._repeat(started)
@@ -131,6 +142,112 @@ class Engines:
         """Say what the engine has printed since it was last looked at."""
         for line in engine.printed():
             self._say(f"engine of {engine.model.name}: {line}")
+
+    def give(self, engine: Engine) -> None:
+        """The engine has one user less."""
+        self._repeat(engine)
+        with self._free:
+            if engine is self._engine:
+                self._users -= 1
+                self._idle_since = time.monotonic()
+            self._free.notify_all()
+
+    def _started(self, model: Model, rank: int, note: slots.Note) -> Engine:
+        places = self._placement.engine_places
+        with slots.taken("engine", places, note, stopped=lambda: self._closed) as slot:
+            engine = Engine(model, rank, self._placement, slot)
+        watch = threading.Thread(target=self._watch, args=(engine, slot), name="engine's turn", daemon=True)
+        watch.start()
+        return engine
+
+    def _watch(self, engine: Engine, slot: slots.Slot) -> None:
+        """Give the engine up when another process wants its slot and it is idle, or has had its turn."""
+        turn = max(self._placement.turn, TURN_PER_START * engine.start_seconds)
+        while engine.alive:
+            time.sleep(LOOK)
+            if not slots.wanted(slot):
+                continue
+            if time.monotonic() - engine.started > turn:
+                engine.leave()
+            with self._free:
+                idle = engine is self._engine and not self._users and time.monotonic() - self._idle_since > IDLE
+                if idle:
+                    self._engine = None
+            if idle:
+                engine.close()
+
+
+class Seat(Asking):
+    """A stage's seat at the engines: it asks whichever engine has the turn, one after another."""
+
+    def __init__(self, engines: Engines, model: Model, rank: int, note: slots.Note) -> None:
+        self.model = model
+        self._engines = engines
+        self._rank = rank
+        self._note = note
+        self._moving = threading.Lock()
+        self._streams = 0
+        self._ended = threading.Condition()
+        self._engine: Engine | None = engines.take(model, rank, note)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that has the turn.
+
+        Raises:
+            StageFailed: none has, since the run is being stopped.
+        """
+        if self._engine is None:
+            raise StageFailed(f"no engine for {self.model.name}: the run is being stopped")
+        return self._engine
+
+    @property
+    def dtype(self) -> str:
+        return self.engine.dtype
+
+    @property
+    def pid(self) -> int:
+        return self.engine.pid
+
+    def results(
+        self, requests: Iterator[tuple[int, Request]], sampling: Parameters
+    ) -> Generator[tuple[int, Result], None, None]:
+        while True:
+            with self._ended:
+                engine = self.engine
+                self._streams += 1
+            try:
+                yield from engine.results(requests, sampling)
+            finally:
+                with self._ended:
+                    self._streams -= 1
+                    self._ended.notify_all()
+            following = next(requests, None) if engine.leaving else None
+            if following is None:
+                return
+            requests = chain([following], requests)
+            self._move(engine)
+
+    def _move(self, engine: Engine) -> None:
+        """From an engine that has had its turn to the next, once all of this seat's streams have ended there."""
+        with self._moving:
+            if self._engine is not engine:
+                return
+            with self._ended:
+                while self._streams:
+                    self._ended.wait()
+            self.leave()
+            self._engine = self._engines.take(self.model, self._rank, self._note)
+
+    def leave(self) -> None:
+        """Give the seat up."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            self._engines.give(engine)
+
+
+def _fits(engine: Engine, model: Model, rank: int) -> bool:
+    return engine.model == model and engine.rank >= rank and not engine.leaving
 
 
 def _bucket(rank: int) -> int:

@@ -4,11 +4,11 @@ A nursery process imports torch, transformers, peft and trl once, touches no dev
 trainer for every job: a fork of it costs milliseconds and may still take a GPU. A trainer dies with the nursery, and
 the nursery with the process that started it, however that ends; a job whose caller has gone is ended.
 
-The study's process and the nursery share a socket, over which each job goes with a socket of its own: lines of JSON
-with the trainer's progress, its result or error, and, from the nursery, how it ended.
+The study's process and the nursery share a socket, over which each job goes with a socket of its own, for lines of JSON
+with the trainer's progress, its result or error, and, from the nursery, how it ended; and with the descriptor of its
+slot, which nobody but the trainer keeps.
 """
 
-import atexit
 import contextlib
 import ctypes
 import gc
@@ -17,18 +17,13 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from tasks.errors import StageFailed, Transient
+from tasks.training.job import ERRORS, Job
 
 PRELOADED = (
     "from datasets import Dataset",
@@ -39,176 +34,7 @@ PRELOADED = (
     "import torch.optim, torch.utils.checkpoint, pyarrow.parquet",
     "from tasks import methods; methods.kinds()",
 )
-ERRORS: dict[str, type[Exception]] = {"InputError": InputError, "StageFailed": StageFailed, "Transient": Transient}
 PR_SET_PDEATHSIG = 1
-LAST_LINES = 30
-"""What a trainer that broke down printed last, for the run's log."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training, as it is handed to a trainer. Everything in it can be written as JSON."""
-
-    method: dict[str, Any]
-    model: dict[str, Any]
-    examples: str
-    folder: str
-    scratch: str
-    seed: int
-    slot: int = 0
-
-
-def train(
-    job: Job, progress: Callable[[int, int], None], log: Callable[[str], None] = lambda text: None
-) -> dict[str, Any]:
-    """Run a job in a trainer process and wait for it; returns the facts its method gave.
-
-    `log` is told the lines that the method writes, and of a trainer that broke down the last ones it printed.
-
-    Raises:
-        InputError, StageFailed, Transient: as the method raised them; `Transient` too when the trainer was killed.
-        KeyboardInterrupt: the trainer was interrupted from the terminal.
-        RuntimeError: a bug in the method, with its traceback.
-    """
-    with _slots.taken() as slot:
-        channel = _nursery.start(Job(**{**asdict(job), "slot": slot}))
-        outcome: dict[str, Any] = {}
-        try:
-            with channel.makefile("r", encoding="utf-8") as lines:
-                for line in lines:
-                    message = json.loads(line)
-                    if "progress" in message:
-                        progress(*message["progress"])
-                    if "log" in message:
-                        log(message["log"])
-                    outcome |= message
-                    if "exit" in message:
-                        break
-        finally:
-            with contextlib.suppress(OSError):
-                channel.shutdown(socket.SHUT_RDWR)
-            channel.close()
-    printed = Path(job.scratch) / "trainer.log"
-    if "exit" in outcome and not outcome.keys() & {"result", "error"}:
-        for line in _printed(printed)[-LAST_LINES:]:
-            log(f"trainer: {line}")
-    return _result(outcome, printed)
-
-
-def _result(outcome: dict[str, Any], log: Path) -> dict[str, Any]:
-    if "result" in outcome:
-        return dict(outcome["result"])
-    if "error" in outcome:
-        known = ERRORS.get(outcome["error"])
-        raise known(outcome["text"]) if known else RuntimeError(f"the trainer failed:\n{outcome['text']}")
-    ended = outcome.get("exit")
-    if ended is None:
-        raise Transient("the trainers' parent process was lost (killed?)")
-    if ended == -signal.SIGINT:
-        raise KeyboardInterrupt
-    tail = " | ".join(_printed(log)[-3:])
-    how = signal.Signals(-ended).name if ended < 0 else f"exit status {ended}"
-    if -ended in {signal.SIGKILL, signal.SIGTERM}:
-        memory = ", perhaps because the machine's memory was full" if -ended == signal.SIGKILL else ""
-        raise Transient(f"the trainer was killed ({how}{memory})")
-    raise StageFailed(f"the trainer broke down ({how}). {tail}")
-
-
-def _printed(log: Path) -> list[str]:
-    with contextlib.suppress(FileNotFoundError):
-        return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return []
-
-
-class _Slots:
-    """Hands each running trainer the lowest free number, which on a GPU machine decides its GPU."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._busy: set[int] = set()
-
-    @contextmanager
-    def taken(self) -> Iterator[int]:
-        with self._lock:
-            slot = next(number for number in range(len(self._busy) + 1) if number not in self._busy)
-            self._busy.add(slot)
-        try:
-            yield slot
-        finally:
-            with self._lock:
-                self._busy.discard(slot)
-
-
-class _Nursery:
-    """The nursery as the study's process sees it: started with the first job, and again if it was lost."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-
-    def start(self, job: Job) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        message = json.dumps(asdict(job)).encode()
-        with self._lock, theirs:
-            for attempt in (1, 2):
-                try:
-                    socket.send_fds(self._connected(), [message], [theirs.fileno()])
-                    return ours
-                except (BrokenPipeError, ConnectionResetError):
-                    self._stop()
-                    if attempt == 2:
-                        raise Transient("the trainers' parent process cannot be reached") from None
-        raise AssertionError
-
-    def _connected(self) -> socket.socket:
-        if self._process is not None and self._process.poll() is not None:
-            self._stop()
-        if self._control is None:
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tasks.training.process", str(theirs.fileno()), str(os.getpid())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    env=os.environ
-                    | {
-                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                        "OMP_NUM_THREADS": "1",
-                        "OPENBLAS_NUM_THREADS": "1",
-                        "MKL_NUM_THREADS": "1",
-                        "TOKENIZERS_PARALLELISM": "false",
-                        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-                        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-                        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                    },
-                )
-        return self._control
-
-    def warm(self) -> None:
-        """Start the nursery if none runs, so that its imports are done when the first job comes."""
-        with self._lock:
-            self._connected()
-
-    def stop(self) -> None:
-        with self._lock:
-            self._stop()
-
-    def _stop(self) -> None:
-        if self._control is not None:
-            with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)
-            self._control.close()
-            self._control = None
-        if self._process is not None:
-            self._process.wait(timeout=30)
-            self._process = None
-
-
-_slots = _Slots()
-_nursery = _Nursery()
-warm = _nursery.warm
-atexit.register(_nursery.stop)
 
 
 def _serve(control: socket.socket, parent: int) -> None:
@@ -225,16 +51,19 @@ def _serve(control: socket.socket, parent: int) -> None:
     while os.getppid() == parent:
         for key, _ in selector.select(timeout=0.5):
             if key.fileobj is control:
-                data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 1)
+                data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 2)
                 if not data:
                     return
-                channel = socket.socket(fileno=descriptors[0])
+                channel, slot = socket.socket(fileno=descriptors[0]), descriptors[1]
                 child = os.fork()
                 if child == 0:
                     selector.close()
                     for other in (control, wake, waker, *running.values()):
                         other.close()
-                    _be_trainer(Job(**json.loads(data)), channel)
+                    asked = json.loads(data)
+                    os.environ.update(asked["device"])  # before CUDA starts in this process
+                    _be_trainer(Job(**asked["job"]), channel)
+                os.close(slot)  # the trainer alone has it now
                 running[child] = channel
                 selector.register(channel, selectors.EVENT_READ, child)
             elif key.fileobj is wake:
@@ -290,7 +119,6 @@ def _trained(job: Job, channel: socket.socket) -> dict[str, Any]:
     from tasks.methods import Training, kinds
     from tasks.model import Model
 
-    _choose_gpu(job.slot)
     torch.set_num_threads(1)
     method = kinds()[job.method["kind"]].model_validate(job.method)
     training = Training(
@@ -303,17 +131,6 @@ def _trained(job: Job, channel: socket.socket) -> dict[str, Any]:
         log=lambda text: _say(channel, {"log": text}),
     )
     return method.train(training)
-
-
-def _choose_gpu(slot: int) -> None:
-    """Let this process see one GPU only, the slot's. Must come before CUDA starts."""
-    import torch
-
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    if not visible:
-        visible = [str(number) for number in range(torch.cuda.device_count())]
-    if visible:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible[slot % len(visible)]
 
 
 def _say(channel: socket.socket, message: dict[str, Any]) -> None:

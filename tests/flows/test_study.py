@@ -22,8 +22,12 @@ SMALL = [
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """An environment with a store and a Prefect home of its own, and no running server."""
-    own = {"MOTHERTONGUE_STORE": str(folder / "store"), "PREFECT_HOME": str(folder / "prefect")}
+    """An environment with a store, slots and a Prefect home of its own, and no running server."""
+    own = {
+        "MOTHERTONGUE_STORE": str(folder / "store"),
+        "MOTHERTONGUE_SLOTS": str(folder / "slots"),
+        "PREFECT_HOME": str(folder / "prefect"),
+    }
     return {name: value for name, value in {**os.environ, **own}.items() if name != "PREFECT_API_URL"}
 
 

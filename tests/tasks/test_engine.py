@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine import Engine, Request
+from tasks.engine import Asking, Engine, Request
 from tasks.engine.pool import Engines, rank_of
 from tasks.errors import StageFailed, Transient
 from tasks.model import Model
@@ -28,7 +28,7 @@ def request(number: int, adapter: Path | None = None, temperature: float = 0.0, 
     return Request(prompt, Sampling(temperature=temperature, max_tokens=tokens), (2,), number, adapter, f"row-{number}")
 
 
-def answers(engine: Engine, requests: list[Request]) -> list[list[int]]:
+def answers(engine: Asking, requests: list[Request]) -> list[list[int]]:
     found = dict(engine.stream(requests))
     return [found[position].ids for position in range(len(requests))]
 
@@ -89,7 +89,7 @@ def test_many_threads_and_a_stream_left_early(runtime: Runtime, tiny: Model) -> 
         for thread in threads:
             thread.join()
         assert found[0] == found[1] == found[2] == found[3] == answers(engine, requests)
-        assert not engine._streams
+        assert not engine.engine._streams
 
 
 def test_a_prompt_longer_than_the_context_names_its_row(runtime: Runtime, tiny: Model) -> None:
@@ -125,18 +125,20 @@ def test_a_killed_engine_is_transient_and_is_replaced(tiny: Model) -> None:
         with engines.use(tiny) as engine:
             stream = engine.stream(request(number, tokens=300) for number in range(2000))
             next(stream)
-            os.kill(engine.pid, signal.SIGKILL)
+            first = engine.pid
+            os.kill(first, signal.SIGKILL)
             with pytest.raises(Transient, match="is gone: its process ended with -9"):
                 list(stream)
-        with engines.use(tiny) as second:
-            assert second.pid != engine.pid
-            assert answers(second, [request(0)])
-            blocked = second.stream(request(number, tokens=300) for number in range(2000))
+        with engines.use(tiny) as engine:
+            second = engine.pid
+            assert second != first
+            assert answers(engine, [request(0)])
+            blocked = engine.stream(request(number, tokens=300) for number in range(2000))
             next(blocked)
             threading.Timer(0.2, engines.close).start()
             with pytest.raises(StageFailed, match="it was closed"):
                 list(blocked)
-        assert not _alive(second.pid)
+        assert not _alive(second)
         with pytest.raises(StageFailed, match="being stopped"), engines.use(tiny):
             pass
     finally:
@@ -170,6 +172,74 @@ def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> Non
     while _alive(engine) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _alive(engine)
+
+
+TURNS = """
+import sys, time
+from tasks.engine import Request
+from tasks.engine.pool import Engines
+from tasks.model import Model
+from tasks.runtime import Placement
+from tasks.sampling import Sampling
+count, tokens, stays = map(int, sys.argv[1:])
+engines = Engines(Placement(kv_cache_gib=0.125, turn=0.1))
+with engines.use({model!r}, note=print) as engine:
+    print("engine", engine.pid, flush=True)
+    asked = (Request([1, 3, 9, 4 + k % 200], Sampling(max_tokens=tokens), (), k) for k in range(count))
+    found = dict(engine.stream(asked))
+    print("done", len(found), hash(tuple(tuple(found[k].ids) for k in range(count))), flush=True)
+if stays:
+    sys.stdin.read()
+engines.close()
+"""
+
+
+class Study:
+    """A process that has so many requests answered, and may then stay on with its engine idle."""
+
+    def __init__(self, model: Model, folder: Path, count: int, tokens: int, stays: bool = False) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TURNS.format(model=model), str(count), str(tokens), str(int(stays))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "MOTHERTONGUE_SLOTS": str(folder), "PYTHONHASHSEED": "0"},
+        )
+
+    def says(self, what: str) -> list[str]:
+        assert self.process.stdout is not None
+        line = next(line for line in self.process.stdout if line.startswith(what))
+        return line.split()
+
+
+def test_an_idle_engine_is_given_up_to_another_process(tiny: Model, tmp_path: Path) -> None:
+    first = Study(tiny, tmp_path, 3, 4, stays=True)
+    engine = int(first.says("engine")[1])
+    first.says("done")
+    second = Study(tiny, tmp_path, 3, 4)
+    second.says("engine")
+    assert not _alive(engine), "two engines at once"
+    second.says("done")
+    assert second.process.wait(timeout=30) == 0
+    assert first.process.poll() is None
+    first.process.communicate(timeout=30)
+    assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["mutex"]
+
+
+@pytest.mark.slow
+def test_two_processes_take_turns_and_lose_no_answer(tiny: Model, tmp_path: Path) -> None:
+    """The first has far more to ask than one turn holds; the second gets its turn before the first is done."""
+    alone = Study(tiny, tmp_path, 12000, 60)
+    expected = alone.says("done")
+    many = Study(tiny, tmp_path, 12000, 60)
+    engine = int(many.says("engine")[1])
+    few = Study(tiny, tmp_path, 3, 4)
+    few.says("done")
+    assert not _alive(engine)
+    assert many.process.poll() is None
+    assert many.says("done") == expected
+    for study in (alone, many, few):
+        assert study.process.wait(timeout=60) == 0
 
 
 def test_an_idle_engine_takes_no_processor_time(runtime: Runtime, tiny: Model) -> None:

@@ -28,7 +28,7 @@ from tasks.runtime import Runtime
 from tasks.stage import Work
 from tasks.store import Store
 from tasks.training import lora
-from tasks.training import process as trainer_process
+from tasks.training import nursery as trainers
 from tasks.training.lora import Batches, Settings
 
 PROMPT = "{{ question }}"
@@ -257,7 +257,7 @@ def test_settings_and_code_of_a_method_are_part_of_the_key() -> None:
     assert key(Sft()) == key(Sft())
     assert key(Sft()) != key(Sft(rank=8))
     assert {"tasks/methods/sft.py", "tasks/training/lora.py", "tasks/likelihood.py", "tasks/render.py"} <= set(code)
-    assert "tasks/training/process.py" not in code
+    assert not any(name.startswith("tasks/training/") and name != "tasks/training/lora.py" for name in code)
     assert kinds()["sft"] is Sft
 
 
@@ -294,8 +294,8 @@ def gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("target", ["trainer", "nursery"])
 def test_a_killed_trainer_is_a_failure_that_may_pass(model: Model, tmp_path: Path, target: str) -> None:
-    trainer_process.warm()
-    process = trainer_process._nursery._process
+    trainers.warm()
+    process = trainers._nursery._process
     assert process is not None
     caught: list[BaseException] = []
 

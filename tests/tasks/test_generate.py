@@ -89,7 +89,7 @@ def test_wrong_input_names_its_row(runtime: Runtime, tiny: Model, tmp_path: Path
     with pytest.raises(InputError, match="needs story, which row ok lacks"):
         list(generate.function(long, tiny, "{{ story }}", Sampling(max_tokens=5), 0, work=work))
     with runtime.engines.use(tiny) as engine:
-        assert not engine._streams
+        assert not engine.engine._streams
 
 
 def test_kill_9_in_the_middle_and_again(runtime: Runtime, tiny: Model, tmp_path: Path) -> None:

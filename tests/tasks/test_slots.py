@@ -1,0 +1,253 @@
+"""Slots of the machine, with real processes: one at a time, first come first served, free when the holder is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import devices, scratch, slots
+from tasks.errors import StageFailed
+
+TAKE = """
+import subprocess, sys
+from tasks import slots
+study, kind, places, hand_on = sys.argv[1:]
+slots.introduce(study)
+with slots.taken(kind, places.split(","), note=lambda text: print("note", text, flush=True)) as slot:
+    print("has", slot.place, flush=True)
+    if hand_on == "hand on":
+        heir = subprocess.Popen(["sleep", "600"], pass_fds=[slot.descriptor], stdout=subprocess.DEVNULL)
+        print("heir", heir.pid, flush=True)
+    else:
+        sys.stdin.read()
+sys.stdin.read()
+"""
+
+
+class Taker:
+    """A process that asks for a slot and keeps it until it is told to let go."""
+
+    def __init__(self, study: str, places: str = "0", hand_on: bool = False) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TAKE, study, "trainer", places, "hand on" if hand_on else "keep"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def says(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def let_go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MOTHERTONGUE_SLOTS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def taker(folder: Path) -> Iterator[Callable[..., Taker]]:
+    made: list[Taker] = []
+
+    def take(*what: Any, **how: Any) -> Taker:
+        made.append(Taker(*what, **how))
+        return made[-1]
+
+    yield take
+    for one in made:
+        one.process.kill()
+        one.process.wait()
+
+
+def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+def waiting(folder: Path) -> int:
+    return len(list((folder / "trainer" / "waiting").glob("*")))
+
+
+def test_those_who_wait_are_served_in_the_order_they_came(folder: Path, taker: Callable[..., Taker]) -> None:
+    holder = taker("first")
+    assert holder.says() == "has 0"
+    queue = []
+    for number in range(4):
+        queue.append(taker(f"study {number}"))
+        until(lambda number=number: waiting(folder) == number + 1)
+    for one in queue:
+        holder.let_go()
+        assert one.says() == "has 0"
+        holder = one
+    holder.let_go()
+    assert waiting(folder) == 0
+
+
+def test_a_study_with_hundreds_of_trainings_starves_nobody(folder: Path, taker: Callable[..., Taker]) -> None:
+    order: list[str] = []
+    places = ("0", "1")
+
+    def train(count: int) -> None:
+        for _ in range(count):
+            with slots.taken("trainer", places):
+                order.append("many")
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=train, args=(30,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(order) > 4)
+    for _ in range(3):
+        one = taker("small", "0,1")
+        assert one.says().startswith("has")
+        one.let_go()
+    assert len(order) < 120, "it was served only after the many"
+    for thread in threads:
+        thread.join()
+    assert len(order) == 120
+
+
+@pytest.mark.parametrize("target", ["holder", "one who waits"])
+def test_kill_9_frees_the_slot_and_the_place_in_the_queue(
+    folder: Path, taker: Callable[..., Taker], target: str
+) -> None:
+    holder, second = taker("a"), None
+    assert holder.says() == "has 0"
+    second = taker("b")
+    until(lambda: waiting(folder) == 1)
+    third = taker("c")
+    until(lambda: waiting(folder) == 2)
+    (holder if target == "holder" else second).process.kill()
+    if target == "holder":
+        assert second.says() == "has 0"
+    else:
+        holder.let_go()
+        assert third.says() == "has 0"
+
+
+def test_a_slot_is_free_when_the_process_it_was_handed_to_is_gone_and_not_before(
+    folder: Path, taker: Callable[..., Taker]
+) -> None:
+    holder = taker("a", hand_on=True)
+    assert holder.says() == "has 0"
+    heir = int(holder.says().split()[1])
+    second = taker("b")
+    until(lambda: waiting(folder) == 1)
+    holder.process.kill()
+    holder.process.wait()
+    time.sleep(5 * slots.POLL)
+    assert waiting(folder) == 1, "the process that has the memory still runs"
+    os.kill(heir, signal.SIGKILL)
+    assert second.says() == "has 0"
+
+
+def test_one_who_waits_is_told_who_has_the_slot(
+    folder: Path, taker: Callable[..., Taker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = taker("abacus")
+    assert holder.says() == "has 0"
+    monkeypatch.setattr(slots, "PATIENCE", 0.0)
+    told: list[str] = []
+    with (
+        pytest.raises(StageFailed, match="being stopped"),
+        slots.taken("trainer", ["0"], told.append, stopped=lambda: len(told) > 0),
+    ):
+        pass
+    assert told[0].startswith(f"waiting for the trainer slot: held by process {holder.process.pid} (study abacus) for ")
+    assert waiting(folder) == 0
+
+
+def test_a_holder_knows_whether_somebody_wants_its_place(folder: Path, taker: Callable[..., Taker]) -> None:
+    with slots.taken("trainer", ["0"]) as mine, slots.taken("trainer", ["1"]) as other:
+        assert not slots.wanted(mine)
+        taker("b", "0")
+        until(lambda: slots.wanted(mine))
+        assert not slots.wanted(other)
+
+
+def test_a_folder_of_a_dead_process_is_taken_away_by_the_next(folder: Path) -> None:
+    script = (
+        "import os, subprocess\n"
+        "from tasks.scratch import Scratch\n"
+        "made = Scratch()\n"
+        "heir = subprocess.Popen(['sleep', '600'], pass_fds=[made.descriptor], stdout=subprocess.DEVNULL)\n"
+        "(made.path / 'vllm_dist').write_text('left behind')\n"
+        "print(heir.pid, made.path, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False)
+    heir, left = ended.stdout.split()
+    mine = scratch.Scratch()
+    assert Path(left).is_dir(), "its process still runs"
+    os.kill(int(heir), signal.SIGKILL)
+
+    def gone() -> bool:
+        scratch.Scratch().remove()
+        return not Path(left).exists()
+
+    until(gone)
+    assert mine.path.is_dir()
+    mine.remove()
+    assert [path.name for path in (folder / "scratch").iterdir()] == ["mutex"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "count", "seen"),
+    [
+        (None, 0, ()),
+        ("0,1", 0, ()),
+        (None, 3, ("0", "1", "2")),
+        ("2,3", 4, ("2", "3")),
+        ("MIG-1a, MIG-2b", 1, ("MIG-1a", "MIG-2b")),
+        ("", 2, ()),
+        ("1,-1,0", 2, ("1",)),
+    ],
+)
+def test_the_gpus_a_person_allows_are_the_ones_used(
+    tmp_path: Path, variable: str | None, count: int, seen: tuple[str, ...]
+) -> None:
+    for number in range(count):
+        (tmp_path / f"0000:{number}").mkdir()
+    environment = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
+    assert devices.visible(environment, tmp_path) == seen
+
+
+def test_engines_and_trainers_meet_on_a_gpu_only_where_there_is_no_other() -> None:
+    gpus = ("0", "1", "2", "3")
+    assert devices.for_engines(gpus, 1) == ("0", "1", "2", "3")
+    assert devices.for_trainers(gpus, 4) == ("3", "2", "1", "0")
+    assert devices.for_trainers(gpus, 1) == ("3", "2", "1", "0"), "two studies of one trainer each take two GPUs"
+    assert devices.for_trainers(("0",), 2) == ("0", "0+1")
+    assert devices.for_trainers(("MIG-a",), 1) == ("MIG-a",)
+    assert [devices.of(place, gpus)["CUDA_VISIBLE_DEVICES"] for place in devices.for_trainers(gpus, 6)] == [
+        *("3", "2", "1", "0"),
+        *("3", "2", "1", "0"),
+    ]
+    assert (devices.for_engines((), 1), devices.for_trainers((), 3)) == (("0",), ("0", "1", "2"))
+    assert devices.of("0", ()) == {}
+
+
+def test_two_studies_never_take_the_same_gpu(folder: Path, taker: Callable[..., Taker]) -> None:
+    places = ",".join(devices.for_trainers(("0", "1"), 1))
+    studies = [taker(name, places) for name in ("a", "b", "c")]
+    until(lambda: waiting(folder) == 1)
+    time.sleep(2 * slots.POLL)
+    held = [path.stem for path in (folder / "trainer").glob("*.lock") if slots.locked(path) is None]
+    assert sorted(held) == ["0", "1"]
+    assert len(studies) == 3
