@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from data.benchmark import Benchmark
@@ -27,6 +28,7 @@ Benchmarks = Mapping[str, Benchmark]
 Nodes = dict[str, Node]
 ONE_A_QUESTION = frozenset(["drafts", "most_familiar"])
 """Stages that make one row of however many samples a question has."""
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 EVERY = "*"
 """In the names of chosen responses: matched as the study says for all its origins, not by a control."""
 
@@ -66,17 +68,23 @@ class Plan:
         """The questions that a step's rows are about."""
         return Plan.asked(node.upstream[0]) if node.upstream else node
 
-    def conclusion(self, lost: Collection[str] = ()) -> tuple[Node, Node]:
-        """The comparison and the report, without the steps whose keys are `lost`; their cells are listed as missing."""
+    def conclusion(self, lost: Collection[str] = (), missing: Mapping[Cell, str] = NOTHING) -> tuple[Node, Node]:
+        """The comparison and the report.
+
+        Args:
+            lost: keys of steps that failed, which both do without.
+            missing: why each cell that was planned could not be made.
+        """
         cells = {cell: node for cell, node in self.cells.items() if node.key not in lost}
         compared = compare(
             cells=tuple(cells.values()),
             names=tuple(cells),
             scored={name: node for name, node in self.scored.items() if node.key not in lost},
             chosen={name: node for name, node in self.chosen.items() if node.key not in lost},
-            missing=tuple(cell for cell in self.cells if cell not in cells),
+            missing=tuple(missing),
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
+            reasons=tuple(missing.values()),
         ).named(self.study.name)
         page = report(
             compared=compared,
@@ -87,8 +95,14 @@ class Plan:
         return compared, page
 
 
-def expand(study: Study) -> Plan:
-    """Turn a study into its steps."""
+def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collection[str]] = NOTHING) -> Plan:
+    """Turn a study into its steps.
+
+    Args:
+        lost: keys of steps that failed. Benchmarks whose questions and origins whose responses are among them are left
+            out, and the others are checked for leaks, matched, trained and evaluated among themselves.
+        short: origins that a selection had too few responses of, by the selection's key: it is made without them.
+    """
     ask = study.questions
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}
@@ -104,10 +118,16 @@ def expand(study: Study) -> Plan:
         )
         for name, b in evaluation.items()
     }
+    to_train = {name: node for name, node in to_train.items() if node.key not in lost}
+    to_evaluate = {name: node for name, node in to_evaluate.items() if node.key not in lost}
+    if not to_train or not to_evaluate:
+        return Plan(study, (), {}, {}, {})
     gate = leak(train=to_train, evaluation=to_evaluate).named(study.name)
     plan = Plan(study, (*to_train.values(), *to_evaluate.values(), gate), {}, {}, {})
+    training = {name: training[name] for name in to_train}
+    evaluation = {name: evaluation[name] for name in to_evaluate}
     for student in study.models:
-        _add(plan, student, training, evaluation, to_train, to_evaluate)
+        _add(plan, student, training, evaluation, to_train, to_evaluate, lost, short)
     return plan
 
 
@@ -118,6 +138,8 @@ def _add(
     evaluation: Benchmarks,
     to_train: Nodes,
     to_evaluate: Nodes,
+    lost: Collection[str],
+    short: Mapping[str, Collection[str]],
 ) -> None:
     """Put one student's cells, scored responses and chosen responses into the plan."""
     study = plan.study
@@ -125,19 +147,25 @@ def _add(
     of = f"{student.title}/" if len(study.students) > 1 else ""
     for name, benchmark in training.items():
         tags = [f"benchmark:{name}", f"student:{student.title}"]
-        by_origin = _scored(study, student, benchmark, to_train[name], of)
+        made = _scored(study, student, benchmark, to_train[name], of)
+        by_origin = {origin: node for origin, node in made.items() if node.key not in lost}
         matched = {EVERY: (by_origin, study.match)}
         for control_name, control in study.controls.items():
             if control.train is not None and name not in study.names(control.train):
                 continue
-            again = {f"{origin}@{control_name}": by_origin[origin] for origin in control.origins}
+            again = {f"{origin}@{control_name}": by_origin[origin] for origin in control.origins if origin in by_origin}
             matched[control_name] = (again, control.match)
         for control_name, (pool, match) in matched.items():
             plan.scored.update({f"{student.title} {name} {origin}": node for origin, node in pool.items()})
             label = f"{of}{name}" + (f" {control_name}" if control_name != EVERY else "")
             same = control_name != EVERY and study.controls[control_name].same_questions
-            within = plan.chosen[f"{student.title} {name} {EVERY}"] if same else None
+            within = plan.chosen.get(f"{student.title} {name} {EVERY}") if same else None
+            if not pool or (same and within is None):
+                continue
             taken = select(pool, match, study.questions.keep, study.questions.seed, within).named(label, *tags)
+            while gone := short.get(taken.key):
+                pool = {origin: node for origin, node in pool.items() if origin not in gone}
+                taken = select(pool, match, study.questions.keep, study.questions.seed, within).named(label, *tags)
             plan.chosen[f"{student.title} {name} {control_name}"] = taken
             for origin in pool:
                 for seed in study.seeds:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, astuple
+from itertools import repeat
 from types import FunctionType
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def compare(
     missing: tuple[Cell, ...] = (),
     contrasts: tuple[Contrast, ...] = (),
     judges: Mapping[str, FunctionType] | None = None,
+    reasons: tuple[str, ...] = (),
     *,
     work: Work,
 ) -> None:
@@ -60,6 +62,7 @@ def compare(
         missing: cells that were planned and could not be made.
         contrasts: the claims of the study file.
         judges: the verifier of each evaluation benchmark, for baselines where an answer can be partly right.
+        reasons: why each of `missing` could not be made.
 
     Raises:
         StageFailed: two cells of the same name, or no cell that was made.
@@ -86,12 +89,16 @@ def compare(
     familiarity = Resampled(log_perplexities(responses), limits=(float("-inf"), float("inf")))
     by_grade = partly_right(items)
     measure = "score" if by_grade else "accuracy"
-    answered = verdicts(sample, familiarity, arms, benchmarks, contrasts, by_question(responses), measure)
+    lost = frozenset((Arm(*astuple(cell)[:4]), cell.eval_benchmark) for cell in missing)
+    answered = verdicts(sample, familiarity, arms, benchmarks, contrasts, by_question(responses), measure, lost)
     found = {
         "verdicts": [plain(verdict) for verdict in answered],
         "partly_right": by_grade,
         "baselines": baselines(items, cells, names, judges or {}),
-        "missing": [asdict(cell) for cell in sorted(missing, key=astuple)],
+        "missing": [
+            {**asdict(cell), "why": why}
+            for cell, why in sorted(zip(missing, reasons or repeat(""), strict=False), key=lambda one: astuple(one[0]))
+        ],
     }
     write_json(found, work.folder / "verdict.json")
     write_json(examples(items, responses), work.folder / "examples.json")

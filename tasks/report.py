@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from tasks.comparison.arms import is_control
-from tasks.page import figures
+from tasks.page import figures, missing
 from tasks.page.made import matched_by, stages_of, told_by, versions_of
 from tasks.page.surprise import coloured, curves, legend
 from tasks.page.words import FILTERS, chance, percent, points, ranged
@@ -111,6 +111,7 @@ def render(
         legend=legend(),
         origins=figures.marks(summary["origin"]),
         missing=found["missing"],
+        lost=missing.rows(found["missing"]),
         most_missing=MOST_MISSING,
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
@@ -231,8 +232,8 @@ def verdict_markdown(compared: Artifact) -> str:
         else:
             lines += ["", f"{len(verdict['claims'])} claims about pairs of origins are in the report."]
         lines.append("")
-    if found["missing"]:
-        lines.append(f"Missing cells: {len(found['missing'])}; the report lists them.")
+    said = missing.lines(found["missing"], FEW)
+    lines += [*said[:1], "", *(f"- {line.strip()}" for line in said[1:])]
     return "\n".join(lines)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.cell import UNTRAINED, Arm
-from tasks.comparison.statistics import Estimate, Resampled, Term
+from tasks.comparison.statistics import UNDEFINED, Estimate, Resampled, Term
 
 CONTROL = "@"
 """What parts an origin from the control it is an arm of, as in `human@same_length`."""
@@ -38,28 +38,61 @@ class Arms:
         familiarity: log-perplexities by ((student, origin), training benchmark).
         arms: all arms that were planned, of one student and method.
         benchmarks: all evaluation benchmarks.
+        missing: what was planned and not made, with one of its seeds at least, as (`Arm`, evaluation benchmark).
+            Whatever needs it is undefined, not computed on less.
     """
 
     def __init__(
-        self, sample: Resampled, familiarity: Resampled, arms: Sequence[Arm], benchmarks: Sequence[str]
+        self,
+        sample: Resampled,
+        familiarity: Resampled,
+        arms: Sequence[Arm],
+        benchmarks: Sequence[str],
+        missing: Collection[tuple[Arm, str]] = (),
     ) -> None:
         self.sample = sample
+        self.missing = missing
         self.familiarity = familiarity
         self.student, self.method = arms[0].student, arms[0].method
         self.benchmarks = benchmarks
         self.planned = sorted({arm.train_benchmark for arm in arms})
         self.by_name = {(arm.origin, arm.train_benchmark): arm for arm in arms}
         self.base = arms[0].untrained
-        scored = {origin: self.trained_on(origin) for origin in sorted({arm.origin for arm in arms})}
-        self.controls = [origin for origin, trained in scored.items() if trained and is_control(origin)]
-        self.origins = [origin for origin, trained in scored.items() if trained and not is_control(origin)]
-        shared = set(self.planned).intersection(*(scored[origin] for origin in self.origins)) if self.origins else set()
+        meant = {origin: self.meant_for(origin) for origin in sorted({arm.origin for arm in arms})}
+        self.controls = [origin for origin, trained in meant.items() if trained and is_control(origin)]
+        self.origins = [origin for origin, trained in meant.items() if trained and not is_control(origin)]
+        shared = set(self.planned).intersection(*(meant[origin] for origin in self.origins)) if self.origins else set()
         self.trained = sorted(shared)
-        """Training benchmarks that every origin has an evaluated arm of."""
+        """Training benchmarks that every origin was meant to have an arm of, evaluated in domain."""
 
     def trained_on(self, origin: str) -> set[str]:
         """Benchmarks the origin has an arm of that was evaluated in domain."""
         return {t for t in self.planned if (origin, t) in self.by_name and self.sample.has(self.by_name[origin, t], t)}
+
+    def meant_for(self, origin: str) -> set[str]:
+        """The same with those that are missing."""
+        arms = [(t, self.by_name[origin, t]) for t in self.planned if (origin, t) in self.by_name]
+        return self.trained_on(origin) | {t for t, arm in arms if (arm, t) in self.missing}
+
+    def lacking(self, kind: str, *sides: str) -> list[str]:
+        """Which arms of these origins are missing that a claim of this kind needs, as "self on abacus/boxes"."""
+        return [
+            f"{origin} on {train}"
+            for origin in sides
+            for train in self.planned
+            if (arm := self.by_name.get((origin, train))) is not None
+            and (self._unread(arm) if kind == "perplexity" else self._unmeasured(arm, kind in ("elsewhere", "loss")))
+        ]
+
+    def _unmeasured(self, arm: Arm, elsewhere: bool) -> bool:
+        """Whether a score of the arm, or of the untrained model beside it, is missing."""
+        where = [on for on in self.benchmarks if (on != arm.train_benchmark) == elsewhere]
+        return any((one, on) in self.missing for on in where for one in (arm, self.base))
+
+    def _unread(self, arm: Arm) -> bool:
+        """Whether the responses the arm was to train on are missing."""
+        known = self.familiarity.has((arm.student, arm.origin), arm.train_benchmark)
+        return not known and all((arm, on) in self.missing for on in self.benchmarks)
 
     def standing(self, origin: str, trained: Sequence[str]) -> Standing:
         """Where the origin stands, pooled over those of the training benchmarks it has."""
@@ -78,7 +111,9 @@ class Arms:
         return self.pooled([Term(self.base, on) for on in self.trained])
 
     def pooled(self, terms: list[Term], sample: Resampled | None = None) -> Estimate:
-        """The plain mean of the terms: every training benchmark weighs the same."""
+        """The plain mean of the terms: every training benchmark weighs the same. Undefined where one is missing."""
+        if any((arm, term.on) in self.missing for term in terms for arm in (term.plus, term.minus)):
+            return UNDEFINED
         return (sample or self.sample).estimate([replace(t, weight=t.weight / len(terms)) for t in terms])
 
     def gain(self, origins: Sequence[str], minus: str = UNTRAINED, trained: Sequence[str] = ()) -> Estimate:
@@ -103,8 +138,12 @@ class Arms:
         return self.pooled(terms)
 
     def others(self, train: str, *arms: Arm) -> list[str]:
-        """Benchmarks other than `train` on which all of these arms were evaluated."""
-        return [on for on in self.benchmarks if on != train and all(self.sample.has(arm, on) for arm in arms)]
+        """Benchmarks other than `train` on which all of these arms were evaluated, or were to be."""
+        return [
+            on
+            for on in self.benchmarks
+            if on != train and all(self.sample.has(arm, on) or (arm, on) in self.missing for arm in arms)
+        ]
 
     def evaluated_elsewhere(self) -> bool:
         """Whether any arm was meant to be evaluated on a benchmark it was not trained on."""
@@ -113,6 +152,8 @@ class Arms:
     def log_perplexity(self, origins: Sequence[str], minus: str | None = None, trained: Sequence[str] = ()) -> Estimate:
         """Mean log-perplexity of the origins' responses, or its difference on the questions both answered."""
         wanted = [*origins, *([minus] if minus else [])]
+        if any(self._unread(arm) for (o, on), arm in self.by_name.items() if o in wanted and on in (trained or [on])):
+            return UNDEFINED
         shared = [
             on for on in trained or self.planned if all(self.familiarity.has((self.student, o), on) for o in wanted)
         ]

@@ -1,7 +1,8 @@
 """Claims: statements with a direction, what the data say of them, and the sentence that tells it with its interval.
 
 A claim holds when its 95 % interval lies above zero and its p-value, adjusted over the claims of its kind (Holm), is
-below 5 %; it does not hold when both say the opposite; otherwise it is undecided. Claims are made about every pair of
+below 5 %; it does not hold when both say the opposite; otherwise it is undecided. It is missing when an arm is missing
+that it needs. Claims are made about every pair of
 origins; what a study sets out to test is a `Contrast`.
 """
 
@@ -18,6 +19,9 @@ from tasks.comparison.statistics import Estimate, holm
 from tasks.page.phrasing import interval, listed, points, times
 
 SIGNIFICANCE = 0.05
+MISSING = "missing"
+MOST_LACKING = 3
+"""Missing arms that a claim's sentence names."""
 FROM_FAMILIAR = ("self", "minimum_change", "rewrite", "teacher", "", "human")
 """How familiar origins of these names are expected to be to the student, most first; "" stands for any other name."""
 
@@ -34,6 +38,8 @@ class Claim:
     p_holm: float = math.nan
     status: str = "undecided"
     sentence: str = ""
+    lacking: tuple[str, ...] = ()
+    """Arms that are missing, without which nothing is claimed."""
 
 
 def negative(e: Estimate) -> Estimate:
@@ -68,6 +74,8 @@ def size(kind: str, first: str, second: str, found: Estimate) -> str:
 def finding(claim: Claim, status: str, p_holm: float) -> str:
     """What was found, with its interval."""
     found = claim.estimate
+    if claim.lacking:
+        return missing(claim.lacking)
     if math.isnan(found.value):
         return "Nothing to compare: there are no items that both sides answered."
     said = size(claim.kind, claim.first, claim.second, found)
@@ -76,6 +84,13 @@ def finding(claim: Claim, status: str, p_holm: float) -> str:
     if status == "does not hold":
         return f"The opposite. {said}"
     return f"{unsure(found, p_holm)} {said}"
+
+
+def missing(lacking: Sequence[str]) -> str:
+    """That nothing is claimed, and for want of what."""
+    more = f" and {len(lacking) - MOST_LACKING} more" if len(lacking) > MOST_LACKING else ""
+    named = ", ".join(lacking[:MOST_LACKING]) + more if more else listed(lacking)
+    return f"Nothing is claimed: {named} {'is' if len(lacking) == 1 else 'are'} missing."
 
 
 def unsure(found: Estimate, p_holm: float) -> str:
@@ -93,22 +108,31 @@ def claims(arms: Arms, measure: str) -> list[Claim]:
     `measure` is the word for what was measured: "accuracy" or "score".
     """
     perplexity = {origin: arms.log_perplexity([origin]).value for origin in arms.origins}
-    expected = sorted(arms.origins, key=lambda origin: (_expected(origin), perplexity[origin]))
+    expected = sorted(arms.origins, key=lambda origin: (_expected(origin), _or_last(perplexity[origin])))
     measured = sorted(arms.origins, key=lambda o: (_or_last(perplexity[o]), _expected(o), o))
     others = [origin for origin in measured if origin != "human"]
     made: list[Claim] = []
+
+    def lacking(kind: str, *sides: str) -> tuple[str, ...]:
+        return tuple(arms.lacking(kind, *sides))
 
     def add(
         kind: str, say: Callable[[str, str], str], pairs: Iterable[tuple[str, str]], of: Callable[..., Estimate]
     ) -> None:
         if kind in ("elsewhere", "loss") and not arms.evaluated_elsewhere():
             return
-        of_kind = [Claim(kind, say(f"{a} responses", f"{b} responses"), a, b, of(a, b)) for a, b in pairs]
+        of_kind = [
+            Claim(kind, say(f"{a} responses", f"{b} responses"), a, b, of(a, b), lacking=lacking(kind, a, b))
+            for a, b in pairs
+        ]
         if kind in ("in_domain", "elsewhere") and "human" in arms.origins and len(others) > 1:
             pool = arms.gain if kind == "in_domain" else arms.elsewhere
             together = f"{_together(others)} responses (taken together)"
             of_kind.append(
-                Claim(kind, say(together, "human responses"), _together(others), "human", pool(others, "human"))
+                Claim(
+                    *(kind, say(together, "human responses"), _together(others), "human", pool(others, "human")),
+                    lacking=lacking(kind, *others, "human"),
+                )
             )
         made.extend(judged(of_kind))
 
@@ -150,7 +174,7 @@ def judged(of_kind: Sequence[Claim]) -> list[Claim]:
     """The claims of one family with adjusted p-values, status and sentence."""
     found = []
     for claim, p in zip(of_kind, holm([claim.estimate.p for claim in of_kind]), strict=True):
-        status = status_of(claim.estimate, p)
+        status = MISSING if claim.lacking else status_of(claim.estimate, p)
         found.append(replace(claim, p_holm=p, status=status, sentence=finding(claim, status, p)))
     return found
 

@@ -2,7 +2,7 @@
 
 A contrast holds when its 95 % interval lies above zero and its p-value, adjusted over all contrasts of the study
 (Holm), is below 5 %. It is "opposite" when both say the reverse; otherwise it "does not hold": this study does not show
-it. Where there is nothing to compare it is "undefined".
+it. Where an arm is missing that it needs it is "missing", and where there is nothing to compare "undefined".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.cell import UNTRAINED
 from tasks.comparison.arms import Arms
-from tasks.comparison.claim import negative, size, status_of, unsure
+from tasks.comparison.claim import MISSING, missing, negative, size, status_of, unsure
 from tasks.comparison.statistics import UNDEFINED, Estimate, holm
 
 KIND = {"in_domain": "in_domain", "other": "elsewhere", "perplexity": "perplexity"}
@@ -76,7 +76,7 @@ def answers(contrasts: Sequence[Contrast], arms: Arms) -> list[Answer]:
     estimates = [_estimate(contrast, arms, on) for contrast, on in zip(contrasts, trained, strict=True)]
     adjusted = holm([estimate.p for estimate in estimates])
     return [
-        _answer(contrast, tuple(on), estimate, p)
+        _answer(contrast, tuple(on), estimate, p, arms.lacking(KIND[contrast.on], contrast.better, contrast.than))
         for contrast, on, estimate, p in zip(contrasts, trained, estimates, adjusted, strict=True)
     ]
 
@@ -87,7 +87,7 @@ def _trained(contrast: Contrast, arms: Arms) -> list[str]:
     if contrast.on == "perplexity":
         return [t for t in arms.planned if all(arms.familiarity.has((arms.student, side), t) for side in sides)]
     if contrast.on == "in_domain":
-        return sorted(set(arms.planned).intersection(*(arms.trained_on(side) for side in sides)))
+        return sorted(set(arms.planned).intersection(*(arms.meant_for(side) for side in sides)))
     return [t for t in arms.planned if all((side, t) in arms.by_name for side in sides)]
 
 
@@ -102,9 +102,13 @@ def _estimate(contrast: Contrast, arms: Arms, trained: Sequence[str]) -> Estimat
     return of([contrast.better], contrast.than, trained)
 
 
-def _answer(contrast: Contrast, trained: tuple[str, ...], estimate: Estimate, p: float) -> Answer:
+def _answer(
+    contrast: Contrast, trained: tuple[str, ...], estimate: Estimate, p: float, lacking: Sequence[str]
+) -> Answer:
     status, sentence = "undefined", "Nothing to compare: there are no items that both sides answered."
-    if not math.isnan(estimate.value):
+    if lacking:
+        status, sentence = MISSING, missing(lacking)
+    elif not math.isnan(estimate.value):
         status = {"does not hold": "opposite", "undecided": "does not hold"}.get(status_of(estimate, p), "holds")
         said = size(KIND[contrast.on], _called(contrast.better), _called(contrast.than), estimate)
         before = {"holds": "", "opposite": "The opposite. "}.get(status, f"{unsure(estimate, p)} ")

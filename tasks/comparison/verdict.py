@@ -1,7 +1,7 @@
 """Verdict: from paired comparisons, the answer to "whose responses does this model learn best from?", as data."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ def verdicts(
     contrasts: Sequence[Contrast] = (),
     responses: Responses | None = None,
     measure: str = "accuracy",
+    missing: Collection[tuple[Arm, str]] = (),
 ) -> list[Verdict]:
     """One verdict for each student and method.
 
@@ -62,12 +63,13 @@ def verdicts(
         contrasts: the claims of the study file.
         responses: log-perplexity and length of what was trained on, for the rank correlations.
         measure: the word for what was measured.
+        missing: (arm, evaluation benchmark) that were planned and not made for every seed; see `Arms`.
     """
     groups: dict[tuple[str, str], list[Arm]] = {}
     for arm in planned:
         groups.setdefault((arm.student, arm.method), []).append(arm)
     return [
-        _verdict(Arms(sample, familiarity, group, benchmarks), contrasts, responses or {}, measure)
+        _verdict(Arms(sample, familiarity, group, benchmarks, missing), contrasts, responses or {}, measure)
         for _, group in sorted(groups.items())
     ]
 

@@ -10,6 +10,7 @@ from tasks.comparison.arms import Standing
 from tasks.comparison.claim import Claim, negative, status_of
 from tasks.page.phrasing import interval, listed, percent, points
 
+NOT_IN_DOMAIN = "no arm was evaluated on the benchmark it was trained on"
 FEW = 3
 """With so many rivals each is named with its distance; of more, the runner-up and human."""
 
@@ -30,9 +31,25 @@ def headline(student: str, measure: str, standings: Sequence[Standing], claims: 
         standings: best first, of origins alone.
         claims: all of them; the in-domain ones decide.
     """
+    absent = [standing.origin for standing in standings if _lacking(standing.origin, claims)]
+    standings = [standing for standing in standings if standing.origin not in absent]
     if not standings or math.isnan(standings[0].score.value):
-        answer = "no arm was evaluated on the benchmark it was trained on"
+        answer = f"arms of {listed(absent)} are missing" if absent else NOT_IN_DOMAIN
         return Headline((), f"Whose responses {student} learns best from cannot be said: {answer}.", ())
+    found = _among(student, measure, standings, claims, "can be judged" if absent else "were studied")
+    if not absent:
+        return found
+    missing = f"Not compared: {listed(absent)}, of which arms are missing."
+    return replace(found, details=(missing, *found.details))
+
+
+def _lacking(origin: str, claims: Sequence[Claim]) -> bool:
+    """Whether the origin lacks an arm that its score in domain needs."""
+    return any(claim.kind == "gain" and claim.first == origin and claim.lacking for claim in claims)
+
+
+def _among(student: str, measure: str, standings: Sequence[Standing], claims: Sequence[Claim], alone: str) -> Headline:
+    """The headline among origins that have all their arms."""
     best = standings[0]
     leads = {standing.origin: _lead(best.origin, standing.origin, claims) for standing in standings[1:]}
     behind = [origin for origin, lead in leads.items() if lead.status == "holds"]
@@ -40,7 +57,7 @@ def headline(student: str, measure: str, standings: Sequence[Standing], claims: 
     score = f"{percent(best.score.value)} in domain ({interval(best.score, percent)})"
     against_none = _against_none(best, measure)
     if not leads:
-        answer = f"Only {best.origin} responses were studied: trained on them, {student} reaches {score}."
+        answer = f"Only {best.origin} responses {alone}: trained on them, {student} reaches {score}."
         return Headline((best.origin,), answer, (against_none,))
     named = [origin for origin in behind if len(leads) <= FEW or origin in (next(iter(leads)), "human")]
     above = [f"{points(leads[o].estimate.value)} above {o} ({interval(leads[o].estimate)})" for o in named]

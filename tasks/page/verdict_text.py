@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.page import missing
 from tasks.page.phrasing import signed
 
 MOST_CLAIMS = 15
 """More decided claims than these are counted, not listed."""
+MOST_LOST = 10
+"""Of more arms that are missing, the report tells."""
 COLUMNS = ("trained on", "in domain, %", "change", "other benchmarks", "perplexity before")
 
 
@@ -22,15 +25,18 @@ def verdict_text(folder: Path) -> str:
         lines += [verdict["sentence"], *verdict["details"], "", *_standings(verdict), ""]
         lines += [_line(answer["status"], answer["claim"], answer["sentence"]) for answer in verdict["contrasts"]]
         lines += [""] * bool(verdict["contrasts"])
-        decided = [claim for claim in verdict["claims"] if claim["status"] != "undecided"]
+        decided = [claim for claim in verdict["claims"] if claim["status"] not in ("undecided", "missing")]
         if len(decided) <= MOST_CLAIMS:
             lines += [_line(claim["status"], claim["text"], claim["sentence"]) for claim in decided]
         else:
             lines.append(f"  {len(decided)} claims about pairs of origins are decided; the report lists them.")
-        if left := Counter(claim["status"] for claim in verdict["claims"])["undecided"]:
-            lines.append(f"  {left} claims are undecided; the report lists them.")
+        left = Counter(claim["status"] for claim in verdict["claims"])
+        if left["undecided"]:
+            lines.append(f"  {left['undecided']} claims are undecided; the report lists them.")
+        if left["missing"]:
+            lines.append(f"  {left['missing']} claims are not made, since an arm is missing that they need.")
     if found["missing"]:
-        lines += ["", f"Missing cells: {len(found['missing'])}; the report lists them."]
+        lines += ["", *missing.lines(found["missing"], MOST_LOST)]
     return "\n".join(lines)
 
 

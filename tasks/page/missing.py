@@ -1,0 +1,59 @@
+"""What a study could not make: lost arms and single cells, each once with its reason."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Cells of one origin and training benchmark that are missing for one reason."""
+
+    student: str
+    train_benchmark: str
+    origin: str
+    why: str
+    seeds: tuple[int, ...]
+    eval_benchmarks: tuple[str, ...]
+    cells: int
+
+    @property
+    def arm(self) -> str:
+        """What a reader calls it: "self on abacus/boxes", or "no training"."""
+        return f"{self.origin} on {self.train_benchmark}" if self.train_benchmark else "no training"
+
+
+def lost(missing: Iterable[dict[str, Any]]) -> list[Lost]:
+    """The missing cells of verdict.json, put together."""
+    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    for cell in missing:
+        names = (cell["student"], cell["train_benchmark"], cell["origin"], cell["why"])
+        groups.setdefault(names, []).append(cell)
+    return [
+        Lost(
+            *names,
+            seeds=tuple(sorted({cell["seed"] for cell in cells})),
+            eval_benchmarks=tuple(sorted({cell["eval_benchmark"] for cell in cells})),
+            cells=len(cells),
+        )
+        for names, cells in groups.items()
+    ]
+
+
+def lines(missing: list[dict[str, Any]], most: int) -> list[str]:
+    """The same for a terminal, a line each: which arm, how many cells, and why."""
+    if not missing:
+        return []
+    groups = lost(missing)
+    said = [f"Missing cells: {len(missing)}"]
+    for one in groups[:most]:
+        cells = "1 cell" if one.cells == 1 else f"{one.cells} cells"
+        said.append(f"  {one.arm} ({cells}): {one.why or 'not made'}")
+    if len(groups) > most:
+        said.append(f"  and {len(groups) - most} more; the report lists them.")
+    return said
+
+
+def rows(missing: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same for a page."""
+    return [{**asdict(one), "arm": one.arm} for one in lost(missing)]
