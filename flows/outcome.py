@@ -9,11 +9,10 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.plan import Plan
-from tasks.stage import Node
+from flows.remaining import SKIPPED, Loss
+from tasks.cell import Cell
 from tasks.store import Artifact
 
-SKIPPED = "not run, since"
-"""How the reason of a step begins that was left out because another one failed."""
 CELLS_NAMED = 3
 """Cells that a failed step's line names; of more than these it gives the number."""
 
@@ -31,6 +30,8 @@ class Outcome:
     hits: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     """Why each failed or skipped step has no artifact, by run name."""
+    missing: dict[Cell, Loss] = field(default_factory=dict)
+    """The cells that no number was found for, and why."""
     wrong_input: str | None = None
     bug: BaseException | None = None
     """The first error that is nobody's input and no failure a stage foresees."""
@@ -49,35 +50,25 @@ class Outcome:
 
     def message(self) -> str:
         """One line for each failed step: which, why, and the cells that have no number for it; then what to run."""
-        without = self._cells_without_number()
         lost = f"{len(self.failed)} of {len(self.plan.nodes)} steps" + (
-            f", {len(set().union(*without.values()))} of {len(self.plan.cells)} cells" if without else ""
+            f", {len(self.missing)} of {len(self.plan.cells)} cells" if self.missing else ""
         )
-        lines = [f"{lost} are missing."]
-        for name, why in self.failed.items():
-            if not why.startswith(SKIPPED):
-                lines.append(f"{name}: {' '.join(why.split())}{_cells(sorted(without.get(name, ())))}")
-        lines.append(
+        again = (
             "What is finished is kept. Mend the cause and do only the rest: Retry of this run, or "
             f"mothertongue run {self.plan.study.name}"
         )
-        return "\n".join(lines)
+        return "\n".join([f"{lost} are missing.", *self.lines(), again])
 
-    def _cells_without_number(self) -> dict[str, set[str]]:
-        """The cells that no number was found for, by the failed steps that they need."""
-        needs: dict[str, frozenset[str]] = {}
-
-        def failed_steps(node: Node) -> frozenset[str]:
-            if node.key not in needs:
-                own = {node.run_name} if node.run_name in self.failed else set()
-                needs[node.key] = frozenset(own).union(*(failed_steps(needed) for needed in node.upstream))
-            return needs[node.key]
-
-        found: dict[str, set[str]] = defaultdict(set)
-        for node in self.plan.cells.values():
-            for name in failed_steps(node):
-                found[name].add(node.run_name.partition(" ")[2])
-        return found
+    def lines(self) -> list[str]:
+        """One line for each failed step: which, why, and the cells that have no number for it."""
+        without: dict[str, list[str]] = defaultdict(list)
+        for cell, loss in self.missing.items():
+            without[loss.step].append(self.plan.cells[cell].run_name.partition(" ")[2])
+        return [
+            f"{name}: {' '.join(why.split())}{_cells(sorted(without[name]))}"
+            for name, why in self.failed.items()
+            if not why.startswith(SKIPPED)
+        ]
 
 
 class StudyFailed(RuntimeError):

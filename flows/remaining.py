@@ -26,6 +26,9 @@ class Loss(NamedTuple):
         return f"{self.step} failed: {self.why if len(self.why) <= MOST_SAID else self.why[: MOST_SAID - 1] + '…'}"
 
 
+NOT_RUN = Loss("another step", "nothing more was started")
+
+
 class Remaining:
     """A plan on its walk, planned anew without the origins and benchmarks that are lost on the way.
 
@@ -113,16 +116,16 @@ class Remaining:
     def _why(self, cell: Cell) -> Loss:
         name = f"{cell.student} {cell.train_benchmark} {cell.origin}"
         if cell in self.plan.cells:
-            return self._loss(self.plan.cells[cell])
+            return self._loss(self.plan.cells[cell]) or NOT_RUN
         scored = self._whole.scored.get(name)
-        if scored is not None and scored.key in self._walk.failed:
-            return self._loss(scored)
-        return self._left_out.get(name) or self._loss(self._whole.cells[cell])
+        lost = self._loss(scored) if scored is not None else None
+        return lost or self._left_out.get(name) or self._loss(self._whole.cells[cell]) or NOT_RUN
 
-    def _loss(self, node: Node) -> Loss:
-        """What failed first of a failed step and all it needs."""
-        why = self._walk.failed[node.key]
-        failed = [needed for needed in node.upstream if needed.key in self._walk.failed]
-        return (
-            self._loss(failed[0]) if why.startswith(SKIPPED) and failed else Loss(node.run_name, " ".join(why.split()))
-        )
+    def _loss(self, node: Node) -> Loss | None:
+        """What failed first of a step and all it needs, whether or not the walk came to it; None where nothing did."""
+        why = self._walk.failed.get(node.key)
+        if why is not None and not why.startswith(SKIPPED):
+            return Loss(node.run_name, " ".join(why.split()))
+        if node.key in self._walk.done:
+            return None
+        return next((lost for needed in node.upstream if (lost := self._loss(needed))), None)

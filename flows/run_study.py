@@ -6,7 +6,7 @@ import sys
 import time
 from typing import cast
 
-from flows import results, stopping
+from flows import own_server, results, stopping
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.live import View
@@ -32,9 +32,10 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         return 0
     view = View(plan, cost(plan, forecasts, store).minutes)
     from flows.inspection import listener
-    from flows.outcome import SKIPPED, Outcome, StudyFailed
+    from flows.outcome import Outcome, StudyFailed
     from flows.study import study_flow, task_runner
 
+    own_server.ends_with_us()
     runtime.use(runtime.Runtime(store, listener=listener(view)))
 
     def say() -> None:
@@ -51,9 +52,9 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         outcome = failed.outcome
     finally:
         runtime.current().close()
-    for name, why in outcome.failed.items():
-        if not why.startswith(SKIPPED):
-            print(f"{'error' if why == outcome.wrong_input else 'failed'}: {name}: {why}", file=sys.stderr)
+    for line in outcome.lines():
+        kind = "error" if outcome.wrong_input and " ".join(outcome.wrong_input.split()) in line else "failed"
+        print(f"{kind}: {line.rstrip(chr(46))}. Mend it and go on with: mothertongue run {study.name}", file=sys.stderr)
     if outcome.compared is not None and outcome.published is not None:
         print(f"{outcome.counts}, {time.monotonic() - started:.0f} s.", file=sys.stderr)
         results.say_verdict(outcome.compared, outcome.published, as_json)
@@ -61,7 +62,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         print(f"No verdict. What is finished is kept; go on with: mothertongue run {study.name}", file=sys.stderr)
     if outcome.bug is not None:
         raise outcome.bug
-    return 2 if outcome.wrong_input else 1 if outcome.failed else 0
+    return 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0
 
 
 def _whole(plan: Plan, store: Store) -> bool:

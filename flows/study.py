@@ -24,10 +24,11 @@ from flows import inspection, results, shown, stopping
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
+from flows.remaining import Remaining
 from flows.schema import Study
 from flows.study_file import checked
 from flows.walk import FOUND, Walk
-from tasks import runtime
+from tasks import runtime, slots
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.page.verdict_text import verdict_text
@@ -164,16 +165,18 @@ def _run(study: Study, strict: bool) -> Outcome:
     outcome = Outcome(plan)
     started = time.monotonic()
     walk = Walk(Submitter(), {**SLOTS, "trainer": runtime.current().placement.trainers}, strict)
-    walk.through(plan.gates)
-    if not walk.failed:
-        _to_the_end(plan, walk, outcome)
+    slots.introduce(study.name)
+    remaining = Remaining(plan, walk, runtime.current().store)
+    remaining.go_on()
+    outcome.missing = remaining.missing
+    _to_the_end(remaining.plan, walk, outcome)
     outcome.ran, outcome.hits = len(walk.done) - walk.hits, walk.hits
-    outcome.failed = {walk.names[key]: why for key, why in walk.failed.items()}
+    outcome.failed = remaining.failed
     outcome.wrong_input = next((str(error) for error in walk.errors if isinstance(error, InputError)), None)
     foreseen = (StageFailed, Transient, InputError)
     outcome.bug = next((error for error in walk.errors if not isinstance(error, foreseen)), None)
     if outcome.compared is not None and outcome.report is not None:
-        outcome.published = results.publish(plan, outcome.compared, outcome.report, outcome.failed)
+        outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
     say = get_run_logger()
     say.info("%s, %.0f s", outcome.counts, time.monotonic() - started)
     if outcome.compared is not None and outcome.published is not None:
@@ -203,14 +206,11 @@ def at_hand() -> Iterator[None]:
 
 
 def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
-    """All that follows the gates: the arms, then the comparison and the report over what there is."""
-    compared, page = plan.conclusion()
-    walk.through(node for node in plan.nodes if node.key not in (compared.key, page.key))
+    """The comparison and the report over what there is, if there is any arm."""
     any_arm = any(node.key in walk.done for cell, node in plan.cells.items() if cell.origin != UNTRAINED)
-    if walk.failed:
-        if walk.strict or not any_arm:
-            return
-        compared, page = plan.conclusion(walk.failed)
+    if not any_arm or (walk.strict and walk.failed):
+        return
+    compared, page = plan.conclusion(walk.failed, {cell: str(loss) for cell, loss in outcome.missing.items()})
     walk.through([compared, page])
     store = runtime.current().store
     outcome.compared = store.open(compared.stage.name, compared.key)
