@@ -44,6 +44,11 @@ def for_trainers(gpus: Sequence[str], trainers: int) -> tuple[str, ...]:
     return tuple(gpu + (f"{AGAIN}{turn}" if turn else "") for turn in range(rounds) for gpu in reversed(gpus))
 
 
+def number(place: str, gpus: Sequence[str]) -> int:
+    """The number of a slot's GPU among those that this process sees."""
+    return list(gpus).index(place.partition(AGAIN)[0])
+
+
 def of(place: str, gpus: Sequence[str]) -> dict[str, str]:
     """The environment that lets a process see its slot's GPU and no other; nothing to set without GPUs."""
     return {"CUDA_VISIBLE_DEVICES": place.partition(AGAIN)[0]} if gpus else {}

@@ -11,9 +11,10 @@ import statistics
 import threading
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from tasks import devices, slots
 from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, lanes, negative_log_likelihoods
 from tasks.model import Model
@@ -105,7 +106,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         if work:
             work.facts |= {"template": turned.hash}
         return
-    with _loaded(model) as shared:
+    with _loaded(model, work) as shared:
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
         for window in _windows(responses):
@@ -150,12 +151,28 @@ def _windows(rows: Rows) -> Iterator[list[Row]]:
 
 
 class _Shared:
-    """A model held by any number of scoring threads, whose forward passes share its lanes."""
+    """A model held by any number of scoring threads, whose forward passes share its lanes.
 
-    def __init__(self, model: Model) -> None:
-        self.likelihood = Likelihood(load(model))
+    Where there are GPUs it is on that of a trainer's slot, which it keeps as long as it is loaded.
+    """
+
+    def __init__(self, model: Model, work: Work | None) -> None:
+        self._slot = ExitStack()
+        device = None
+        if work and (gpus := work.runtime.placement.gpus):
+            places = work.runtime.placement.trainer_places
+            device = devices.number(self._slot.enter_context(slots.taken("trainer", places, work.note)).place, gpus)
+        try:
+            self.likelihood = Likelihood(load(model, device))
+        except BaseException:
+            self._slot.close()
+            raise
         self.lanes = lanes(self.likelihood)
         self.users = 0
+
+    def close(self) -> None:
+        self.lanes.shutdown(cancel_futures=True)
+        self._slot.close()
 
 
 _models: dict[str, _Shared] = {}
@@ -163,11 +180,11 @@ _models_lock = threading.Lock()
 
 
 @contextmanager
-def _loaded(model: Model) -> Iterator[_Shared]:
+def _loaded(model: Model, work: Work | None = None) -> Iterator[_Shared]:
     """The model, loaded once however many threads use it, and let go with the last of them."""
     with _models_lock:
         if model.content not in _models:
-            _models[model.content] = _Shared(model)
+            _models[model.content] = _Shared(model, work)
         shared = _models[model.content]
         shared.users += 1
     try:
@@ -177,11 +194,14 @@ def _loaded(model: Model) -> Iterator[_Shared]:
             shared.users -= 1
             if shared.users == 0:
                 del _models[model.content]
-                shared.lanes.shutdown(cancel_futures=True)
+                shared.close()
 
 
-def load(model: Model) -> Any:
+def load(model: Model, gpu: int | None = None) -> Any:
     """The network in evaluation mode: bfloat16 on a GPU, float32 on a CPU (where bfloat16 is many times slower).
+
+    Args:
+        gpu: its number among those this process sees; None for the first, or the CPU where there is none.
 
     Raises:
         StageFailed: transformers cannot load it.
@@ -189,8 +209,8 @@ def load(model: Model) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    device = f"cuda:{gpu or 0}" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device != "cpu" else torch.float32
     try:
         network: Any = AutoModelForCausalLM.from_pretrained(
             model.path,

@@ -241,6 +241,7 @@ def test_engines_and_trainers_meet_on_a_gpu_only_where_there_is_no_other() -> No
     ]
     assert (devices.for_engines((), 1), devices.for_trainers((), 3)) == (("0",), ("0", "1", "2"))
     assert devices.of("0", ()) == {}
+    assert devices.number("MIG-b+1", ("MIG-a", "MIG-b")) == 1
 
 
 def test_two_studies_never_take_the_same_gpu(folder: Path, taker: Callable[..., Taker]) -> None:
