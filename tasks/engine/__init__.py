@@ -3,6 +3,7 @@
 Many threads stream requests through it at once; finished responses come back as they finish.
 """
 
+import getpass
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks import devices, slots
+from tasks import devices
 from tasks.engine.asking import Asking, Completion, Parameters, Request, Result
 from tasks.errors import StageFailed, Transient
 from tasks.model import Model
@@ -64,6 +65,7 @@ class Engine(Asking):
         self._leaving = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
         self._scratch = Scratch()
+        _keep_compiled(self._scratch.path)
         device = devices.of(slot.place, placement.gpus) if slot else {}
         began = time.monotonic()
         self._process = subprocess.Popen(
@@ -260,7 +262,13 @@ def _environment(model: Model) -> dict[str, str]:
     weights = sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors"))
     if 0 < weights < SMALL_MODEL:
         threads["OMP_NUM_THREADS"] = "1"
-    # What is compiled once serves every later engine, unlike its temporary files.
-    kept = {"TORCHINDUCTOR_CACHE_DIR": str(slots.folder() / "compiled")}
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    return {**threads, **kept, **os.environ, **quiet, "PYTHONPATH": path}
+    return {**threads, **os.environ, **quiet, "PYTHONPATH": path}
+
+
+def _keep_compiled(scratch: Path) -> None:
+    """Let what torch compiles for one engine serve the next ones, unlike an engine's other temporary files."""
+    name = f"torchinductor_{getpass.getuser()}"
+    kept = Path(tempfile.gettempdir()) / name
+    kept.mkdir(mode=0o700, exist_ok=True)
+    (scratch / name).symlink_to(kept)
