@@ -268,7 +268,10 @@ def _environment(model: Model) -> dict[str, str]:
 
 def _keep_compiled(scratch: Path) -> None:
     """Let what torch compiles for one engine serve the next ones, unlike an engine's other temporary files."""
-    name = f"torchinductor_{getpass.getuser()}"
+    try:
+        name = f"torchinductor_{getpass.getuser()}"
+    except (KeyError, OSError):  # a container whose user has no name
+        return
     kept = Path(tempfile.gettempdir()) / name
     kept.mkdir(mode=0o700, exist_ok=True)
     (scratch / name).symlink_to(kept)

@@ -213,7 +213,7 @@ class Seat(Asking):
         self, requests: Iterator[tuple[int, Request]], sampling: Parameters
     ) -> Generator[tuple[int, Result], None, None]:
         while True:
-            with self._ended:
+            with self._moving, self._ended:
                 engine = self.engine
                 self._streams += 1
             try:
