@@ -20,7 +20,7 @@ train: [abacus/boxes, abacus/ledger, long]
 evaluate: [abacus/boxes, abacus/ledger]
 questions: {train: 40, evaluate: 8}
 benchmarks:
-  long: {train: long.jsonl, test: long.jsonl, verifier: number}
+  long: {train: long.jsonl, test: long.jsonl, verifier: number, columns: {reference: reference}}
 origins:
   human: {}
   self: {samples: 2, temperature: 0.7, max_tokens: 120}
