@@ -64,6 +64,7 @@ class Engines:
         self._idle_since = 0.0
         self._starting = False
         self._closed = False
+        self._refused: dict[tuple[Model, int], str] = {}
         atexit.register(self.close)
 
     @contextmanager
@@ -107,6 +108,8 @@ class Engines:
                 engine = self._engine
                 if self._closed:
                     raise StageFailed(f"no engine for {model.name}: the run is being stopped")
+                if (model, rank) in self._refused:  # to try again for every stage would take long, and help none
+                    raise StageFailed(self._refused[model, rank])
                 if self._starting:
                     self._free.wait()
                 elif engine is not None and engine.alive and _fits(engine, model, rank):
@@ -122,6 +125,10 @@ class Engines:
             if engine is not None:
                 engine.close()
             started = self._started(model, rank, note)
+        except StageFailed as error:
+            if not self._closed:
+                self._refused[model, rank] = str(error)
+            raise
         finally:
             with self._free:
                 self._starting = False

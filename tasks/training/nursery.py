@@ -18,7 +18,6 @@ from tasks.errors import Transient
 from tasks.runtime import Placement
 from tasks.training.job import Job, printed, result
 
-
 LAST_LINES = 30
 """What a trainer that broke down printed last, for the run's log."""
 
