@@ -85,6 +85,7 @@ class Engine(Asking):
                 "rank": rank,
                 "kv_cache_gib": placement.kv_cache_gib,
                 "gpu_memory": placement.gpu_memory,
+                "scratch": str(self._scratch.path),
             }
         )
         assert self._process.stdout is not None

@@ -12,6 +12,7 @@ Out:  {"ready": {"context": tokens, "dtype": name}}, or {"failed": why, "memory"
 import json
 import os
 import queue
+import shutil
 import sys
 import threading
 import traceback
@@ -127,9 +128,11 @@ def _known(output: Any) -> list[float] | None:
     return [known[token].logprob for token, known in tokens]
 
 
-def _read(lines: BinaryIO, inbox: "queue.SimpleQueue[Message]") -> None:
+def _read(lines: BinaryIO, inbox: "queue.SimpleQueue[Message]", scratch: str) -> None:
+    """Take messages until there are no more; then end, and leave no temporary files to a parent that is gone."""
     for line in lines:
         inbox.put(json.loads(line))
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(0)
 
 
@@ -170,7 +173,7 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print must not get between the replies
     settings = json.loads(sys.stdin.buffer.readline())
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, inbox), daemon=True).start()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, inbox, settings["scratch"]), daemon=True).start()
     try:
         _serve(settings, inbox, replies)
     except BaseException:
