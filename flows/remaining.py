@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.walk import Walk
 from tasks.cell import UNTRAINED, Cell
@@ -49,11 +50,13 @@ class Remaining:
     def go_on(self) -> None:
         """Walk through all but the conclusion; where something is lost, through what remains, until nothing more is.
 
-        Nothing costly starts before the gates have passed over the benchmarks that remain, and with a strict walk
-        nothing at all after a failure.
+        Nothing costly starts before the gates have passed over the benchmarks that remain, nor where the study asks for
+        questions in a way that can't be met; and with a strict walk nothing at all after a failure.
         """
         walk = self._walk
         walk.through(self.plan.gates)
+        if any(isinstance(error, InputError) for error in walk.errors):
+            return
         while not (walk.strict and walk.failed):
             passed = all(gate.key in walk.done for gate in self.plan.gates)
             if passed:
