@@ -27,6 +27,8 @@ class Loss(NamedTuple):
         return f"{self.step} failed: {self.why if len(self.why) <= MOST_SAID else self.why[: MOST_SAID - 1] + '…'}"
 
 
+Known = dict[str, Loss | None]
+"""What failed of each step and all it needs, by its key."""
 NOT_RUN = Loss("another step", "nothing more was started")
 
 
@@ -74,7 +76,8 @@ class Remaining:
     @property
     def missing(self) -> dict[Cell, Loss]:
         """The cells that were planned and not made, each with the failure that it is missing for."""
-        return {cell: self._why(cell) for cell in self._whole.cells if not self._made(cell)}
+        known: Known = {}
+        return {cell: self._why(cell, known) for cell in self._whole.cells if not self._made(cell)}
 
     @property
     def failed(self) -> dict[str, str]:
@@ -116,19 +119,22 @@ class Remaining:
                 )
                 self._left_out[f"{label.rpartition(' ')[0]} {origin}"] = Loss(chosen.run_name, why)
 
-    def _why(self, cell: Cell) -> Loss:
+    def _why(self, cell: Cell, known: Known) -> Loss:
         name = f"{cell.student} {cell.train_benchmark} {cell.origin}"
         if cell in self.plan.cells:
-            return self._loss(self.plan.cells[cell]) or NOT_RUN
+            return self._loss(self.plan.cells[cell], known) or NOT_RUN
         scored = self._whole.scored.get(name)
-        lost = self._loss(scored) if scored is not None else None
-        return lost or self._left_out.get(name) or self._loss(self._whole.cells[cell]) or NOT_RUN
+        lost = self._loss(scored, known) if scored is not None else None
+        return lost or self._left_out.get(name) or self._loss(self._whole.cells[cell], known) or NOT_RUN
 
-    def _loss(self, node: Node) -> Loss | None:
+    def _loss(self, node: Node, known: Known) -> Loss | None:
         """What failed first of a step and all it needs, whether or not the walk came to it; None where nothing did."""
-        why = self._walk.failed.get(node.key)
-        if why is not None and not why.startswith(SKIPPED):
-            return Loss(node.run_name, " ".join(why.split()))
-        if node.key in self._walk.done:
-            return None
-        return next((lost for needed in node.upstream if (lost := self._loss(needed))), None)
+        if node.key not in known:
+            why = self._walk.failed.get(node.key)
+            if why is not None and not why.startswith(SKIPPED):
+                known[node.key] = Loss(node.run_name, " ".join(why.split()))
+            elif node.key in self._walk.done:
+                known[node.key] = None
+            else:
+                known[node.key] = next(filter(None, (self._loss(needed, known) for needed in node.upstream)), None)
+        return known[node.key]
