@@ -1,19 +1,30 @@
-"""Choose one response per question and origin, so that what is compared is the origin."""
+"""Choose one response per question and origin, so that what is compared is the origin.
+
+Nothing is held of a response but the number of its row, so that millions of them are chosen among in little memory.
+"""
+
+from __future__ import annotations
 
 import math
-import random
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from statistics import fmean, median
-from typing import Any, Literal
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.candidates import Candidates, candidates, equal, filled, marks, shuffled, values_at
 from tasks.errors import StageFailed
-from tasks.rows import Row, Rows
+from tasks.in_order import POSITION, Run, merged, write_run
+from tasks.rows import Rows, Streamed
 from tasks.stage import Work, stage
 from tasks.surprise import COLUMNS
 from tasks.token_match import within_tolerance
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Match(BaseModel):
@@ -42,14 +53,14 @@ class Match(BaseModel):
     minimum: int = Field(default=10, ge=1, description="Fewer questions than this in any arm, and the stage fails.")
 
     @model_validator(mode="after")
-    def _over_the_same_questions(self) -> "Match":
+    def _over_the_same_questions(self) -> Match:
         if not self.questions and (self.tokens is not None or self.correct == "same"):
             raise ValueError("`tokens` and `correct: same` compare question by question: they need `questions: true`")
         return self
 
 
-Chosen = dict[str, dict[str, Row]]
-"""By origin and question id, the response that is taken."""
+Chosen = dict[str, "np.ndarray"]
+"""By origin, the numbers of the rows that are taken, one a question; where questions are matched, in one order."""
 
 
 @stage()
@@ -61,7 +72,7 @@ def select(
     within: Rows | None = None,
     *,
     work: Work | None = None,
-) -> list[Row]:
+) -> Rows:
     """One response per question and origin: the training sets of the arms, all of one size.
 
     Args:
@@ -77,134 +88,179 @@ def select(
     Raises:
         StageFailed: fewer than `match.minimum` questions are left; names the origin that limits them.
     """
+    import numpy as np
+
     scored = dict(sorted(scored.items()))
-    by_question = {origin: _usable(rows, match) for origin, rows in scored.items()}
-    if within is not None:
-        asked = set(within.column("id"))
-        by_question = {
-            origin: {id: rows for id, rows in questions.items() if id in asked}
-            for origin, questions in by_question.items()
-        }
-    chosen: Chosen = {
-        origin: {id: _pick(rows, match.pick, f"{seed} {origin} {id}") for id, rows in questions.items()}
-        for origin, questions in by_question.items()
+    offered = {
+        origin: candidates(rows, lambda table: _allowed(table, match), match.pick, f"{seed} {origin}")
+        for origin, rows in scored.items()
     }
-    left = {"usable": {origin: len(questions) for origin, questions in chosen.items()}}
-    if match.correct == "same":
-        chosen = _same_correctness(by_question, match, seed)
+    if within is not None:
+        asked = np.concatenate([marks(batch.column("id")) for batch in within.batches(["id"])])
+        offered = {origin: of.only(np.isin(of.questions, asked)) for origin, of in offered.items()}
+    left = {"usable": {origin: len(of.questions) for origin, of in offered.items()}}
     if match.questions:
-        shared = set.intersection(*(set(questions) for questions in chosen.values()))
-        chosen = {origin: {id: row for id, row in rows.items() if id in shared} for origin, rows in chosen.items()}
-        left["shared"] = dict.fromkeys(chosen, len(shared))
-    _enough(chosen, left["usable"], match)
-    before = chosen
-    chosen, tokens_within = _sized(before, match, count, seed)
+        offered, before = _shared(offered)
+        left["shared"] = {origin: len(rows) for origin, rows in before.items()}
+    else:
+        before = {origin: of.rows["any"] for origin, of in offered.items()}
+    _enough(before, left["usable"], match)
+    chosen, tokens_within = _sized(scored, before, match, count, seed)
     left["taken"] = {origin: len(rows) for origin, rows in chosen.items()}
     if work:
         work.facts.update(
             left=left,
             tokens_within=tokens_within,
-            origins={origin: _facts(scored[origin], list(chosen[origin].values())) for origin in scored},
+            origins={origin: _facts(scored[origin], offered[origin], chosen[origin]) for origin in scored},
         )
         taken = min(left["taken"].values())
         if count is not None and taken < count:
             work.note(f"{taken} questions an arm in place of {count}: {_limit(left['usable'])}")
         possible = min(len(rows) for rows in before.values())
         if tokens_within is not None and taken < min(possible, count or possible):
-            work.note(_of_one_length(before, chosen, match))
-    return [
-        {**{name: value for name, value in row.items() if name not in COLUMNS}, "origin": origin}
-        for origin, rows in chosen.items()
-        for row in rows.values()
-    ]
+            work.note(_of_one_length(scored, before, chosen, match))
+
+    def made() -> Iterator[pa.Table]:
+        for origin, places in chosen.items():
+            for table in _rows_at(scored[origin], places, work.scratch / "chosen" if work else None):
+                yield _of(table, origin)
+
+    schemas = [_of(rows.schema.empty_table(), origin).schema for origin, rows in scored.items()]
+    schema = pa.unify_schemas([one.remove_metadata() for one in schemas], promote_options="permissive")
+    return Streamed(schema, sum(left["taken"].values()), made)
 
 
-def _of_one_length(before: Chosen, after: Chosen, match: Match) -> str:
+def _of(table: pa.Table, origin: str) -> pa.Table:
+    """Rows as they are taken: with their origin, without what was only kept for the report."""
+    table = table.drop_columns([name for name in (*COLUMNS, "origin") if name in table.column_names])
+    return table.append_column("origin", pa.array([origin] * table.num_rows, pa.string()))
+
+
+def _rows_at(rows: Rows, places: np.ndarray, scratch: Path | None) -> Iterator[pa.Table]:
+    """The rows at some places, in the order of the places."""
+    import numpy as np
+
+    order = np.argsort(places, kind="stable")
+    wanted = places[order]
+    rising = bool((np.diff(order) == 1).all())
+    held: list[pa.Table] = []
+    runs: list[Run] = []
+    start = begun = 0
+    for batch in rows.batches():
+        end = int(np.searchsorted(wanted, start + batch.num_rows))
+        found = pa.Table.from_batches([batch]).take(pa.array(wanted[begun:end] - start))
+        if rising:
+            yield found
+        elif scratch is None:
+            held.append(found)
+        elif end > begun:
+            scratch.mkdir(parents=True, exist_ok=True)
+            path = scratch / f"{start:012d}.parquet"
+            write_run(path, found, order[begun:end].tolist())
+            runs.append(Run.of(path))
+        start, begun = start + batch.num_rows, end
+    if held:
+        yield pa.concat_tables(held, promote_options="permissive").take(pa.array(np.argsort(order)))
+    if runs and scratch is not None:
+        for table in merged(runs, scratch / "longer"):
+            yield table.drop_columns([POSITION])
+        shutil.rmtree(scratch)
+
+
+def _of_one_length(scored: Mapping[str, Rows], before: Chosen, after: Chosen, match: Match) -> str:
     """What matching the lengths cost."""
     shared, taken = (len(next(iter(rows.values()))) for rows in (before, after))
     return (
         f"response tokens within {match.tokens:.0%} of each other: {taken} of {shared} questions remain "
-        f"(mean tokens before: {_mean_tokens(before)}; after: {_mean_tokens(after)})"
+        f"(mean tokens before: {_mean_tokens(scored, before)}; after: {_mean_tokens(scored, after)})"
     )
 
 
-def _mean_tokens(chosen: Chosen) -> str:
-    means = {origin: fmean(row["tokens"] for row in rows.values()) for origin, rows in chosen.items()}
+def _mean_tokens(scored: Mapping[str, Rows], chosen: Chosen) -> str:
+    means = {origin: _tokens(scored[origin], rows).mean() for origin, rows in chosen.items()}
     return ", ".join(f"{origin} {mean:.1f}" for origin, mean in means.items())
 
 
-def _usable(rows: Rows, match: Match) -> dict[str, list[Row]]:
-    """An origin's responses that may be taken, by question id, in the order of their samples."""
-    found: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        allowed = row["verdict"] == "correct" if match.correct == "only" else row["verdict"] != "error"
-        if allowed and row["response"] and (match.cut_off or row.get("finish") != "length"):
-            found[row["id"]].append(row)
-    for responses in found.values():
-        responses.sort(key=lambda row: row["sample"])
-    return dict(found)
+def _tokens(rows: Rows, places: np.ndarray) -> np.ndarray:
+    return values_at(rows, "tokens", places).to_numpy()
 
 
-def _pick(rows: Sequence[Row], pick: str, seed: str) -> Row:
-    if pick == "first":
-        return rows[0]
-    if pick == "random":
-        return random.Random(seed).choice(rows)
-    sign = 1 if pick == "lowest_perplexity" else -1
-    return min(rows, key=lambda row: (sign * row["perplexity"], row["sample"]))
+def _allowed(table: pa.Table, match: Match) -> dict[str, np.ndarray]:
+    """Which of an origin's responses may be taken."""
+    correct = equal(table, "verdict", "correct")
+    allowed = correct if match.correct == "only" else ~equal(table, "verdict", "error")
+    said = table.column("response").cast(pa.string())
+    allowed = allowed & filled(pc.greater(pc.binary_length(said), 0))
+    if not match.cut_off and "finish" in table.column_names:
+        allowed &= ~equal(table, "finish", "length")
+    if match.correct == "same":
+        return {"correct": allowed & correct, "other": allowed & ~correct}
+    return {"any": allowed}
 
 
-def _same_correctness(by_question: Mapping[str, dict[str, list[Row]]], match: Match, seed: int) -> Chosen:
-    """On each question that all answer: correct responses where all have one, else others where all have one."""
-    chosen: Chosen = {origin: {} for origin in by_question}
-    first = next(iter(by_question.values()))
-    for id in first:
-        for correct in (True, False):
-            found = {
-                origin: [row for row in questions.get(id, ()) if (row["verdict"] == "correct") == correct]
-                for origin, questions in by_question.items()
-            }
-            if all(found.values()):
-                for origin, rows in found.items():
-                    chosen[origin][id] = _pick(rows, match.pick, f"{seed} {origin} {id}")
-                break
-    return chosen
+def _shared(offered: Mapping[str, Candidates]) -> tuple[dict[str, Candidates], Chosen]:
+    """The questions that all origins have, in the order of the first one's rows, and what is picked for each.
+
+    Where correctness is matched: correct responses where all origins have one, else others where all have one.
+    """
+    import numpy as np
+
+    first = next(iter(offered.values()))
+    common = np.ones(len(first.questions), bool)
+    for of in offered.values():
+        common &= np.isin(first.questions, of.questions)
+    shared = first.questions[common]
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    for origin, of in offered.items():
+        order = np.argsort(of.questions)
+        at = order[np.searchsorted(of.questions, shared, sorter=order)]
+        rows[origin] = {kind: picked[at] for kind, picked in of.rows.items()}
+    chosen: Chosen = {}
+    if "any" in first.rows:
+        chosen = {origin: kinds["any"] for origin, kinds in rows.items()}
+    else:
+        correct, other = (
+            np.logical_and.reduce([kinds[kind] >= 0 for kinds in rows.values()]) for kind in ("correct", "other")
+        )
+        for origin, kinds in rows.items():
+            chosen[origin] = np.where(correct, kinds["correct"], kinds["other"])[correct | other]
+    return dict(offered), chosen
 
 
-def _sized(chosen: Chosen, match: Match, count: int | None, seed: int) -> tuple[Chosen, float | None]:
+def _sized(
+    scored: Mapping[str, Rows], chosen: Chosen, match: Match, count: int | None, seed: int
+) -> tuple[Chosen, float | None]:
     """The same number of questions for each origin; and how far apart their mean tokens then are, if matched."""
+    import numpy as np
+
     size = min(len(rows) for rows in chosen.values())
     size = size if count is None else min(count, size)
     if not match.questions:
-        return {origin: _some(rows, size, f"{seed} {origin}") for origin, rows in chosen.items()}, None
-    shared = next(iter(chosen.values()))
+        return {origin: rows[_some(len(rows), size, f"{seed} {origin}")] for origin, rows in chosen.items()}, None
+    shared = len(next(iter(chosen.values())))
     if match.tokens is None:
-        kept = set(_some(shared, size, str(seed)))
-        return _only(chosen, kept), None
-    ids = list(shared)
-    random.Random(str(seed)).shuffle(ids)
-    tokens = {origin: [rows[id]["tokens"] for id in ids] for origin, rows in chosen.items()}
+        kept = _some(shared, size, str(seed))
+        return {origin: rows[kept] for origin, rows in chosen.items()}, None
+    order = np.asarray(shuffled(shared, str(seed)), dtype=np.int64)
+    tokens: dict[str, Any] = {origin: _tokens(scored[origin], rows[order]) for origin, rows in chosen.items()}
     places, apart = within_tolerance(tokens, match.tokens, size)
     if len(places) < match.minimum:
         raise StageFailed(
             f"select: mean response tokens cannot be brought within {match.tokens:.0%} of each other over at least "
-            f"{match.minimum} questions: {len(places)} of {len(ids)} would remain (mean tokens before matching: "
-            f"{_mean_tokens(chosen)}). Allow more (match.tokens), or leave an origin out"
+            f"{match.minimum} questions: {len(places)} of {shared} would remain (mean tokens before matching: "
+            f"{_mean_tokens(scored, chosen)}). Allow more (match.tokens), or leave an origin out"
         )
-    return _only(chosen, {ids[at] for at in places}), apart
+    kept = np.sort(order[places])
+    return {origin: rows[kept] for origin, rows in chosen.items()}, apart
 
 
-def _some(rows: dict[str, Row], size: int, seed: str) -> dict[str, Row]:
-    order = list(rows)
-    random.Random(seed).shuffle(order)
-    kept = set(order[:size])
-    return {id: row for id, row in rows.items() if id in kept}
+def _some(count: int, size: int, seed: str) -> np.ndarray:
+    """`size` of 0 to count - 1, rising."""
+    import numpy as np
 
-
-def _only(chosen: Chosen, kept: set[str]) -> Chosen:
-    """The kept questions, for all origins in the order in which the first one has them."""
-    order = [id for id in next(iter(chosen.values())) if id in kept]
-    return {origin: {id: rows[id] for id in order} for origin, rows in chosen.items()}
+    if size == count:
+        return np.arange(count)
+    return np.sort(np.asarray(shuffled(count, seed)[:size], dtype=np.int64))
 
 
 def _enough(chosen: Chosen, usable: Mapping[str, int], match: Match) -> None:
@@ -231,24 +287,30 @@ def _limit(usable: Mapping[str, int]) -> str:
     return f"{fewest} limits it: questions with a usable response are {counts}"
 
 
-def _facts(rows: Rows, taken: Sequence[Row]) -> dict[str, Any]:
-    verdicts = rows.column("verdict")
-    ids = rows.column("id")
-    passed = {id for id, verdict in zip(ids, verdicts, strict=True) if verdict == "correct"}
+def _facts(rows: Rows, offered: Candidates, taken: np.ndarray) -> dict[str, Any]:
+    import numpy as np
+
+    responses = offered.verdicts.total()
     facts: dict[str, Any] = {
-        "questions": len(set(ids)),
-        "responses": len(ids),
-        "verdicts": {verdict: verdicts.count(verdict) for verdict in ("correct", "wrong", "unparseable", "error")},
-        "pass_rate": verdicts.count("correct") / len(verdicts) if verdicts else math.nan,
-        "questions_passed": len(passed),
+        "questions": offered.asked,
+        "responses": responses,
+        "verdicts": {verdict: offered.verdicts[verdict] for verdict in ("correct", "wrong", "unparseable", "error")},
+        "pass_rate": offered.verdicts["correct"] / responses if responses else math.nan,
+        "questions_passed": offered.passed,
         "taken": len(taken),
-        "taken_correct": sum(row["verdict"] == "correct" for row in taken),
+        "taken_correct": int(
+            equal(pa.table({"verdict": values_at(rows, "verdict", taken)}), "verdict", "correct").sum()
+        ),
     }
     for column, summaries in (("tokens", ("mean",)), ("perplexity", ("mean", "median"))):
         if column not in rows.columns:
             continue
-        values = [row[column] for row in taken if row[column] is not None]
+        values = pc.cast(pc.drop_null(values_at(rows, column, taken)), pa.float64()).to_numpy()
         for summary in summaries:
-            of = fmean if summary == "mean" else median
-            facts[f"{column}_{summary}"] = float(of(values)) if values else math.nan
+            of = np.median if summary == "median" else _mean
+            facts[f"{column}_{summary}"] = float(of(values)) if len(values) else math.nan
     return facts
+
+
+def _mean(values: np.ndarray) -> float:
+    return math.fsum(values) / len(values)
