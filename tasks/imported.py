@@ -1,8 +1,18 @@
 """A user's ready-made responses, joined to the questions they answer."""
 
-from collections import Counter, defaultdict
-from pathlib import Path
+from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from data import table_file
@@ -10,9 +20,14 @@ from data.benchmarks.gsm8k import without_calculator_marks
 from data.errors import InputError
 from data.source import digest
 from data.table_file import TableFile
+from tasks.candidates import marks
+from tasks.in_order import POSITION, Run, merged, write_run
 from tasks.questions import normalised
-from tasks.rows import Row, Rows
+from tasks.rows import Row, Rows, Streamed, in_tables, with_columns
 from tasks.stage import Work, stage
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class ResponseColumns(BaseModel):
@@ -46,7 +61,7 @@ class ResponsesFile(BaseModel):
 
 
 @stage()
-def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = None) -> list[Row]:
+def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = None) -> Rows:
     """The file's responses to the questions, in the order of the questions.
 
     Joined on the question's text (case, spacing and kind of quotes aside) or, where a column of ids is named, on the
@@ -57,43 +72,95 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
     Raises:
         InputError: a broken row, several models where none is named, or nothing that could be joined.
     """
-    by_question, of_models = _read(responses)
-    made: list[Row] = []
-    answered = 0
-    used = set()
-    for row in questions:
-        key = row["id"] if responses.columns.id else normalised(row["question"])
-        texts = by_question.get(key, [])
-        answered += bool(texts)
-        used.add(key)
-        made += [
-            {**row, "sample": sample, "model": model, "response": text} for sample, (model, text) in enumerate(texts)
-        ]
-    left = sum(len(texts) for key, texts in by_question.items() if key not in used)
-    table = TableFile(responses.path)
-    if not made:
-        by = "id" if responses.columns.id else "question text"
-        raise InputError(
-            f"{table}: none of its {left} responses answers one of the {len(questions)} questions (by {by})"
-        )
-    said = (
-        f"{answered} of {len(questions)} questions have a response; {left} of {left + len(made)} responses are unused"
-    )
+    import numpy as np
+
+    folder = Path(tempfile.mkdtemp()) if work is None else work.scratch / "joined"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    by_id = responses.columns.id is not None
+    asked = [_keys(batch, by_id) for batch in questions.batches(["id" if by_id else "question"])]
+    index = _Index(np.concatenate(asked) if asked else np.empty(0, np.uint64))
+    models: Counter[str] = Counter()
+    runs: list[Run] = []
+    for number, table in enumerate(in_tables(_read(responses, models))):
+        joined, positions = index.join(table)
+        if len(positions):
+            write_run(path := folder / f"{number:06d}.parquet", joined, positions.tolist())
+            runs.append(Run.of(path))
+    file = TableFile(responses.path)
+    total, answered = len(questions), int(index.met.sum())
+    if not index.joined:
+        by = "id" if by_id else "question text"
+        raise InputError(f"{file}: none of its {index.unused} responses answers one of the {total} questions (by {by})")
     if work:
         work.facts.update(
-            questions=len(questions), answered=answered, responses=len(made), unused=left, models=dict(of_models)
+            questions=total, answered=answered, responses=index.joined, unused=index.unused, models=dict(models)
         )
-        if answered < len(questions) or left:
-            work.note(f"{table}: {said}")
-    return made
+        if answered < total or index.unused:
+            work.note(
+                f"{file}: {answered} of {total} questions have a response; {index.unused} of "
+                f"{index.unused + index.joined} responses are unused"
+            )
+
+    def made() -> Iterator[Row]:
+        answers = groupby(_answers(merged(runs, folder / "longer", once=False)), itemgetter(0))
+        at, given = next(answers, (-1, iter(())))
+        for place, row in enumerate(questions):
+            if place == at:
+                for sample, (_, model, text) in enumerate(given):
+                    yield {**row, "sample": sample, "model": model, "response": text}
+                at, given = next(answers, (-1, iter(())))
+
+    added = {"sample": pa.int64(), "model": pa.string(), "response": pa.string()}
+    rows = Streamed.lines(with_columns(questions.schema, added), index.joined, made)
+    if work is None:
+        weakref.finalize(rows, shutil.rmtree, folder, ignore_errors=True)
+    return rows
 
 
-def _read(file: ResponsesFile) -> tuple[dict[str, list[tuple[str, str]]], Counter[str]]:
-    """(model, response) by question or id, and how many rows each model has."""
+class _Index:
+    """The questions by a 64-bit hash of what they are joined on."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        import numpy as np
+
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+        self.met = np.zeros(len(keys), bool)
+        """Which questions have a response."""
+        self.joined = 0
+        self.unused = 0
+
+    def join(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
+        """The responses that answer a question, once for each that they answer, and the places of these questions."""
+        import numpy as np
+
+        keys = marks(table.column("key"))
+        first = np.searchsorted(self._keys, keys, "left")
+        counts = np.searchsorted(self._keys, keys, "right") - first
+        rows = np.repeat(np.arange(len(keys)), counts)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        positions = self._order[first[rows] + within]
+        self.met[positions] = True
+        self.joined += len(rows)
+        self.unused += int((counts == 0).sum())
+        return table.select(["model", "response"]).take(pa.array(rows)), positions
+
+
+def _keys(batch: pa.RecordBatch, by_id: bool) -> np.ndarray:
+    return marks(batch.column(0) if by_id else pa.array(map(normalised, batch.column(0).to_pylist()), pa.string()))
+
+
+def _answers(tables: Iterable[pa.Table]) -> Iterator[tuple[int, str, str]]:
+    for table in tables:
+        yield from zip(*(table.column(name).to_pylist() for name in (POSITION, "model", "response")), strict=True)
+
+
+def _read(file: ResponsesFile, models: Counter[str]) -> Iterator[Row]:
+    """What each response is joined on (`key`), `model` and `response`. Counts the rows of each model."""
     columns, table = file.columns, TableFile(file.path)
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    models: Counter[str] = Counter()
     named: bool | None = None
+    found = False
     for place, row in table:
         if named is None:
             named = columns.model is not None and (columns.model in row or file.model is not None)
@@ -101,15 +168,15 @@ def _read(file: ResponsesFile) -> tuple[dict[str, list[tuple[str, str]]], Counte
         models[model] += 1
         if file.model is not None and model != file.model:
             continue
+        found = True
         text = table_file.text_or_none(place, row, columns.response) or ""
         key = table_file.text(place, row, columns.id or columns.question)
         kept = text if file.calculator_marks else without_calculator_marks(text)
-        found[key if columns.id else normalised(key)].append((model, kept))
+        yield {"key": key if columns.id else normalised(key), "model": model, "response": kept}
     if file.model is None and len(models) > 1:
         raise InputError(f"{table}: has responses of several models; name one with `model`. Allowed: {_list(models)}")
     if not found:
         raise InputError(f"{table}: has no responses of {file.model!r}. Allowed: {_list(models)}")
-    return found, models
 
 
 def _list(models: Counter[str]) -> str:

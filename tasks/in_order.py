@@ -66,10 +66,11 @@ def write_run(path: Path, table: pa.Table, positions: Sequence[int]) -> None:
     pq.write_table(table, path, row_group_size=RUN_GROUP)
 
 
-def merged(runs: Sequence[Run], scratch: Path) -> Iterator[pa.Table]:
-    """The rows of all runs by position, with `POSITION`; those of the first run, where several hold a position.
+def merged(runs: Sequence[Run], scratch: Path, once: bool = True) -> Iterator[pa.Table]:
+    """The rows of all runs by position, with `POSITION`; among those of one position, the first run's come first.
 
     Args:
+        once: take only the first run's rows, where several hold a position.
         scratch: a folder for longer runs, should there be need; emptied at the end.
     """
     try:
@@ -77,10 +78,10 @@ def merged(runs: Sequence[Run], scratch: Path) -> Iterator[pa.Table]:
         while _depth(runs) > FAN:
             level += 1
             runs = [
-                _one_run(runs[start : start + FAN], scratch / f"{level}-{start:06d}.parquet")
+                _one_run(runs[start : start + FAN], scratch / f"{level}-{start:06d}.parquet", once)
                 for start in range(0, len(runs), FAN)
             ]
-        yield from _merged(runs)
+        yield from _merged(runs, once)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -107,12 +108,12 @@ def _depth(runs: Sequence[Run]) -> int:
     return deepest
 
 
-def _one_run(runs: Sequence[Run], path: Path) -> Run:
+def _one_run(runs: Sequence[Run], path: Path, once: bool) -> Run:
     if len(runs) == 1:
         return runs[0]
     path.parent.mkdir(parents=True, exist_ok=True)
     with RowFile(path, group=RUN_GROUP) as file:
-        for table in _merged(runs):
+        for table in _merged(runs, once):
             file.add(table)
     return Run.of(path)
 
@@ -142,7 +143,7 @@ class _Reader:
         self._file.close()
 
 
-def _merged(runs: Sequence[Run]) -> Iterator[pa.Table]:
+def _merged(runs: Sequence[Run], once: bool) -> Iterator[pa.Table]:
     if not runs:
         return
     first, last = min(run.first for run in runs), max(run.last for run in runs)
@@ -166,17 +167,17 @@ def _merged(runs: Sequence[Run]) -> Iterator[pa.Table]:
                 if not more:
                     reading.pop(number).close()
             if pieces:
-                yield _window(pieces)
+                yield _window(pieces, once)
             start = end
 
 
-def _window(pieces: list[pa.Table]) -> pa.Table:
+def _window(pieces: list[pa.Table], once: bool) -> pa.Table:
     """Rows of several runs in one order."""
     if len(pieces) == 1:
         return pieces[0]
     places = [_positions(piece) for piece in pieces]
     each = [np.unique(place) for place in places]
-    if len(np.unique(np.concatenate(each))) < sum(map(len, each)):
+    if once and len(np.unique(np.concatenate(each))) < sum(map(len, each)):
         seen = each[0]
         for number in range(1, len(pieces)):
             new = ~np.isin(places[number], seen)

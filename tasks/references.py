@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from data import kinds
 from data.errors import InputError
-from tasks.rows import Row, Rows, Streamed
+from tasks.rows import Row, Rows, Streamed, with_columns
 from tasks.stage import Work, stage
 
 
@@ -32,6 +32,5 @@ def references(questions: Rows, column: str, *, work: Work | None = None) -> Row
     def made() -> Iterator[Row]:
         return ({**row, "sample": 0, "model": "human", "response": row[column]} for row in questions if row[column])
 
-    schema = questions.schema
-    added = {"sample": pa.int64(), "model": pa.string(), "response": schema.field(column).type}
-    return Streamed.lines(pa.schema([*schema, *added.items()]), answered, made)
+    added = {"sample": pa.int64(), "model": pa.string(), "response": questions.schema.field(column).type}
+    return Streamed.lines(with_columns(questions.schema, added), answered, made)

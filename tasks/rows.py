@@ -1,7 +1,7 @@
 """Rows on their way through the chain: Parquet files read as plain dictionaries."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -226,6 +226,12 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
     for row in rows:
         columns.update(dict.fromkeys(row))
     return pa.table({name: [row.get(name) for row in rows] for name in columns})
+
+
+def with_columns(schema: pa.Schema, added: Mapping[str, pa.DataType]) -> pa.Schema:
+    """A schema with more columns, or with other types of those it has."""
+    types = {field.name: field.type for field in schema} | dict(added)
+    return pa.schema(list(types.items()))
 
 
 def in_tables(rows: Iterable[Row], size: int = GROUP) -> Iterator[pa.Table]:
