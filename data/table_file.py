@@ -48,9 +48,9 @@ class TableFile:
             InputError: there is no such file, its format is another, it has no rows, or a row is broken.
         """
         self.exists()
-        number = 0
+        number, name = 0, str(self)
         for number, row in _READERS[suffix(self.path)](self):
-            yield self.place(number), row
+            yield f"{name}, row {number}", row
         if not number:
             raise InputError(f"{self}: has no rows")
 

@@ -60,6 +60,7 @@ class Renderer:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._tokenizer, self._backend, self._literal = _tokenizers(model)
+        self._decodes_plainly = self._backend is not None and _decodes_plainly(self._tokenizer)
         self._lock = threading.Lock()
         self._chat = self._tokenizer.chat_template is not None
         self._start = self._bos()
@@ -103,7 +104,10 @@ class Renderer:
         """The text of generated ids, without the tokens that end the turn."""
         end = len(self.end_ids)
         kept = ids[:-end] if list(ids[-end:]) == self.end_ids else ids
-        text = str(self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        if self._decodes_plainly:
+            text = str(self._backend.decode(kept, skip_special_tokens=True))
+        else:
+            text = str(self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         return text.removeprefix(self._lead)
 
     def _encode(self, text: str, literal: bool = False) -> list[int]:
@@ -264,6 +268,14 @@ def _tokenizers(model: Model) -> tuple[Any, Any, Any]:
     literal = Tokenizer.from_str(backend.to_str())
     literal.encode_special_tokens = True
     return tokenizer, backend, literal
+
+
+def _decodes_plainly(tokenizer: Any) -> bool:
+    """Whether a tokenizer's `decode` is only its backend's, which takes a fifth of the time when called by itself."""
+    from transformers import PreTrainedTokenizerFast
+
+    kind = type(tokenizer)
+    return all(getattr(kind, name) is getattr(PreTrainedTokenizerFast, name) for name in ("decode", "_decode"))
 
 
 def _context(model: Model) -> int:

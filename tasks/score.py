@@ -120,15 +120,16 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
             found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.lanes, halved)
             try:
                 for position, each in found:
-                    row, nll = dict(window[short[position]]), float(each.double().sum())
+                    nats = each.float().numpy()
+                    row, nll = dict(window[short[position]]), float(nats.sum(dtype="float64"))
                     if not math.isfinite(nll):
                         raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
                     scored += 1
-                    row |= {"tokens": len(each), "nll": nll, "perplexity": perplexity(nll, len(each))}
+                    row |= {"tokens": len(nats), "nll": nll, "perplexity": perplexity(nll, len(nats))}
                     row |= {"token_nll": None, "token_text": None}
                     if kept(row["id"], share):
                         texts = pieces(examples[position].response_ids, turned.end_ids, text)
-                        row |= {"token_nll": each.float().numpy(), "token_text": texts}
+                        row |= {"token_nll": nats, "token_text": texts}
                     yield row
             except MemoryError as error:
                 raise Transient(f"out of memory while scoring: {error}") from error

@@ -35,8 +35,10 @@ import yaml
 from flows.plan import expand
 from flows.study_file import load
 from tasks import runtime
+from tasks.runtime import Runtime
 from tasks.shard import execute_shard, shards
 from tasks.stage import Node, execute
+from tasks.store import Artifact
 from tests.bench.stand_ins import STAND_IN, questions, standing_in
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -113,6 +115,12 @@ def measured() -> Iterator[dict[str, float]]:
         cost["peak"] = peak()
 
 
+def rows_through(node: Node, artifact: Artifact, made: Runtime) -> int:
+    """Rows that a step read, or wrote where these are more."""
+    found = [made.store.open(needed.stage.name, needed.key) for needed in node.upstream]
+    return max(artifact.manifest["rows"], sum(one.manifest["rows"] for one in found if one))
+
+
 def one_process(folder: Path, limit: float) -> None:
     """All steps, one after another in this process."""
     until = time.monotonic() + limit
@@ -129,7 +137,7 @@ def one_process(folder: Path, limit: float) -> None:
         cost: dict[str, float] = {}
         try:
             with measured() as cost:
-                cost["rows"] = execute(node, made)[0].manifest["rows"]
+                cost["rows"] = rows_through(node, execute(node, made)[0], made)
         finally:
             figures.add(node.run_name, cost)
 
@@ -142,7 +150,7 @@ def share(folder: Path, step: int, number: int, of: int) -> dict[str, float]:
         if of:
             execute_shard(node, number, of, here)
         else:
-            cost["rows"] = execute(node, here)[0].manifest["rows"]
+            cost["rows"] = rows_through(node, execute(node, here)[0], here)
     return {**cost, "pid": os.getpid()}
 
 
