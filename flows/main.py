@@ -28,6 +28,18 @@ def _allow(paths: list[Path] | None) -> list[Path] | None:
     return paths
 
 
+def _track(name: str | None) -> str | None:
+    if name is not None:
+        from flows import trackers
+
+        try:
+            trackers.find(name)  # what is wrong with it is said before anything is done
+        except InputError as error:
+            raise InputError(f"--track {error}") from None
+        os.environ[trackers.TRACK] = name
+    return name
+
+
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
 Allow = Annotated[
@@ -51,6 +63,9 @@ def run(
     study: StudyArgument,
     set_: Set = None,
     allow: Allow = None,
+    track: Annotated[
+        str | None, typer.Option(help="also hand the numbers to a tracker: mlflow", callback=_track)
+    ] = None,
     strict: Annotated[bool, typer.Option(help="stop at the first failure instead of going on with other arms")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -95,6 +110,28 @@ def report(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json:
     from flows.study_file import load
 
     results.show(load(study, set_), as_json)
+
+
+@app.command()
+def history(
+    study: Annotated[str, typer.Argument(help="the name of a study that was finished here")], as_json: AsJson = False
+) -> None:
+    """List the finished runs of a study, with what each found."""
+    from flows import history as runs
+
+    runs.show(study, as_json)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="`previous`, an id of a listing, STUDY/ID, or a results folder")],
+    after: Annotated[str, typer.Argument(help="the same, or `latest`")] = "latest",
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed between two finished runs: code, data, models, values, packages, and every number."""
+    from flows import compare_page
+
+    compare_page.show(before, after, as_json)
 
 
 @app.command()

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
+from flows import history
+from flows.made_of import made_of
 from flows.plan import Plan, expand
 from flows.schema import Study
 from tasks.store import Artifact, Store, write_atomically
 from tasks.versions import versions
 
-FILES = (
-    *("summary.csv", "perplexity.csv", "items.parquet", "verdict.json"),
-    *("pass_at_k.csv", "graded.csv", "surprise.csv"),
-)
+TABLES = ("summary.csv", "perplexity.csv", "verdict.json", "pass_at_k.csv", "graded.csv", "surprise.csv")
+FILES = (*TABLES, "items.parquet")
 
 
 def folder(study: Study) -> Path:
@@ -38,10 +38,12 @@ def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, 
         "report": {"stage": "report", "key": report.manifest["key"]},
         "compare": {"stage": "compare", "key": compared.manifest["key"]},
         "stages": {node.run_name: node.key for node in plan.nodes},
+        **made_of(plan.nodes),
         "failed": failed,
         "versions": versions(),
     }
     write_atomically(target / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
+    history.keep(target, manifest, TABLES)
     return target / "report.html"
 
 

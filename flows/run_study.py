@@ -6,7 +6,7 @@ import sys
 import time
 from typing import cast
 
-from flows import own_server, results, stopping
+from flows import own_server, results, stopping, trackers
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.live import View
@@ -29,6 +29,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
     if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
         results.show(study, as_json)
+        trackers.track(results.folder(study), lambda text: print(text, file=sys.stderr))
         return 0
     view = View(plan, cost(plan, forecasts, store).minutes)
     from flows.inspection import listener

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, shown, stopping
+from flows import inspection, results, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -178,6 +178,13 @@ def _run(study: Study, strict: bool) -> Outcome:
     if outcome.compared is not None and outcome.report is not None:
         outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
     say = get_run_logger()
+    if outcome.published is not None:
+
+        def tracked(text: str) -> None:
+            say.info("%s", text)
+            runtime.current().listener("note", "results", {"text": text})
+
+        trackers.track(outcome.published.parent, tracked)
     say.info("%s, %.0f s", outcome.counts, time.monotonic() - started)
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
