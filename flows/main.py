@@ -1,4 +1,4 @@
-"""The command line: mothertongue plan|run|deploy|status|report|doctor|score|verify.
+"""The command line: mothertongue plan|run|deploy|status|report|history|compare|doctor|score|verify.
 
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
@@ -35,7 +35,7 @@ def _track(name: str | None) -> str | None:
         try:
             trackers.find(name)  # what is wrong with it is said before anything is done
         except InputError as error:
-            raise InputError(f"--track {error}") from None
+            raise InputError(f"--track {name}: {error}") from None
         os.environ[trackers.TRACK] = name
     return name
 

@@ -32,7 +32,7 @@ def tracker() -> "Mlflow":
         InputError: its package is not installed.
     """
     if importlib.util.find_spec("mlflow") is None:
-        raise InputError("mlflow: the package is not installed. Allowed after: pip install mlflow-skinny")
+        raise InputError("the package mlflow-skinny is not installed. Allowed after: pip install mlflow-skinny")
     return Mlflow()
 
 

@@ -156,3 +156,37 @@ def test_training_and_evaluating_on_the_same_questions_stops_the_study(tmp_path:
     assert "train/000003" in ended.stderr
     assert "test/000003" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_finished_runs_are_kept_once_and_compared(finished: Path) -> None:
+    def kept() -> list[str]:
+        listed = json.loads(mothertongue(finished, "history", "small", "--json").stdout)
+        return [run["run"] for run in listed["runs"]]
+
+    before = kept()
+    assert mothertongue(finished, "run", "abacus", *SMALL).returncode == 0
+    assert kept() == before
+    said = mothertongue(finished, "compare", "small", "latest").stdout
+    assert "Nothing changed: both are the same results." in said
+    noted = mothertongue(finished, "run", "abacus", *SMALL, "--set", "notes=Another note.")
+    assert noted.returncode == 0, noted.stderr
+    assert kept()[1:] == before
+    said = mothertongue(finished, "compare", "previous").stdout
+    assert "→ Another note." in said
+    assert "the same  code, data, models, packages" in said
+    assert "No number changed." in said
+
+
+def test_a_finished_study_is_tracked_once(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished / 'mlflow.db'}")
+    first = mothertongue(finished, "run", "abacus", *SMALL, "--track", "mlflow")
+    assert first.returncode == 0, first.stderr
+    assert "mlflow: run 20" in first.stderr
+    again = mothertongue(finished, "run", "abacus", *SMALL, "--track", "mlflow")
+    assert "mlflow: has these results already" in again.stderr
+    wrong = mothertongue(finished, "run", "abacus", *SMALL, "--track", "mlfow")
+    assert wrong.returncode == 2
+    assert (
+        wrong.stderr == "error: --track mlfow: no tracker is called 'mlfow' (did you mean mlflow?). Allowed: mlflow\n"
+    )

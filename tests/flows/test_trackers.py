@@ -125,7 +125,7 @@ def test_a_missing_package_gets_one_line(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ended.returncode == 2
     assert ended.stderr == (
-        "error: --track mlflow: the package is not installed. Allowed after: pip install mlflow-skinny\n"
+        "error: --track mlflow: the package mlflow-skinny is not installed. Allowed after: pip install mlflow-skinny\n"
     )
 
 
