@@ -15,10 +15,10 @@ def prompt(name: str) -> str:
     Raises:
         InputError: there is none of that name.
     """
-    path = PROMPTS / f"{name}.jinja"
-    if not path.is_file():
-        raise InputError(kinds.unknown("prompt", name, sorted(file.stem for file in PROMPTS.glob("*.jinja"))))
-    return path.read_text(encoding="utf-8")
+    known = {file.stem: file for file in sorted(PROMPTS.glob("*.jinja"))}
+    if name not in known:  # also one like ../other, which would lead out of the folder
+        raise InputError(kinds.unknown("prompt", name, known))
+    return known[name].read_text(encoding="utf-8")
 
 
 def template(given: str, roots: Sequence[Path], where: str = "") -> str:

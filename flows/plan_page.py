@@ -36,6 +36,8 @@ def show(study: Study, as_json: bool) -> None:
         print(f"  {asked}")
     if price.gpu_hours:
         print(f"  {price.gpu_hours}")
+    if study.trust_remote_code:
+        print(f"  Code that comes with {', '.join(study.trust_remote_code)} will run here with all your rights.")
     if price.uncounted:
         print(
             f"  Too low: all questions of {', '.join(price.uncounted)} are asked for, and how many they are is not "

@@ -180,3 +180,9 @@ def test_the_store_and_the_project_are_open(outside: Path, tmp_path: Path) -> No
     (tmp_path / "store" / "x.jsonl").write_text((outside / "train.jsonl").read_text())
     expand(load(study(tmp_path / "here", **own(train=str(tmp_path / "store" / "x.jsonl")))))
     expand(load(study(tmp_path / "here", **own(prompt=str(allowed_paths.PROJECT / "data/prompts/question.jinja")))))
+
+
+def test_a_prompts_name_leads_nowhere_else(outside: Path, tmp_path: Path) -> None:
+    name = os.path.relpath(outside / "prompt", allowed_paths.PROJECT / "data" / "prompts")
+    with pytest.raises(InputError, match="no prompt is called"):
+        expand(load(study(tmp_path / "here", **own(prompt=name))))

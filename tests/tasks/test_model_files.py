@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from data.errors import InputError
+from flows import plan_page
 from flows.plan import expand
 from flows.study_file import load
 from tasks.engine.pool import rank_of
@@ -91,7 +92,10 @@ def test_an_adapter_in_a_pickle_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "mark").exists()
 
 
-def test_code_of_a_model_runs_only_where_the_study_names_it(folder: Path, tmp_path: Path) -> None:
+def test_code_of_a_model_runs_only_where_the_study_names_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOTHERTONGUE_STORE", str(tmp_path / "store"))
     mark = tmp_path / "mark"
     odd(folder, mark)
     with pytest.raises(InputError, match=r"needs code of its own \(AutoConfig, .*trust_remote_code: \[model\]"):
@@ -101,6 +105,8 @@ def test_code_of_a_model_runs_only_where_the_study_names_it(folder: Path, tmp_pa
     plan = expand(load(study(tmp_path, trust_remote_code=["model"])))
     (trusted,) = {node.values["model"] for node in plan.nodes if node.stage.name == "score"}
     assert trusted.remote_code
+    plan_page.show(plan.study, as_json=False)
+    assert "Code that comes with model will run here with all your rights." in capsys.readouterr().out
     assert not mark.exists()  # a plan loads nothing
     assert Renderer(trusted).context == 2048
     assert type(load_network(trusted)).__name__ == "OddModel"
