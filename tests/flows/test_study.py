@@ -92,6 +92,12 @@ def test_manifest_names_every_stage(finished: Path) -> None:
         assert (finished / "store" / name.split(" ")[0] / key / "manifest.json").is_file()
 
 
+def test_prefect_keeps_no_result_that_could_be_read_again(finished: Path) -> None:
+    """A record in its storage names the serializer that reads it, and with that what is run."""
+    assert (finished / "prefect" / "prefect.db").is_file()
+    assert [path for path in (finished / "prefect" / "storage").rglob("*") if path.is_file()] == []
+
+
 def test_second_run_runs_nothing(finished: Path) -> None:
     before = (finished / "store" / "timings.jsonl").read_text()
     ended = mothertongue(finished, "run", "abacus", *SMALL)
