@@ -125,11 +125,7 @@ class Rates:
 
 
 def _log(store: Store) -> Iterable[dict]:
-    try:
-        lines = store.timings.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines[-20000:]:
+    for line in store.timing_lines()[-20000:]:
         try:
             yield json.loads(line)
         except json.JSONDecodeError:  # a line cut short by a full disk

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from data.errors import InputError
 from tasks import sandbox
-from tasks.store import Store, write_atomically
+from tasks.errors import Transient
+from tasks.store import Store
 
 NEEDED = {"prefect": "prefect", "transformers": "transformers", "peft": "peft", "trl": "trl", "torch": "torch"}
 LEAST_DISK_GIB = 5
@@ -99,21 +100,22 @@ def _memory() -> Finding:
 
 
 def _disk() -> Finding:
-    root = Store.from_environment().root
+    try:
+        root = Store.from_environment().root
+    except InputError:
+        return Finding("disk", True, "not known before there is a store")  # `_store` says why
     place = next(path for path in [root, *root.parents] if path.exists())
     free = shutil.disk_usage(place).free / 2**30
     return Finding("disk", free >= LEAST_DISK_GIB, f"{free:.0f} GiB free for the store ({LEAST_DISK_GIB} are needed)")
 
 
 def _store() -> Finding:
-    root = Store.from_environment().root
     try:
-        probe = root / ".doctor"
-        write_atomically(probe, "")
-        probe.unlink()
-    except OSError as error:
-        return Finding("store", False, f"{root} cannot be written: {error.strerror}; set MOTHERTONGUE_STORE")
-    return Finding("store", True, f"{root}")
+        store = Store.from_environment()
+        store.check()
+    except (InputError, Transient) as error:
+        return Finding("store", False, str(error))
+    return Finding("store", True, str(store))
 
 
 def _prefect() -> Finding:

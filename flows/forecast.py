@@ -34,12 +34,11 @@ class Forecasts:
 
 def forecast(plan: Plan, store: Store) -> Forecasts:
     """Hit or miss for every step, and for a miss what has changed since an artifact of that name was made."""
-    present = {stage.name for stage in store.root.iterdir()} if store.root.is_dir() else set()
-    keys = {stage: store.keys(stage) for stage in present & {node.stage.name for node in plan.nodes}}
+    keys = {stage: store.keys(stage) for stage in {node.stage.name for node in plan.nodes}}
     missed: dict[str, Node] = {}
     forecasts = Forecasts()
     for node in plan.nodes:
-        hit = node.key in keys.get(node.stage.name, frozenset())
+        hit = node.key in keys[node.stage.name]
         why = "" if hit else _why(node, missed, store)
         if not hit:
             missed[node.key] = node
@@ -50,8 +49,7 @@ def forecast(plan: Plan, store: Store) -> Forecasts:
 def _why(node: Node, missed: Mapping[str, Node], store: Store) -> str:
     before = store.latest_ingredients(node.stage.name, node.label)
     if before is None:
-        started = (store.folder(node.stage.name, node.key) / "parts").is_dir()
-        return "begun, not finished" if started else "not made yet"
+        return "begun, not finished" if store.begun(node.stage.name, node.key) else "not made yet"
     changes = list(_changes(before, node.ingredients))
     if changes:
         return "; ".join(changes[:3]) + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")

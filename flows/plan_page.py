@@ -110,7 +110,7 @@ def status(study: Study, as_json: bool) -> None:
     forecasts = forecast(expand(study), store)
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for each in forecasts:
-        begun = not each.hit and (store.folder(each.node.stage.name, each.node.key) / "parts").is_dir()
+        begun = not each.hit and store.begun(each.node.stage.name, each.node.key)
         table[each.node.stage.name]["finished" if each.hit else "begun" if begun else "missing"] += 1
     if as_json:
         from flows.main import say

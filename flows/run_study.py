@@ -25,6 +25,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
     started = time.monotonic()
     plan = expand(study)
     store = Store.from_environment()
+    store.check()
     forecasts = forecast(plan, store)
     if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
@@ -68,4 +69,4 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
 
 def _whole(plan: Plan, store: Store) -> bool:
     """Whether every artifact is there and undamaged."""
-    return all(store.open(node.stage.name, node.key) is not None for node in plan.nodes)
+    return all(store.sound(node.stage.name, node.key) for node in plan.nodes)

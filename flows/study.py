@@ -204,7 +204,9 @@ def at_hand() -> Iterator[None]:
             yield
             return
         quiet()
-        runtime.use(runtime.Runtime(Store.from_environment(), listener=inspection.listener()))
+        store = Store.from_environment()
+        store.check()
+        runtime.use(runtime.Runtime(store, listener=inspection.listener()))
         try:
             yield
         finally:

@@ -17,6 +17,11 @@ PLACEMENT = frozenset(
     {
         "tasks.stage",
         "tasks.store",
+        "tasks.remote",
+        "tasks.remote_store",
+        "tasks.remote_parts",
+        "tasks.remote_notes",
+        "tasks.lease",
         "tasks.identity",
         "tasks.fingerprint",
         "tasks.endpoint",

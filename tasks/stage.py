@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 
 from tasks import fingerprint, identity
 from tasks.endpoint import Endpoint
-from tasks.errors import StageFailed
+from tasks.errors import StageFailed, Transient
 from tasks.model import Model
 from tasks.parts import Parts
 from tasks.rows import Row, RowFile, Rows, Streamed, in_tables
@@ -246,7 +246,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         Transient: trying again may help.
     """
     with room_on_disk(runtime.store), runtime.store.lock(node.stage.name, node.key):
-        found = runtime.store.open(node.stage.name, node.key)
+        found = runtime.store.find(node.stage.name, node.key)
         if found is not None:
             runtime.listener("hit", node.run_name, {})
             return found, True
@@ -310,7 +310,15 @@ def _make(node: Node, runtime: Runtime) -> Artifact:
 
 def _input(needed: Node, runtime: Runtime) -> Artifact:
     """An input's artifact; made anew where it was damaged or removed after its own step had passed."""
-    return runtime.store.open(needed.stage.name, needed.key) or execute(needed, runtime)[0]
+    store, name = runtime.store, needed.stage.name
+    if (found := store.open(name, needed.key)) is not None:
+        return found
+    made, hit = execute(needed, runtime)
+    if not hit:
+        return made
+    if (found := store.open(name, needed.key)) is None:  # made by another machine, and damaged on its way here
+        raise Transient(f"{needed.run_name}: its artifact was damaged when it was fetched")
+    return found
 
 
 def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, str]:

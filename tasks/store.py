@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from data.digest import file_digest
+from data.errors import InputError
 from tasks.rows import Rows
 
 MANIFEST = "manifest.json"
@@ -54,8 +55,34 @@ class Store:
 
     @classmethod
     def from_environment(cls) -> "Store":
-        """The store named by MOTHERTONGUE_STORE, or `runs/store`."""
-        return cls(Path(os.environ.get("MOTHERTONGUE_STORE") or "runs/store").absolute())
+        """The store named by MOTHERTONGUE_STORE (a folder, or a fsspec URL), or `runs/store`.
+
+        Raises:
+            InputError: no store can be there.
+        """
+        named = os.environ.get("MOTHERTONGUE_STORE") or "runs/store"
+        if "://" not in named:
+            return cls(Path(named).absolute())
+        from tasks.remote_store import RemoteStore
+
+        return RemoteStore.at(named)
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def check(self) -> None:
+        """See that the store can be used.
+
+        Raises:
+            InputError: it cannot.
+            Transient: it is remote and does not answer.
+        """
+        try:
+            probe = self.root / f".check-{os.getpid()}-{time.monotonic_ns()}"
+            write_atomically(probe, "")
+            probe.unlink()
+        except OSError as error:
+            raise InputError(f"{self.root} cannot be written: {error.strerror}; set MOTHERTONGUE_STORE") from None
 
     @property
     def timings(self) -> Path:
@@ -75,6 +102,18 @@ class Store:
         if not folder.is_dir():
             return frozenset()
         return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
+
+    def begun(self, stage: str, key: str) -> bool:
+        """Whether an unfinished artifact has finished rows."""
+        return (self.folder(stage, key) / "parts").is_dir()
+
+    def sound(self, stage: str, key: str) -> bool:
+        """Whether the artifact is there and, as far as that can be told without fetching it, undamaged."""
+        return self.open(stage, key) is not None
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """As `open`, for who needs no more than the manifest: in a remote store, files need not be on this machine."""
+        return self.open(stage, key)
 
     def open(self, stage: str, key: str) -> Artifact | None:
         """The artifact, its digests checked; None where there is none, or a damaged one, which is set aside."""
@@ -138,9 +177,7 @@ class Store:
     @contextmanager
     def lock(self, stage: str, key: str) -> Iterator[None]:
         """Hold a key alone. The kernel frees the lock of a dead process, so none can be left behind."""
-        path = self.root / "locks" / f"{stage}-{key}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
+        lock = FileLock(self._lock_file(f"{stage}-{key}"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -149,6 +186,18 @@ class Store:
             yield
         finally:
             lock.release()
+
+    def timing_lines(self) -> list[str]:
+        """The lines of `timings`, those of other machines included."""
+        try:
+            return self.timings.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _lock_file(self, name: str) -> Path:
+        path = self.root / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def _latest(self, stage: str, label: str) -> Path:
         return self.root / "latest" / stage / (re.sub(r"[^\w.-]+", "_", label) + ".json")
