@@ -25,13 +25,13 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
     started = time.monotonic()
     plan = expand(study)
     store = Store.from_environment()
-    store.check()
     forecasts = forecast(plan, store)
     if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
         results.show(study, as_json)
         trackers.track(results.folder(study), lambda text: print(text, file=sys.stderr))
         return 0
+    store.check()
     view = View(plan, cost(plan, forecasts, store).minutes)
     from flows.inspection import listener
     from flows.outcome import Outcome, StudyFailed
