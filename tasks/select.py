@@ -277,7 +277,10 @@ def _enough(chosen: Chosen, usable: Mapping[str, int], match: Match) -> None:
 
 def few(scored: Mapping[str, Rows], match: Match) -> dict[str, int]:
     """Origins with fewer than `match.minimum` questions with a response that may be taken, and how many they have."""
-    counts = {origin: len(_usable(rows, match)) for origin, rows in scored.items()}
+    counts = {
+        origin: len(candidates(rows, lambda table: _allowed(table, match), match.pick, origin).questions)
+        for origin, rows in scored.items()
+    }
     return {origin: count for origin, count in counts.items() if count < match.minimum}
 
 
