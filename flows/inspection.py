@@ -171,9 +171,13 @@ def _flow_run_id(task_run: TaskRunContext | None, flow_run: FlowRunContext | Non
 
 def artifact_key(name: str) -> str:
     """A name as the key of an artifact, after the study's: the UI shows all artifacts of a key as one history."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{study()} {name}".lower()).strip("-")
+
+
+def study() -> str:
+    """The study that this thread's run is part of; empty outside a run."""
     flow_run = FlowRunContext.get()
-    study = flow_run.flow_run.name if flow_run is not None and flow_run.flow_run is not None else ""
-    return re.sub(r"[^a-z0-9]+", "-", f"{study} {name}".lower()).strip("-")
+    return flow_run.flow_run.name if flow_run is not None and flow_run.flow_run is not None else ""
 
 
 def tag(tags: Collection[str]) -> None:

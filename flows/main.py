@@ -40,6 +40,18 @@ def _track(name: str | None) -> str | None:
     return name
 
 
+def _runner(name: str | None) -> str | None:
+    if name is not None:
+        from flows import runner
+
+        os.environ[runner.RUNNER] = name
+        try:
+            runner.chosen()
+        except InputError as error:
+            raise InputError(f"--runner {name}: {str(error).removeprefix(f'{runner.RUNNER}={name}: ')}") from None
+    return name
+
+
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
 Allow = Annotated[
@@ -67,6 +79,10 @@ def run(
         str | None, typer.Option(help="also hand the numbers to a tracker: mlflow", callback=_track)
     ] = None,
     strict: Annotated[bool, typer.Option(help="stop at the first failure instead of going on with other arms")] = False,
+    runner: Annotated[
+        str | None,
+        typer.Option(help="where steps run: threads, or ray: the cluster of RAY_ADDRESS", callback=_runner),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a study to its report. What is already in the store is not done again."""

@@ -7,6 +7,7 @@ SETTINGS = {
     "TQDM_DISABLE": "1",  # bars of libraries would break the view
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "VLLM_NO_USAGE_STATS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 
 

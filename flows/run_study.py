@@ -33,9 +33,12 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         return 0
     store.check()
     view = View(plan, cost(plan, forecasts, store).minutes)
+    from flows import runner
     from flows.inspection import listener
     from flows.outcome import Outcome, StudyFailed
-    from flows.study import study_flow, task_runner
+    from flows.study import study_flow
+
+    runner.chosen()
 
     own_server.ends_with_us()
     runtime.use(runtime.Runtime(store, listener=listener(view)))
@@ -47,9 +50,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
 
     try:
         with stopping.on(signal.SIGINT, say), view:
-            runner = task_runner(runtime.current().placement)
-            given = (study, strict, str(study.roots[0]))
-            outcome = cast(Outcome, study_flow.with_options(task_runner=runner)(*given))
+            outcome = cast(Outcome, study_flow(study, strict, str(study.roots[0])))
     except StudyFailed as failed:
         outcome = failed.outcome
     finally:

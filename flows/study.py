@@ -7,113 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import PrefectFuture
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.tasks import Task, exponential_backoff
-from prefect.utilities.annotations import quote
-from pydantic import BaseModel
+from prefect.states import Failed
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, shown, stopping, trackers
+from flows import inspection, results, runner, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
 from flows.remaining import Remaining
 from flows.schema import Study
 from flows.study_file import checked
-from flows.walk import FOUND, Walk
-from tasks import runtime, slots
+from flows.walk import Walk
+from tasks import runtime
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.page.verdict_text import verdict_text
-from tasks.stage import Node, Stage, execute
 from tasks.store import Store
-
-SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
-"""Stages at once by what they occupy; trainers are set by the placement."""
-
-
-class Reference(BaseModel):
-    """What a step hands to Prefect as its result: where the artifact is, never the data."""
-
-    stage: str
-    key: str
-    made: bool = True
-    """Whether this run made it, or found it."""
-    rows: int | None = None
-    seconds: float = 0.0
-    """Its share of the slot it ran in."""
-    tokens: int | None = None
-    usd: float | None = None
-    """What an API was paid."""
-
-
-def run_step(node: Node) -> State[Any]:
-    """Run one node where the task was sent, or find its artifact. The state is named "Cached" in the second case."""
-    inspection.tag(node.tags)
-    artifact, hit = execute(node, runtime.current(inspection.listener))
-    if not hit:
-        with contextlib.suppress(Exception):  # the artifact is complete: what is shown of it must not make it fail
-            shown.show_step(node, artifact)
-    reference = Reference(
-        stage=node.stage.name,
-        key=node.key,
-        made=not hit,
-        rows=artifact.manifest["rows"],
-        seconds=artifact.manifest["busy"],
-        tokens=artifact.facts.get("tokens"),
-        usd=artifact.facts.get("api_usd"),
-    )
-    # Prefect shows the message in the run's page and as the last line of its log.
-    message = inspection.outcome(artifact, hit)
-    return Completed(name="Cached" if hit else "Completed", message=message, data=reference)
-
-
-def prefect_task(stage: Stage) -> Task[..., Any]:
-    """The stage as a Prefect task: named in the words of the chain, tried again where that can help."""
-
-    def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-        try:
-            state.result()
-        except Transient as error:
-            runtime.current().listener("note", run.name, {"text": f"{error}; trying again"})
-            return True
-        except Exception:
-            return False
-        return False
-
-    return task(
-        name=stage.name,
-        retries=stage.retries,
-        retry_delay_seconds=exponential_backoff(backoff_factor=2),
-        retry_jitter_factor=0.5,
-        retry_condition_fn=may_pass,
-        # Nothing is kept, so nothing is read: a record that somebody has put into Prefect's storage names its own
-        # serializer, and both of Prefect's run what it says (pickle, and JSON by importing a function and calling it).
-        # A retried run asks the store again, which checks digests.
-        persist_result=False,
-        result_serializer="json",
-        cache_policy=NO_CACHE,
-    )(run_step)
-
-
-class Submitter:
-    """Hands nodes to the flow's task runner under their own names and tags."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, Task[..., Any]] = {}
-
-    def __call__(self, node: Node, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
-        made = self._tasks.setdefault(node.stage.name, prefect_task(node.stage))
-        named = made.with_options(task_run_name=node.run_name)  # its tags are given where it runs: `inspection.tag`
-        future: PrefectFuture[Any] = named.submit(quote(node), wait_for=inputs)
-        return future
 
 
 def _run_name() -> str:
@@ -139,10 +52,10 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
     """
     try:
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
+        with at_hand():
+            return _run(given, strict).state()
     except InputError as error:
         return Failed(message=str(error), data=error)
-    with at_hand():
-        return _run(given, strict).state()
 
 
 def _of_parameters(given: dict[str, Any], folder: str) -> Study:
@@ -164,12 +77,11 @@ def _run(study: Study, strict: bool) -> Outcome:
     inspection.tag_flow_run([f"study:{study.name}", *students])
     outcome = Outcome(plan)
     started = time.monotonic()
-    walk = Walk(Submitter(), {**SLOTS, "trainer": runtime.current().placement.trainers}, strict)
-    slots.introduce(study.name)
-    remaining = Remaining(plan, walk, runtime.current().store)
-    remaining.go_on()
-    outcome.missing = remaining.missing
-    _to_the_end(remaining.plan, walk, outcome)
+    with runner.walk(strict) as walk:
+        remaining = Remaining(plan, walk, runtime.current().store)
+        remaining.go_on()
+        outcome.missing = remaining.missing
+        _to_the_end(remaining.plan, walk, outcome)
     outcome.ran, outcome.hits = len(walk.done) - walk.hits, walk.hits
     outcome.failed = remaining.failed
     outcome.wrong_input = next((str(error) for error in walk.errors if isinstance(error, InputError)), None)
@@ -224,8 +136,3 @@ def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
     store = runtime.current().store
     outcome.compared = store.open(compared.stage.name, compared.key)
     outcome.report = store.open(page.stage.name, page.key)
-
-
-def task_runner(placement: runtime.Placement) -> Any:
-    """Threads enough for every slot: a step waits for an engine or a trainer process, not for a core."""
-    return ThreadPoolTaskRunner(max_workers=sum(SLOTS.values()) + placement.trainers)

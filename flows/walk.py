@@ -4,25 +4,53 @@ import queue
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 from prefect.concurrency.asyncio import AcquireConcurrencySlotTimeoutError, ConcurrencySlotAcquisitionError
 from prefect.futures import PrefectFuture
 
 from tasks import runtime
+from tasks.shard import Share
 from tasks.stage import Node
 
 Dependants = defaultdict[str, list[Node]]
-Ready = defaultdict[str, deque[Node]]
+Ready = defaultdict[str, deque["Step"]]
 SERVER_FAILED = (ConcurrencySlotAcquisitionError, AcquireConcurrencySlotTimeoutError, httpx.TransportError)
 """What Prefect raises before a task begins or after it ends when its server is too busy to answer. (Before each task
 with tags it asks for their limits.) A stage's own connection errors are `Transient` and never look like this."""
-SERVER_TRIES = 5
+TRIES = 5
+"""How often a step is handed over when the server fails, or the process that runs it is lost."""
 FOUND = "found"
 """The slot of steps that the store has: they occupy nothing but a thread."""
-Submit = Callable[[Node, list[PrefectFuture[Any]], bool], PrefectFuture[Any]]
-"""Hands a node to the task runner, with the futures of its inputs, and whether the store seems to have it."""
+
+
+class Step(NamedTuple):
+    """What is handed over together: a node, or a share of its rows that is made ahead of it."""
+
+    node: Node
+    share: Share | None = None
+
+    @property
+    def run_name(self) -> str:
+        share = self.share
+        return self.node.run_name if share is None else f"{self.node.run_name} {share.number + 1}/{share.of}"
+
+
+Finished = queue.SimpleQueue[tuple[Step, PrefectFuture[Any]]]
+Submit = Callable[[Step, list[PrefectFuture[Any]], bool], PrefectFuture[Any]]
+"""Hands a step to the task runner, with the futures of its inputs, and whether the store seems to have it."""
+
+
+class Lost(Protocol):
+    """Told of a run whose process or machine is gone; whether that is what this error says."""
+
+    def __call__(self, step: Step, future: PrefectFuture[Any], error: BaseException) -> bool: ...
+
+
+def never_lost(step: Step, future: PrefectFuture[Any], error: BaseException) -> bool:
+    """Of steps that run in threads of this process."""
+    return False
 
 
 @dataclass
@@ -34,6 +62,11 @@ class Walk:
     """Steps at once, by slot."""
     strict: bool = False
     """Start nothing more once a step has failed."""
+    shares: Callable[[Node], int] = lambda node: 1
+    """Into how many shares the rows of a node are divided whose inputs are there; they are made side by side."""
+    lost: Lost = never_lost
+    heard: Callable[[Step, Any], None] = lambda step, result: None
+    """Told of each step that has ended well, and of its result."""
     futures: dict[str, PrefectFuture[Any]] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     hits: int = 0
@@ -43,7 +76,9 @@ class Walk:
     slots: dict[str, str] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
-    """How often a node was handed over for nothing, since the server failed."""
+    """How often a step was handed over for nothing, by its run name."""
+    open_shares: Counter[str] = field(default_factory=Counter)
+    """Shares of a node that have not ended."""
 
     def through(self, nodes: Iterable[Node]) -> None:
         """Run these nodes, given inputs first; those whose inputs fail are left out, with the reason."""
@@ -58,18 +93,19 @@ class Walk:
         for node in todo.values():
             if not any(needed.key in todo for needed in node.upstream):
                 self._admit(node, dependants, missing, ready)
-        finished: queue.SimpleQueue[Node] = queue.SimpleQueue()
+        finished: Finished = queue.SimpleQueue()
         running: Counter[str] = Counter()
         while True:
             self._start(ready, running, finished)
             if not running.total():
                 break
-            node = finished.get()
-            running[self.slots[node.key]] -= 1
-            if not self._settle(node):
-                ready[self.slots[node.key]].append(node)
-                continue
-            self._release(node, dependants, missing, ready)
+            step, future = finished.get()
+            slot = self.slots[step.node.key]
+            running[slot] -= 1
+            if not self._settle(step, future):
+                ready[slot].append(step)
+            elif step.share is None or self._was_last_share(step.node, ready[slot]):
+                self._release(step.node, dependants, missing, ready)
             if not running["engine"] and not ready["engine"]:
                 # Trainers get the engine's memory; it starts again in seconds.
                 runtime.current().engines_if_any(lambda engines: engines.release())
@@ -83,7 +119,10 @@ class Walk:
         if lost is None:
             found = runtime.current().store.has(node.stage.name, node.key)
             self.slots[node.key] = FOUND if found else node.stage.slot
-            ready[self.slots[node.key]].append(node)
+            shares = 1 if found else self.shares(node)
+            self.open_shares[node.key] = shares if shares > 1 else 0
+            steps = [Step(node, Share(number, shares)) for number in range(shares)] if shares > 1 else [Step(node)]
+            ready[self.slots[node.key]].extend(steps)
         else:
             self._give_up(node, f"not run, since {lost.run_name} failed")
             self._release(node, dependants, missing, ready)
@@ -95,33 +134,57 @@ class Walk:
             if missing[dependant.key] == 0:
                 self._admit(dependant, dependants, missing, ready)
 
-    def _start(self, ready: Ready, running: Counter[str], finished: "queue.SimpleQueue[Node]") -> None:
-        for slot, nodes in ready.items():
-            while nodes and running[slot] < self.limits[slot] and not (self.strict and self.failed):
-                node = nodes.popleft()
-                running[slot] += 1
-                inputs = [self.futures[needed.key] for needed in node.upstream if needed.key in self.futures]
-                future = self.submit(node, inputs, slot == FOUND)
-                self.futures[node.key] = future
-                future.add_done_callback(lambda _, node=node: finished.put(node))  # type: ignore[misc]
+    def _was_last_share(self, node: Node, waiting: deque[Step]) -> bool:
+        """Whether a node has ended with this share, since one of them failed. After the last of all the node itself
+        follows, which puts them together."""
+        if node.key in self.failed:
+            needless = [step for step in waiting if step.node.key == node.key]
+            for step in needless:
+                waiting.remove(step)
+            self.open_shares[node.key] -= len(needless)
+            return not self.open_shares[node.key]
+        if not self.open_shares[node.key]:
+            waiting.appendleft(Step(node))
+        return False
 
-    def _settle(self, node: Node) -> bool:
-        """Note how a node has ended; False where the server, not the step, failed and it is to be handed over again."""
-        future = self.futures[node.key]
+    def _start(self, ready: Ready, running: Counter[str], finished: Finished) -> None:
+        for slot, steps in ready.items():
+            while steps and running[slot] < self.limits[slot] and not (self.strict and self.failed):
+                step = steps.popleft()
+                running[slot] += 1
+                inputs = [self.futures[needed.key] for needed in step.node.upstream if needed.key in self.futures]
+                future = self.submit(step, inputs, slot == FOUND)
+                if step.share is None:
+                    self.futures[step.node.key] = future
+                future.add_done_callback(lambda _, ended=(step, future): finished.put(ended))  # type: ignore[misc]
+
+    def _settle(self, step: Step, future: PrefectFuture[Any]) -> bool:
+        """Note how a step has ended; False where the server or the machine, not the step, failed and it is to be handed
+        over again."""
+        node = step.node
         try:
-            future.result()
+            result = future.result()
         except (KeyboardInterrupt, SystemExit):
             raise
-        except SERVER_FAILED as error:
-            self.tries[node.key] += 1
-            if self.tries[node.key] < SERVER_TRIES:
-                text = "the Prefect server did not answer in time; handed over again"
-                runtime.current().listener("note", node.run_name, {"text": text})
-                return False
-            self._failed(node, error)
         except BaseException as error:
-            self._failed(node, error)
+            if isinstance(error, SERVER_FAILED):
+                why = "the Prefect server did not answer in time"
+            elif self.lost(step, future, error):
+                why = "the process that ran it is gone"
+            else:
+                why = None
+            self.tries[step.run_name] += why is not None
+            if why is not None and self.tries[step.run_name] < TRIES:
+                runtime.current().listener("note", step.run_name, {"text": f"{why}; handed over again"})
+                return False
+            self.open_shares[node.key] -= step.share is not None
+            if node.key not in self.failed:  # by another of its shares
+                self._failed(node, error)
         else:
+            self.heard(step, result)
+            if step.share is not None:
+                self.open_shares[node.key] -= 1
+                return True
             self.done.add(node.key)
             self.hits += future.state.name == "Cached"
         return True

@@ -1,5 +1,6 @@
 """Where stages run: the store, the devices, the engines, and who hears of progress. Never part of a key."""
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -40,7 +41,8 @@ def _from_environment(name: str, kind: Callable[[str], Number]) -> Number | None
 class Placement:
     """Settings that change how fast a result comes, never the result.
 
-    MOTHERTONGUE_TRAINERS, _ENGINES, _TURN, _GPU_MEMORY and _SHARD_ROWS in the environment override the defaults.
+    MOTHERTONGUE_TRAINERS, _ENGINES, _TURN, _ENGINE_IDLE, _GPU_MEMORY and _SHARD_ROWS in the environment override the
+    defaults.
     """
 
     gpus: tuple[str, ...] = field(default_factory=devices.visible)
@@ -53,6 +55,8 @@ class Placement:
     """Engines of all studies at once on a machine without GPUs, where each takes memory and they share the cores."""
     turn: float = field(default_factory=lambda: _from_environment("TURN", float) or 300.0)
     """Seconds an engine may go on for while another process waits for its slot."""
+    engine_idle: float = field(default_factory=lambda: _from_environment("ENGINE_IDLE", float) or math.inf)
+    """Seconds without a stage after which an engine is closed though nobody waits for its slot."""
     score_tokens: int = 8192
     """Tokens a forward pass of the scorer may hold, padding included."""
     kv_cache_gib: float = 1.0

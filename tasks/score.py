@@ -73,7 +73,7 @@ def perplexity(nll: float, tokens: int) -> float:
     return math.exp(min(LARGEST, nll / tokens))
 
 
-@stage(per_row=True, facts=summary)
+@stage(per_row=True, facts=summary, gpu=True)
 def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
     """Perplexity of each response for `model`.
 

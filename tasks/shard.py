@@ -4,15 +4,35 @@ A share is a run of rows of the stage's first input. It has its own lock and its
 no manifest: `execute` afterwards finds every row there and only puts them together.
 """
 
+from typing import NamedTuple
+
 from data.errors import InputError
+from tasks.endpoint import Endpoint
 from tasks.parts import Parts
 from tasks.rows import Rows
 from tasks.runtime import Runtime, current
 from tasks.stage import Node, Work, inputs_of, room_on_disk, run_per_row
 
+SMALLEST = 1024
+"""Rows of a share at least: fewer are not worth another engine."""
 
-def shards(rows: int) -> int:
-    """Into how many shares a stage's rows are best divided; 1 for few rows.
+
+class Share(NamedTuple):
+    """One share of a stage's rows."""
+
+    number: int
+    """From 0."""
+    of: int
+
+
+def divisible(node: Node) -> bool:
+    """Whether a step's rows may be made in shares: not those that an endpoint answers, whose budget, pace and kept
+    answers are those of one process."""
+    return node.stage.per_row and not any(isinstance(value, Endpoint) for value in node.values.values())
+
+
+def shards(rows: int, places: int = 1) -> int:
+    """Into how many shares a stage's rows are best divided where so many can be made at once; 1 for few rows.
 
     Raises:
         InputError: MOTHERTONGUE_SHARD_ROWS is no number above 0.
@@ -20,7 +40,7 @@ def shards(rows: int) -> int:
     size = current().placement.shard_rows
     if size < 1:
         raise InputError(f"MOTHERTONGUE_SHARD_ROWS={size}: allowed is a number above 0")
-    return max(1, -(-rows // size))
+    return max(1, -(-rows // size), min(places, rows // SMALLEST))
 
 
 def span(rows: int, number: int, of: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
@@ -52,6 +52,10 @@ class Node:
     inputs: Mapping[str, Any]
     label: str = ""
     tags: tuple[str, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process works its key out anew, of its own code."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def named(self, label: str, *tags: str) -> "Node":
         """The same step under a name a person reads (`self/ledger`) and tags to search by. Neither is in the key."""
@@ -157,6 +161,7 @@ class Stage:
     retries: int
     slot: str
     facts: Callable[[Rows], dict[str, Any]] | None = None
+    gpu: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
         """A stage travels to another process by name: its module holds it where its function stood."""
@@ -213,6 +218,7 @@ def stage(
     retries: int = 3,
     slot: str = "cpu",
     facts: Callable[[Rows], dict[str, Any]] | None = None,
+    gpu: bool = False,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a function a stage.
 
@@ -225,13 +231,14 @@ def stage(
         retries: how often a `Transient` failure is tried again.
         slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
         facts: what to say, in the manifest, of all finished rows, those of earlier tries included.
+        gpu: whether it uses a GPU where there is one, though it is neither engine nor trainer.
 
     A parameter that is given nodes is an input; every other one is part of the key, except `work`.
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
         assert isinstance(function, FunctionType)
-        return Stage(function, per_row, retries, slot, facts)
+        return Stage(function, per_row, retries, slot, facts, gpu)
 
     return decorate
 

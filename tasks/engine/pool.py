@@ -172,12 +172,12 @@ class Engines:
         turn = max(self._placement.turn, TURN_PER_START * engine.start_seconds)
         while engine.alive:
             time.sleep(LOOK)
-            if not slots.wanted(slot):
-                continue
-            if time.monotonic() - engine.started > turn:
+            wanted = slots.wanted(slot)
+            if wanted and time.monotonic() - engine.started > turn:
                 engine.leave()
+            patience = IDLE if wanted else self._placement.engine_idle
             with self._free:
-                idle = engine is self._engine and not self._users and time.monotonic() - self._idle_since > IDLE
+                idle = engine is self._engine and not self._users and time.monotonic() - self._idle_since > patience
                 if idle:
                     self._engine = None
             if idle:

@@ -9,8 +9,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows import inspection
-from flows.study import Submitter, task_runner
+from flows import inspection, runner
+from flows.walk import Step
 from tasks import runtime
 from tasks.errors import StageFailed
 from tasks.rows import Row, Rows
@@ -41,16 +41,16 @@ def broken(rows: Rows) -> list[Row]:
 @flow(name="study", flow_run_name="little", persist_result=False, validate_parameters=False)
 def little() -> None:
     inspection.tag_flow_run(["study:little", "student:tiny"])
-    submit = Submitter()
     first: Node = made(ROWS).named("ledger")
     steps = [first, slowly(first).named("self/ledger", "origin:self", "seed:0"), broken(first).named("human/ledger")]
-    for node in [*steps, first]:
-        future: Any = submit(node, [], False)
-        with contextlib.suppress(StageFailed):
-            future.result()
+    with runner.walk(strict=False) as walk:
+        for node in [*steps, first]:
+            future: Any = walk.submit(Step(node), [], False)
+            with contextlib.suppress(StageFailed):
+                future.result()
 
 
 if __name__ == "__main__":
     inspection.LINE_EVERY = inspection.SHOWN_AFTER = inspection.SHOWN_EVERY = 0.5
     runtime.use(runtime.Runtime(Store(Path(sys.argv[1])), listener=inspection.listener()))
-    little.with_options(task_runner=task_runner(runtime.current().placement))()
+    little()

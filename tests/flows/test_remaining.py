@@ -12,12 +12,11 @@ from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.remaining import Remaining
 from flows.study_file import load
-from flows.walk import Walk
+from flows.walk import Step, Walk
 from tasks import runtime
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed
 from tasks.rows import Rows
-from tasks.stage import Node
 from tasks.store import Artifact, Store
 
 STUDY = [
@@ -58,7 +57,8 @@ def went(tmp_path: Path) -> Went:
         runtime.use(runtime.Runtime(Store(tmp_path)))
         order: list[str] = []
 
-        def submit(node: Node, inputs: list[Any], found: bool) -> Any:
+        def submit(step: Step, inputs: list[Any], found: bool) -> Any:
+            node = step.node
             store.labels[node.key] = node.label
             order.append(node.run_name)
             future = Finished()

@@ -1,7 +1,7 @@
 """The walk through a plan: order, slots, failures that leave the rest going, strict runs."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 
-from flows.walk import SERVER_TRIES, Walk
+from flows.walk import TRIES, Step, Walk
 from tasks import runtime
 from tasks.errors import StageFailed
 from tasks.rows import Row, Rows
@@ -39,18 +39,23 @@ def walk_of(tmp_path: Path) -> Callable[..., Walk]:
     """Walks that run nothing: a node named in `bad` fails, every other one ends at once, and the order is kept."""
     runtime.use(runtime.Runtime(Store(tmp_path)))
 
-    def make(bad: frozenset[str] = frozenset(), strict: bool = False, unheard: Counter[str] | None = None) -> Walk:
+    def make(
+        bad: frozenset[str] = frozenset(),
+        strict: bool = False,
+        unheard: Counter[str] | None = None,
+        error: type[Exception] = ConcurrencySlotAcquisitionError,
+    ) -> Walk:
         order: list[str] = []
         running: Counter[str] = Counter()
 
-        def submit(node: Node, inputs: list[Any], found: bool) -> Any:
+        def submit(step: Step, inputs: list[Any], found: bool) -> Any:
             assert all(future.done() for future in inputs)
-            order.append(node.run_name)
+            order.append(step.run_name)
             future = Finished()
-            if unheard and unheard[node.run_name] > 0:
-                unheard[node.run_name] -= 1
-                future.set_exception(ConcurrencySlotAcquisitionError("no answer"))
-            elif node.run_name in bad:
+            if unheard and unheard[step.run_name] > 0:
+                unheard[step.run_name] -= 1
+                future.set_exception(error("no answer"))
+            elif step.run_name in bad:
                 future.set_exception(StageFailed("broken"))
             else:
                 future.set_result(None)
@@ -120,12 +125,71 @@ def test_thousands_of_nodes_take_no_quadratic_time(walk_of: Callable[..., Walk])
 def test_a_step_that_the_server_did_not_hear_of_is_handed_over_again(walk_of: Callable[..., Walk]) -> None:
     first = source("a").named("a")
     last = joined({"a": first}, "b").named("b")
-    walk = walk_of(unheard=Counter({"source a": SERVER_TRIES - 1}))
+    walk = walk_of(unheard=Counter({"source a": TRIES - 1}))
     walk.through([first, last])
-    assert walk.order == ["source a"] * SERVER_TRIES + ["joined b"]  # type: ignore[attr-defined]
+    assert walk.order == ["source a"] * TRIES + ["joined b"]  # type: ignore[attr-defined]
     assert walk.done == {first.key, last.key}
     assert not walk.errors
-    walk = walk_of(unheard=Counter({"source a": SERVER_TRIES}))
+    walk = walk_of(unheard=Counter({"source a": TRIES}))
     walk.through([first, last])
     assert set(walk.failed) == {first.key, last.key}
     assert len(walk.errors) == 1
+
+
+# Shares
+
+
+@stage(per_row=True)
+def shared(rows: Rows, name: str) -> Iterator[Row]:
+    yield from rows
+
+
+def in_shares(walk: Walk, of: int = 3) -> tuple[list[Node], list[Any]]:
+    """A walk that divides rows of `shared`; the nodes, and what it heard."""
+    heard: list[Any] = []
+    walk.shares = lambda node: of if node.stage.name == "shared" else 1
+    walk.heard = lambda step, result: heard.append(step.run_name)
+    first = source("a").named("a")
+    middle = shared(first, "m").named("m")
+    return [first, middle, joined({"a": middle}, "b").named("b")], heard
+
+
+def test_shares_come_before_what_puts_them_together(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of()
+    nodes, heard = in_shares(walk)
+    walk.through(nodes)
+    names = ["source a", "shared m 1/3", "shared m 2/3", "shared m 3/3", "shared m", "joined b"]
+    assert walk.order == heard == names  # type: ignore[attr-defined]
+    assert walk.done == {node.key for node in nodes}
+
+
+def test_a_share_that_fails_is_the_failure_of_its_step_once(walk_of: Callable[..., Walk]) -> None:
+    walk = walk_of(bad=frozenset({"shared m 2/3", "shared m 3/3"}))
+    nodes, _ = in_shares(walk)
+    walk.limits = {"cpu": 1, "trainer": 1, "engine": 1, "found": 1}
+    walk.through(nodes)
+    assert walk.order == ["source a", "shared m 1/3", "shared m 2/3"], "a share was needless"  # type: ignore[attr-defined]
+    assert {walk.names[key]: why for key, why in walk.failed.items()} == {
+        "shared m": "broken",
+        "joined b": "not run, since shared m failed",
+    }
+    assert len(walk.errors) == 1
+    walk = walk_of(bad=frozenset({"shared m 2/3", "shared m 3/3"}))
+    nodes, _ = in_shares(walk)
+    walk.limits = {"cpu": 3, "trainer": 1, "engine": 1, "found": 1}
+    walk.through(nodes)
+    assert len(walk.errors) == 1
+    assert len(walk.failed) == 2
+
+
+def test_a_share_whose_machine_is_lost_is_handed_over_again(walk_of: Callable[..., Walk]) -> None:
+    class Gone(Exception):
+        pass
+
+    for often, done in ((TRIES - 1, 3), (TRIES, 1)):
+        walk = walk_of(unheard=Counter({"shared m 2/3": often}), error=Gone)
+        walk.lost = lambda step, future, error: isinstance(error, Gone)
+        nodes, _ = in_shares(walk)
+        walk.through(nodes)
+        assert len(walk.done) == done
+        assert Counter(walk.order)["shared m 2/3"] == TRIES  # type: ignore[attr-defined]

@@ -1,0 +1,92 @@
+"""What a Ray cluster has, and what a step takes of it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+
+from flows.walk import FOUND
+from tasks.shard import divisible
+from tasks.stage import Node
+
+HERE = "here"
+"""A step that an endpoint answers: budgets, pace and kept answers are counted in the run's own process."""
+AHEAD = 16
+"""Steps that Ray is given beyond those that can run now: it has the next at hand, and an autoscaler sees them wait."""
+LOOK = 5.0
+"""Seconds between looks at what the cluster has: machines come and go."""
+
+
+class Cluster:
+    """The cluster that this process is connected to."""
+
+    def __init__(self) -> None:
+        self._looked = -LOOK
+        self._nodes: list[dict[str, Any]] = []
+        self.limits: Mapping[str, int] = Limits(self)
+        """Steps at once, by slot."""
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """The living machines that have cores to give, as Ray tells of them."""
+        if time.monotonic() - self._looked >= LOOK:
+            self._nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+            self._looked = time.monotonic()
+        return self._nodes
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names of the machines."""
+        return frozenset(node["NodeManagerHostname"] for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        return int(sum(node["Resources"].get("GPU", 0) for node in self.nodes))
+
+    def places(self, kind: str) -> int:
+        """How many steps of a kind can run at once."""
+        if self.gpus and kind in ("gpu", "engine", "trainer"):
+            return self.gpus
+        if kind == "engine":
+            return max(1, len(self.nodes))
+        return max(1, int(sum(node["Resources"]["CPU"] for node in self.nodes)))
+
+    def kind(self, node: Node, found: bool = False) -> str:
+        """What a step needs of a machine, in a word."""
+        stage = node.stage
+        if found:
+            return FOUND
+        if stage.slot == "engine" and stage.per_row and not divisible(node):
+            return HERE
+        return "gpu" if stage.gpu and self.gpus else stage.slot
+
+    def needs(self, kind: str) -> dict[str, Any]:
+        """The same, for Ray."""
+        spread = {"scheduling_strategy": "SPREAD"}
+        if self.gpus and kind in ("gpu", "engine", "trainer"):
+            # Ray ends a process after each step with a GPU, unless told otherwise; an engine is to serve many steps.
+            return {"num_cpus": 1, "num_gpus": 1, **spread, **({"max_calls": 0} if kind == "engine" else {})}
+        if kind == "engine":
+            # One a machine, as in one process: two would take turns.
+            return {
+                "num_cpus": max(1, min((int(node["Resources"]["CPU"]) for node in self.nodes), default=1)),
+                **spread,
+            }
+        return {"num_cpus": 1, **spread}
+
+
+class Limits(Mapping[str, int]):
+    """Steps that are given to Ray at once, by slot: as many as can run, and some that wait."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def __getitem__(self, slot: str) -> int:
+        return self._cluster.places(slot) + AHEAD
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("cpu", "engine", "trainer", FOUND))
+
+    def __len__(self) -> int:
+        return 4

@@ -1,0 +1,70 @@
+"""Where a study's steps run: in threads of the run's own process, or on a Ray cluster."""
+
+import contextlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from prefect.context import FlowRunContext
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from data import kinds
+from data.errors import InputError
+from flows.steps import Submitter
+from flows.walk import FOUND, Walk
+from tasks import runtime
+
+RUNNER = "MOTHERTONGUE_RUNNER"
+THREADS, RAY = "threads", "ray"
+SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
+"""Steps at once in one process by what they occupy; trainers are set by the placement."""
+
+
+def chosen() -> str:
+    """The runner that the environment names.
+
+    Raises:
+        InputError: there is none of that name, or its package is missing.
+    """
+    name = os.environ.get(RUNNER) or THREADS
+    if name not in (THREADS, RAY):
+        raise InputError(f"{RUNNER}={name}: {kinds.unknown('runner', name, [RAY, THREADS])}")
+    if name == RAY and not all(importlib.util.find_spec(package) for package in ("ray", "prefect_ray")):
+        raise InputError(f"{RUNNER}={name}: ray is not installed: pip install 'mothertongue[ray]'")
+    return name
+
+
+@contextlib.contextmanager
+def walk(strict: bool) -> Iterator[Walk]:
+    """A walk whose steps run where the environment says, for the flow run of this thread.
+
+    Raises:
+        InputError: the runner cannot be had.
+    """
+    if chosen() == RAY:
+        from flows.on_ray import walk_on_ray  # Ray takes a second to import
+
+        with walk_on_ray(strict) as made:
+            yield made
+        return
+    limits = {**SLOTS, "trainer": runtime.current().placement.trainers}
+    # Threads enough for every slot: a step waits for an engine or a trainer process, not for a core.
+    with handing_to(ThreadPoolTaskRunner(max_workers=sum(limits.values()))):
+        yield Walk(Submitter(), limits, strict)
+
+
+@contextlib.contextmanager
+def handing_to(task_runner: TaskRunner[Any]) -> Iterator[None]:
+    """Have the flow run of this thread hand its tasks to a task runner, which ends with the block."""
+    with task_runner, instead(task_runner):
+        yield
+
+
+@contextlib.contextmanager
+def instead(task_runner: TaskRunner[Any]) -> Iterator[None]:
+    """Have the flow run of this thread hand its tasks to a task runner that is there already."""
+    context = FlowRunContext.get()
+    assert context is not None, "only inside a flow run"
+    with context.model_copy(update={"task_runner": task_runner}):
+        yield

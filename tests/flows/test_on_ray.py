@@ -1,0 +1,294 @@
+"""A study over Ray nodes: the same results as in one process, also when a node is killed in the middle."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from data.errors import InputError
+from flows.cluster import AHEAD, HERE, Cluster
+from flows.on_ray import OnRay, _reachable
+from flows.steps import Sent, opened
+from flows.walk import FOUND, Step
+from tasks import runtime
+from tasks.endpoint import Endpoint
+from tasks.errors import StageFailed
+from tasks.remote_store import RemoteStore
+from tasks.rows import Row, Rows
+from tasks.stage import Node, stage
+from tasks.store import Store
+from tests.flows.prefect_server import prefect_server
+from tests.flows.ray_cluster import Nodes, ray_cluster, start
+from tests.flows.test_stopped_study import running
+from tests.flows.test_study import environment, mothertongue
+
+STUDY = [
+    "abacus",
+    *("--set", "name=spread"),
+    *("--set", "train=[abacus/boxes]"),
+    *("--set", "evaluate=[abacus/boxes, abacus/clock]"),
+    *("--set", "origins={human: {}, self: {samples: 8, temperature: 0.7, max_tokens: 120}}"),
+    *("--set", "questions={train: 240, evaluate: 60}"),
+    *("--set", "method.epochs=1"),
+    *("--set", "seeds=[0]"),
+]
+PATIENCE = 400.0
+
+
+class Fake(Cluster):
+    """A cluster that is only told of."""
+
+    def __init__(self, *nodes: dict[str, float]) -> None:
+        super().__init__()
+        self._told = [{"NodeManagerHostname": f"h{at}", "Resources": given} for at, given in enumerate(nodes)]
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        return self._told
+
+
+@stage()
+def some(count: int) -> list[Row]:
+    return [{"id": str(number)} for number in range(count)]
+
+
+@stage(per_row=True, slot="engine")
+def answered(rows: Rows, model: str | Endpoint) -> Iterator[Row]:
+    yield from rows
+
+
+@stage(per_row=True, gpu=True)
+def scored(rows: Rows) -> Iterator[Row]:
+    yield from rows
+
+
+@stage(slot="trainer")
+def trained(rows: Rows) -> list[Row]:
+    return list(rows)
+
+
+def on(cluster: Cluster) -> OnRay:
+    return OnRay(cluster, {}, ThreadPoolTaskRunner())
+
+
+# What a step takes of the cluster
+
+
+def test_steps_take_gpus_where_there_are_any() -> None:
+    cluster = Fake({"CPU": 16, "GPU": 2}, {"CPU": 16, "GPU": 2}, {"CPU": 8})
+    rows = some(3)
+    needs = {node.stage.name: cluster.needs(cluster.kind(node)) for node in (answered(rows, "m"), scored(rows), rows)}
+    assert (needs["answered"]["num_gpus"], needs["answered"]["max_calls"]) == (1, 0)
+    assert needs["scored"]["num_gpus"] == 1
+    assert "max_calls" not in needs["scored"], "its process ends with the step, and with it what it has of the GPU"
+    assert "num_gpus" not in needs["some"]
+    assert cluster.needs(cluster.kind(trained(rows)))["num_gpus"] == 1
+    assert cluster.limits["engine"] == cluster.limits["trainer"] == 4 + AHEAD
+    assert cluster.limits[FOUND] == cluster.limits["cpu"] == 40 + AHEAD
+
+
+def test_without_gpus_an_engine_has_a_machine_for_itself() -> None:
+    cluster = Fake({"CPU": 8}, {"CPU": 4})
+    rows = some(3)
+    assert cluster.needs(cluster.kind(answered(rows, "m")))["num_cpus"] == 4
+    assert cluster.places("engine") == 2
+    assert cluster.kind(scored(rows)) == "cpu"
+    assert cluster.kind(trained(rows)) == "trainer"
+    assert cluster.needs("trainer")["num_cpus"] == 1
+
+
+def test_what_an_endpoint_answers_takes_no_engine_and_is_made_in_one_place(tmp_path: Path) -> None:
+    runtime.use(runtime.Runtime(Store(tmp_path)))
+    cluster = Fake({"CPU": 4, "GPU": 1})
+    node = answered(some(3), Endpoint("api:m"))
+    assert cluster.kind(node) == HERE
+    assert on(cluster).shares(node) == 1
+
+
+def test_rows_are_shared_among_the_places_that_there_are(tmp_path: Path) -> None:
+    made = runtime.Runtime(Store(tmp_path))
+    runtime.use(made)
+    rows = some(5000)
+    from tasks.stage import execute
+
+    execute(rows, made)
+    assert on(Fake({"CPU": 4, "GPU": 2})).shares(answered(rows, "m")) == 2
+    assert on(Fake({"CPU": 4, "GPU": 64})).shares(answered(rows, "m")) == 4, "of at least 1,024 rows each"
+    assert on(Fake({"CPU": 4})).shares(answered(rows, "m")) == 1
+    assert on(Fake({"CPU": 4})).shares(trained(rows)) == 1
+
+
+# What is refused
+
+
+def test_a_store_that_other_machines_do_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"MOTHERTONGUE_STORE=.*: the cluster has other machines \(far, near\)"):
+        _reachable(frozenset({"far", "near", socket.gethostname()}), "http://10.0.0.1:4200/api", Store(tmp_path))
+    _reachable(
+        frozenset({"far"}), "http://10.0.0.1:4200/api", RemoteStore(f"file://{tmp_path}/all", tmp_path / "cache")
+    )
+
+
+def test_a_server_that_other_machines_do_not_reach_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"PREFECT_API_URL=http://127.0.0.1:4200/api: the cluster has other machines"):
+        _reachable(frozenset({"far"}), "http://127.0.0.1:4200/api", Store(tmp_path))
+    _reachable(frozenset({socket.gethostname()}), "http://127.0.0.1:4200/api", Store(tmp_path))
+
+
+def test_a_machine_with_other_code_makes_nothing() -> None:
+    sent = Sent(Step(some(3)))
+    assert opened(sent).node is sent.step.node
+    sent.key = "0" * 32
+    with pytest.raises(StageFailed, match="has other code for some than the machine that planned it"):
+        opened(sent)
+
+
+def test_a_node_works_its_key_out_anew_in_another_process() -> None:
+    import pickle
+
+    node: Node = trained(some(3)).named("x", "seed:0")
+    assert node.key
+    again = pickle.loads(pickle.dumps(node))
+    assert "key" not in vars(again)
+    assert (again.key, again.run_name, again.tags) == (node.key, node.run_name, node.tags)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (["--runner", "rays"], {}, "--runner rays: no runner is called 'rays' (did you mean ray"),
+        ([], {"MOTHERTONGUE_RUNNER": "dask"}, "MOTHERTONGUE_RUNNER=dask: no runner is called 'dask'"),
+        (["--runner", "ray"], {"RAY_ADDRESS": "nonsense"}, "RAY_ADDRESS=nonsense: no Ray cluster answers there"),
+    ],
+)
+def test_a_runner_that_cannot_be_had_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ended = mothertongue(tmp_path, "run", *STUDY, *arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+# On real nodes
+
+
+@pytest.fixture(scope="module")
+def in_threads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study in one process."""
+    folder = tmp_path_factory.mktemp("threads")
+    ended = mothertongue(folder, "run", *STUDY)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    with ray_cluster(tmp_path_factory.mktemp("ray")) as found:
+        yield found
+
+
+def spread(folder: Path, nodes: Nodes) -> dict[str, str]:
+    """The environment of a run on the cluster, in which 40 rows are worth a share."""
+    own = {"RAY_ADDRESS": nodes.address, "MOTHERTONGUE_SHARD_ROWS": "40", "PYTHONPATH": os.pathsep.join(_path())}
+    return {**environment(folder), **own}
+
+
+def _path() -> list[str]:
+    return [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+
+def same_results(one: Path, other: Path) -> None:
+    for name in ("items.parquet", "summary.csv", "perplexity.csv"):
+        read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
+        found = [read(folder / "runs" / "spread" / name) for folder in (one, other)]
+        pd.testing.assert_frame_equal(*found, rtol=1e-4)
+
+
+def manifest(folder: Path, stage: str, label: str) -> dict[str, Any]:
+    found = [json.loads(path.read_text()) for path in (folder / "store" / stage).glob("*/manifest.json")]
+    (one,) = [each for each in found if each["label"] == label]
+    return dict(one)
+
+
+@pytest.mark.slow
+def test_two_nodes_give_the_results_of_one_process_though_one_is_killed(
+    tmp_path: Path, in_threads: Path, nodes: Nodes
+) -> None:
+    second = nodes.add("second")
+    with prefect_server(tmp_path / "server") as server:
+        own = {name: value for name, value in server.items() if name.startswith("PREFECT_")}
+        process = start(tmp_path, spread(tmp_path, nodes) | own, *STUDY)
+        deadline = time.monotonic() + PATIENCE
+        generate = tmp_path / "store" / "generate"
+        while not ({name.name.split("-")[0] for name in generate.glob("*/parts/*of6-*.parquet")} >= {"0of6", "1of6"}):
+            assert process.poll() is None, (tmp_path / "said").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "said").read_text()
+            time.sleep(0.05)
+        nodes.kill(second)
+        assert process.wait(PATIENCE) == 0, (tmp_path / "said").read_text()
+        runs = httpx.post(f"{server['PREFECT_API_URL']}/task_runs/filter", json={}, timeout=60).json()
+    said = (tmp_path / "said").read_text()
+    assert "the process that ran it is gone; handed over again" in said
+    crashed = [run for run in runs if run["state_type"] == "CRASHED"]
+    assert crashed, "the server was not told"
+    assert "finished rows are kept" in crashed[0]["state"]["message"]
+    assert {run["name"] for run in runs} >= {f"generate self/abacus/boxes {number}/6" for number in range(1, 7)}
+    assert not [run for run in runs if run["state_type"] == "RUNNING"]
+    same_results(tmp_path, in_threads)
+    once = manifest(in_threads, "generate", "self/abacus/boxes")
+    spread_out = manifest(tmp_path, "generate", "self/abacus/boxes")
+    assert spread_out["key"] == once["key"]
+    assert spread_out["files"]["rows.parquet"] == once["files"]["rows.parquet"], "the same bytes"
+
+
+@pytest.mark.slow
+def test_what_is_in_the_store_is_not_done_again_on_ray(in_threads: Path, nodes: Nodes) -> None:
+    process = start(in_threads, spread(in_threads, nodes) | {"PREFECT_API_URL": ""}, *STUDY, "--set", "seeds=[0, 1]")
+    assert process.wait(PATIENCE) == 0, (in_threads / "said").read_text()
+    said = (in_threads / "said").read_text()
+    assert "finetune self/abacus/boxes/1: done" in said
+    assert "generate" not in said
+    assert "/0: done" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_stopped_run_leaves_nothing_on_the_nodes(
+    tmp_path: Path, nodes: Nodes, how: signal.Signals, code: int
+) -> None:
+    own = spread(tmp_path, nodes)
+    process = start(tmp_path, own, *STUDY)
+    deadline = time.monotonic() + PATIENCE
+    while not list((tmp_path / "store" / "generate").glob("*/parts/*.parquet")):
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        assert time.monotonic() < deadline, (tmp_path / "said").read_text()
+        time.sleep(0.05)
+    assert running_of(nodes.folder)
+    process.send_signal(how)
+    assert process.wait(60) == code
+    said = (tmp_path / "said").read_text()
+    assert "Traceback" not in said
+    assert "received at time" not in said, "Ray's own handler has ended the run"
+    deadline = time.monotonic() + 30
+    while (left := running_of(nodes.folder)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left, "an engine, a trainer or a step was left on a node"
+
+
+def running_of(folder: Path) -> list[str]:
+    """Commands of a cluster's processes that work for a study."""
+    return [
+        command for _, command in running(folder) if "tasks." in command or command.startswith(("ray::gen", "ray::ev"))
+    ]
