@@ -1,6 +1,7 @@
 """What tests share: a small random model, adapters of it, and one engine for all tests that need one."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tasks.store import Store
 from tests.bench.models import build
 
 _slots = tempfile.TemporaryDirectory(prefix="slots-")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs that a shell puts in the background ignore Ctrl-C
 os.environ["MOTHERTONGUE_SLOTS"] = _slots.name  # tests wait for no study of this machine, nor for each other
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks import likelihood, runtime, score
+from tasks import likelihood, runtime, score, slots
 from tasks.engine import LOOK_AHEAD, Completion, Request
 from tasks.model import Model
 from tasks.render import renderer
 from tasks.rows import RowFile
 from tasks.runtime import Listener, Placement, Runtime
+from tasks.stage import Work
 from tasks.store import Store
 
 NAMES = ("Ann", "Bo", "Carla", "Dmitri", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jun", "Kofi", "Lena", "Mia", "Noor")
@@ -72,7 +73,7 @@ class StandIn:
         self._answers: list[list[int]] = []
 
     @contextmanager
-    def use(self, model: Model, rank: int = 0) -> Iterator["StandIn"]:
+    def use(self, model: Model, rank: int = 0, note: slots.Note = slots.quiet) -> Iterator["StandIn"]:
         if not self._answers:
             render = renderer(model)
             said = [f"I count what is there.\nSo there are {n} things.\nFinal answer: {n}" for n in range(1000)]
@@ -120,10 +121,13 @@ class Scorer(likelihood.Likelihood):
 class Shared:
     """What scoring threads share, with the stand-in in the model's place."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, work: Work | None) -> None:
         self.likelihood = Scorer()
         self.lanes = ThreadPoolExecutor(1)
         self.users = 0
+
+    def close(self) -> None:
+        self.lanes.shutdown()
 
 
 def standing_in(store: Path, listener: Listener = lambda event, run, facts: None) -> Runtime:

@@ -255,7 +255,7 @@ def test_two_nodes_give_the_results_of_one_process_though_one_is_killed(
 
 @pytest.mark.slow
 def test_what_is_in_the_store_is_not_done_again_on_ray(in_threads: Path, nodes: Nodes) -> None:
-    process = start(in_threads, spread(in_threads, nodes) | {"PREFECT_API_URL": ""}, *STUDY, "--set", "seeds=[0, 1]")
+    process = start(in_threads, spread(in_threads, nodes), *STUDY, "--set", "seeds=[0, 1]")
     assert process.wait(PATIENCE) == 0, (in_threads / "said").read_text()
     said = (in_threads / "said").read_text()
     assert "finetune self/abacus/boxes/1: done" in said

@@ -163,11 +163,14 @@ def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> Non
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert parent.stdout is not None
-    engine = int(parent.stdout.readline())
-    time.sleep(0.5)
-    assert _alive(engine)
-    parent.send_signal(end)
-    assert parent.wait(timeout=15) != 0
+    try:
+        engine = int(parent.stdout.readline())
+        time.sleep(0.5)
+        assert _alive(engine)
+        parent.send_signal(end)
+        assert parent.wait(timeout=60) != 0
+    finally:
+        parent.kill()
     deadline = time.monotonic() + 5
     while _alive(engine) and time.monotonic() < deadline:
         time.sleep(0.05)
