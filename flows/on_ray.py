@@ -32,6 +32,7 @@ from flows.runner import SLOTS, handing_to, instead
 from flows.steps import Submitter
 from flows.walk import Step, Walk
 from tasks import runtime
+from tasks.errors import Transient
 from tasks.remote_store import RemoteStore
 from tasks.shard import divisible, shards
 from tasks.stage import Node
@@ -60,11 +61,15 @@ def walk_on_ray(strict: bool) -> Iterator[Walk]:
         InputError: the cluster does not answer, or its machines cannot reach the store or the Prefect server.
     """
     store, server = runtime.current().store, _server()
-    environment = {**SETTINGS, "MOTHERTONGUE_STORE": store.url if isinstance(store, RemoteStore) else str(store.root)}
+    environment = {
+        **SETTINGS,
+        "PREFECT_API_URL": server,
+        "MOTHERTONGUE_STORE": store.url if isinstance(store, RemoteStore) else str(store.root),
+    }
     for name in (ALLOW, *(f"MOTHERTONGUE_{setting}" for setting in HANDED_ON)):
         if value := os.environ.get(name):
             environment[name] = value
-    with temporary_settings({PREFECT_API_URL: server}), _connected() as runner:
+    with _connected() as runner:
         cluster = Cluster()
         _reachable(cluster.hosts, server, store)
         here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SLOTS["engine"])
@@ -97,7 +102,9 @@ class OnRay(Submitter):
         if not found:
             runtime.current().listener("start", step.node.run_name, {})
         # A process is used again only for the same variables: an engine's is kept for steps that need an engine.
-        with remote_options(**self._cluster.needs(kind), max_retries=0, runtime_env={"env_vars": variables}):
+        options = {**self._cluster.needs(kind), "max_retries": 0, "runtime_env": {"env_vars": variables}}
+        # Prefect sends its settings along, and in those of this process there may be no server.
+        with remote_options(**options), temporary_settings({PREFECT_API_URL: variables["PREFECT_API_URL"]}):
             return super().__call__(step, inputs, found)
 
     def waited_for(self, inputs: list[PrefectFuture[Any]]) -> list[Any]:
@@ -109,7 +116,10 @@ class OnRay(Submitter):
         first = node.upstream[0] if node.upstream else None
         if first is None or not divisible(node):
             return 1
-        found = runtime.current().store.find(first.stage.name, first.key)
+        try:
+            found = runtime.current().store.find(first.stage.name, first.key)
+        except Transient:  # a store that is away just now
+            return 1
         rows = found.manifest["rows"] if found else 0
         self._rows[node.key] = rows
         return shards(rows, self._cluster.places(self._cluster.kind(node)))
@@ -143,6 +153,7 @@ def _connected() -> Iterator[RayTaskRunner[Any]]:
         InputError: the cluster does not answer.
     """
     address = os.environ.get(ADDRESS) or None
+    _answers(address)
     quietly: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
     if address is None:
         quietly |= {"include_dashboard": False}
@@ -152,15 +163,33 @@ def _connected() -> Iterator[RayTaskRunner[Any]]:
         try:
             stack.enter_context(runner)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(
-                f"{ADDRESS}={address or ''}: no Ray cluster answers there ({first}). Allowed are host:port, auto for "
-                "one on this machine, or nothing for one that lives as long as the run"
-            ) from None
+            raise _no_cluster(address, next(iter(str(error).strip().splitlines()), type(error).__name__)) from None
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():  # Ray has put its own in their place
                 signal.signal(number, handler)
         yield runner.duplicate()  # the one that hands out the steps ends earlier than the connection
+
+
+def _answers(address: str | None) -> None:
+    """See that something listens at an address: Ray itself would try for most of a minute.
+
+    Raises:
+        InputError: nothing does, or it is no address of a cluster.
+    """
+    if address in (None, "auto", "local"):
+        return
+    found = urlsplit(f"//{address}")
+    try:
+        socket.create_connection((found.hostname or "", found.port or 0), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise _no_cluster(address, str(error)) from None
+
+
+def _no_cluster(address: str | None, why: str) -> InputError:
+    return InputError(
+        f"{ADDRESS}={address or ''}: no Ray cluster answers there ({why}). Allowed are host:port, auto for one on this "
+        "machine, or nothing for one that lives as long as the run"
+    )
 
 
 def _server() -> str:
