@@ -37,10 +37,10 @@ UNITS = {"finetune": "steps"}
 class Watched:
     """A stage that runs: what was said of it last, and when there is more to say."""
 
-    since: float
-    """When it started, on the monotonic clock."""
     at_first: int | None = None
-    """Rows that were there when it started: they took no time now."""
+    """Rows there were when the first came: before it, an engine may have started and rows been found."""
+    counting: float = 0.0
+    """When that was."""
     line_due: float = 0.0
     shown_due: float = 0.0
     due: float = 0.0
@@ -65,7 +65,7 @@ class Inspection:
             if watched is None:
                 return
             if watched.at_first is None:
-                watched.at_first = max(0, facts["done"] - 1)
+                watched.at_first, watched.counting = facts["done"], time.monotonic()
             watched.last = (facts["done"], facts["total"])
             if time.monotonic() < watched.due:
                 return
@@ -76,7 +76,7 @@ class Inspection:
         match event:
             case "start":
                 now = time.monotonic()
-                watched = Watched(now, line_due=now + LINE_EVERY, shown_due=now + SHOWN_AFTER, due=now + SHOWN_AFTER)
+                watched = Watched(line_due=now + LINE_EVERY, shown_due=now + SHOWN_AFTER, due=now + SHOWN_AFTER)
                 with self._lock:
                     self._watched[run] = watched
                 _show_tags()
@@ -93,7 +93,7 @@ class Inspection:
     def _progress(self, run: str) -> None:
         watched = self._watched[run]
         now = time.monotonic()
-        text = how_far(run, *watched.last, (watched.at_first or 0), now - watched.since)
+        text = how_far(run, *watched.last, watched.at_first or 0, now - watched.counting)
         if now >= watched.shown_due:
             watched.shown_due, watched.shown = now + SHOWN_EVERY, True
             self._show(run, watched.last, text)
@@ -106,9 +106,8 @@ class Inspection:
         with self._lock:
             watched = self._watched.pop(run, None)
         if watched is not None and watched.shown:
-            self._show(
-                run, watched.last, how_far(run, *watched.last, watched.at_first or 0, time.monotonic() - watched.since)
-            )
+            seconds = time.monotonic() - watched.counting
+            self._show(run, watched.last, how_far(run, *watched.last, watched.at_first or 0, seconds))
 
     def _show(self, run: str, done_and_total: tuple[int, int], text: str) -> None:
         done, total = done_and_total

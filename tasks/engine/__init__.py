@@ -253,7 +253,10 @@ class Engine(Asking):
 
 
 def _environment(model: Model) -> dict[str, str]:
+    # What it prints is repeated in the run's log: errors are for a reader there, advice to programmers is not.
     quiet = {
+        "PYTHONWARNINGS": "ignore",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_NO_USAGE_STATS": "1",

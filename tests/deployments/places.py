@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds until what must happen is given up; a busy machine may take most of them."""
 PREFECT = [sys.executable, "-m", "prefect"]
 
