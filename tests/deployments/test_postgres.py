@@ -20,8 +20,8 @@ SMALLEST = [
     *("--set", "evaluate=[abacus/ledger]"),
     *("--set", "origins={human: {}, self: {samples: 2, temperature: 0.7, max_tokens: 120}}"),
     *("--set", "match.correct=any"),
-    *("--set", "questions={train: 16, evaluate: 8}"),
-    *("--set", "method.epochs=1"),
+    *("--set", "questions={train: 24, evaluate: 8}"),
+    *("--set", "method.epochs=2"),
     *("--set", "seeds=[0]"),
 ]
 
