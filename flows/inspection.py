@@ -29,6 +29,8 @@ SHOWN_AFTER = 5.0
 """Seconds after which a stage has a progress artifact: short ones cost nothing."""
 SHOWN_EVERY = 5.0
 """Seconds between updates of a progress artifact."""
+NAMELESS = ("engine", "results")
+"""Who says for itself what it speaks of. The lines of steps name them: the UI shows those of all steps as one log."""
 UNITS = {"finetune": "steps"}
 """What a stage counts, where it is not rows."""
 
@@ -85,7 +87,7 @@ class Inspection:
             case "done":
                 self._ended(run)
             case "note" | "log":
-                _line(facts["text"])
+                _line(facts["text"] if run in NAMELESS else f"{run}: {facts['text']}")
             case "failed":
                 self._ended(run)
                 _line(f"{run} failed: {facts['text']}", error=True)
@@ -97,9 +99,9 @@ class Inspection:
         if now >= watched.shown_due:
             watched.shown_due, watched.shown = now + SHOWN_EVERY, True
             self._show(run, watched.last, text)
-        if now >= watched.line_due:
+        if now >= watched.line_due and watched.last[0] > (watched.at_first or 0):
             watched.line_due = now + LINE_EVERY
-            _line(text)
+            _line(f"{run}: {text}")
         watched.due = min(watched.line_due, watched.shown_due)
 
     def _ended(self, run: str) -> None:

@@ -80,10 +80,9 @@ def test_runs_are_named_and_tagged_also_while_they_work(server: str, little: dic
 
 def test_progress_is_a_line_in_the_log_and_an_artifact(server: str, little: dict[str, Any]) -> None:
     lines = [line["message"] for line in asked(server, "logs", logs={"flow_run_id": {"any_": [little["run"]["id"]]}})]
-    assert "loss 0.25" in lines
-    progress = [
-        line for line in lines if re.fullmatch(rf"\d+ of {ROWS} rows, [\d.]+ rows/s, about [\d.]+ s left", line)
-    ]
+    assert "slowly self/ledger: loss 0.25" in lines
+    said = rf"slowly self/ledger: \d+ of {ROWS} rows, [\d.]+ rows/s, about [\d.]+ s left"
+    progress = [line for line in lines if re.fullmatch(said, line)]
     assert 2 <= len(progress) <= 15, lines
     [shown] = [a for a in asked(server, "artifacts", **of_run(little["run"])) if a["type"] == "progress"]
     assert shown["key"] == "little-slowly-self-ledger-progress"
@@ -146,9 +145,12 @@ def test_the_start_of_an_engine_is_no_time_of_rows(monkeypatch: pytest.MonkeyPat
     told = inspection.Inspection()
     monkeypatch.setattr(told, "_show", lambda *shown: None)
     told("start", "generate self/ledger", {})
-    for clock[0], done in ((60.0, 1), (62.0, 21), (75.5, 156)):
+    for clock[0], done in ((60.0, 1), (62.0, 21), (75.5, 156), (77.0, 171)):
         told("progress", "generate self/ledger", {"done": done, "total": 1000})
-    assert lines == ["1 of 1,000 rows", "156 of 1,000 rows, 10 rows/s, about 84 s left"]
+    assert lines == [
+        "generate self/ledger: 21 of 1,000 rows, 10 rows/s, about 98 s left",
+        "generate self/ledger: 171 of 1,000 rows, 10 rows/s, about 83 s left",
+    ]
 
 
 def test_training_counts_steps() -> None:
