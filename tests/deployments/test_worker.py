@@ -87,6 +87,8 @@ def test_what_failed_is_resumed_by_retry(place: Place) -> None:
         await_(lambda: place.deployment("late")["paused"], "the automation did not pause the deployment")
 
         (place.folder / "old.jsonl").write_text(responses(whole=True))
+        # Prefect's worker would take the end of the failed process for that of the retry.
+        await_(lambda: not left(place), "the process of the failed run did not end")
         place.prefect("flow-run", "retry", id)
         await_(lambda: place.flow_run(id)["state"]["type"] != "FAILED", "the retry did not begin")
         done = place.ended(id)
