@@ -111,7 +111,7 @@ def test_a_run_of_the_command_line_is_resumed_by_retry(place: Place) -> None:
     (place.folder / "old.jsonl").write_text(responses(whole=False))
     changes = ("--set", "name=by-hand", "--set", "questions.evaluate=9")
     ended = place.mothertongue("run", "late.yaml", *changes, check=False)
-    assert ended.returncode == 2, ended.stderr
+    assert ended.returncode == 1, ended.stderr  # the other arms went on
     assert "error: imported old/abacus/ledger: " in ended.stderr
     (run,) = [each for each in place.runs() if each["name"] == "by-hand"]
     assert run["state"]["type"] == "FAILED"
