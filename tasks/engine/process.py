@@ -10,7 +10,6 @@ Out:  {"ready": {"context": tokens, "dtype": name}}, or {"failed": why, "memory"
 """
 
 import json
-import logging
 import os
 import queue
 import shutil
@@ -57,7 +56,6 @@ class Served:
                 max_model_len=-1,
                 max_num_seqs=256,
                 disable_log_stats=True,
-                use_tqdm_on_load=False,
                 **options,
             )
         )
@@ -173,7 +171,6 @@ def main() -> None:
     """Serve until standard input ends."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get between the replies
-    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # a machine without a GPU needs no Triton
     settings = json.loads(sys.stdin.buffer.readline())
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, inbox, settings["scratch"]), daemon=True).start()
