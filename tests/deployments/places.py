@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,10 @@ class Place:
 
 def await_(there: Callable[[], Any], otherwise: str, patience: float = PATIENCE) -> None:
     deadline = time.monotonic() + patience
-    while not there():
+    while True:
+        with suppress(httpx.TimeoutException):  # the server of a busy machine
+            if there():
+                return
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.3)
 

@@ -116,7 +116,7 @@ def test_a_form_has_descriptions_choices_and_defaults(place: Place, page: Page, 
         size=FORM_SIZE,
     )
     page.picture(pictures / "form.png", wait=4)
-    assert page.fill("Samples (Optional)", "2") == "2"
+    assert page.fill("Samples (Optional)", "8") == "8"
     page.picture(pictures / "form-origins.png")
 
 
