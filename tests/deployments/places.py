@@ -16,6 +16,8 @@ import httpx
 
 PATIENCE = 600.0
 """Seconds until what must happen is given up; a busy machine may take most of them."""
+ANSWER = 180.0
+"""Seconds that its server has for one answer."""
 PREFECT = [sys.executable, "-m", "prefect"]
 
 
@@ -46,12 +48,12 @@ class Place:
         return self.run(sys.executable, "-m", "flows.main", *arguments, check=check)
 
     def post(self, path: str, content: Any = None) -> Any:
-        answer = httpx.post(f"{self.api}{path}", json=content if content is not None else {}, timeout=60)
+        answer = httpx.post(f"{self.api}{path}", json=content if content is not None else {}, timeout=ANSWER)
         answer.raise_for_status()
         return answer.json()
 
     def deployment(self, name: str) -> Any:
-        answer = httpx.get(f"{self.api}/deployments/name/study/{name}", timeout=60)
+        answer = httpx.get(f"{self.api}/deployments/name/study/{name}", timeout=ANSWER)
         answer.raise_for_status()
         return answer.json()
 
@@ -62,7 +64,7 @@ class Place:
         return found
 
     def flow_run(self, id: str) -> dict[str, Any]:
-        answer = httpx.get(f"{self.api}/flow_runs/{id}", timeout=60)
+        answer = httpx.get(f"{self.api}/flow_runs/{id}", timeout=ANSWER)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -74,9 +76,13 @@ class Place:
 
     def ended(self, id: str) -> dict[str, Any]:
         """The run's state once it is a last one."""
-        final = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
-        await_(lambda: self.flow_run(id)["state"]["type"] in final, f"run {id} did not end")
-        state: dict[str, Any] = self.flow_run(id)["state"]
+        state: dict[str, Any] = {}
+
+        def last() -> bool:
+            state.update(self.flow_run(id)["state"])
+            return state["type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+
+        await_(last, f"run {id} did not end")
         return state
 
 
