@@ -56,14 +56,16 @@ class ByName:
             in_map += [{"type": "string", "enum": list(kinds)}, {"type": "null"}]
         else:
             drawn = {"type": "array", "title": "list", "items": _merged(options), "minItems": least}
-        as_in_file = {
+        # The form draws one of two. The second takes anything here, so that what is refused is said by the one that is
+        # meant, at the field that is wrong.
+        as_in_file = {"title": "as in a study file", "examples": [self.example]}
+        by_name_alone = {
             "type": "object",
-            "title": "as in a study file",
             "additionalProperties": {"anyOf": in_map} if len(in_map) > 1 else in_map[0],
             "minProperties": least,
-            "examples": [self.example],
         }
-        return {"anyOf": [drawn, as_in_file]}
+        lists = {"additionalProperties": {"type": "array"}} if kinds else {"type": "array"}
+        return {"anyOf": [drawn, as_in_file], "if": lists, "then": drawn, "else": by_name_alone}
 
 
 @dataclass(frozen=True)

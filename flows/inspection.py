@@ -29,6 +29,8 @@ SHOWN_AFTER = 5.0
 """Seconds after which a stage has a progress artifact: short ones cost nothing."""
 SHOWN_EVERY = 5.0
 """Seconds between updates of a progress artifact."""
+NAMELESS = ("engine", "results")
+"""Who says for itself what it speaks of. The lines of steps name them: the UI shows those of all steps as one log."""
 UNITS = {"finetune": "steps"}
 """What a stage counts, where it is not rows."""
 
@@ -37,10 +39,10 @@ UNITS = {"finetune": "steps"}
 class Watched:
     """A stage that runs: what was said of it last, and when there is more to say."""
 
-    since: float
-    """When it started, on the monotonic clock."""
     at_first: int | None = None
-    """Rows that were there when it started: they took no time now."""
+    """Rows there were when the first came: before it, an engine may have started and rows been found."""
+    counting: float = 0.0
+    """When that was."""
     line_due: float = 0.0
     shown_due: float = 0.0
     due: float = 0.0
@@ -65,7 +67,7 @@ class Inspection:
             if watched is None:
                 return
             if watched.at_first is None:
-                watched.at_first = max(0, facts["done"] - 1)
+                watched.at_first, watched.counting = facts["done"], time.monotonic()
             watched.last = (facts["done"], facts["total"])
             if time.monotonic() < watched.due:
                 return
@@ -76,7 +78,7 @@ class Inspection:
         match event:
             case "start":
                 now = time.monotonic()
-                watched = Watched(now, line_due=now + LINE_EVERY, shown_due=now + SHOWN_AFTER, due=now + SHOWN_AFTER)
+                watched = Watched(line_due=now + LINE_EVERY, shown_due=now + SHOWN_AFTER, due=now + SHOWN_AFTER)
                 with self._lock:
                     self._watched[run] = watched
                 _show_tags()
@@ -85,7 +87,7 @@ class Inspection:
             case "done":
                 self._ended(run)
             case "note" | "log":
-                _line(facts["text"])
+                _line(facts["text"] if run in NAMELESS else f"{run}: {facts['text']}")
             case "failed":
                 self._ended(run)
                 _line(f"{run} failed: {facts['text']}", error=True)
@@ -93,22 +95,21 @@ class Inspection:
     def _progress(self, run: str) -> None:
         watched = self._watched[run]
         now = time.monotonic()
-        text = how_far(run, *watched.last, (watched.at_first or 0), now - watched.since)
+        text = how_far(run, *watched.last, watched.at_first or 0, now - watched.counting)
         if now >= watched.shown_due:
             watched.shown_due, watched.shown = now + SHOWN_EVERY, True
             self._show(run, watched.last, text)
-        if now >= watched.line_due:
+        if now >= watched.line_due and watched.last[0] > (watched.at_first or 0):
             watched.line_due = now + LINE_EVERY
-            _line(text)
+            _line(f"{run}: {text}")
         watched.due = min(watched.line_due, watched.shown_due)
 
     def _ended(self, run: str) -> None:
         with self._lock:
             watched = self._watched.pop(run, None)
         if watched is not None and watched.shown:
-            self._show(
-                run, watched.last, how_far(run, *watched.last, watched.at_first or 0, time.monotonic() - watched.since)
-            )
+            seconds = time.monotonic() - watched.counting
+            self._show(run, watched.last, how_far(run, *watched.last, watched.at_first or 0, seconds))
 
     def _show(self, run: str, done_and_total: tuple[int, int], text: str) -> None:
         done, total = done_and_total

@@ -1,5 +1,6 @@
 """How a study ended, and what its flow run says of it."""
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +46,17 @@ class Outcome:
         """The state in which the flow run ends: Completed, or Failed with what failed, why, and what to run."""
         if not self.failed:
             # A run that only looked things up is told from one that worked.
-            return Completed(name="Cached" if not self.ran else "Completed", message=f"{self.counts}.", data=self)
+            name = "Cached" if not self.ran else "Completed"
+            return Completed(name=name, message="\n".join(self.found()), data=self)
         return Failed(message=self.message(), data=StudyFailed(self))
+
+    def found(self) -> list[str]:
+        """The answer, how many stages it took, and where the report is."""
+        lines = [f"{self.counts}."]
+        if self.compared is not None and self.published is not None:
+            verdicts = json.loads(self.compared.path("verdict.json").read_text(encoding="utf-8"))["verdicts"]
+            lines = [*(verdict["sentence"] for verdict in verdicts), *lines, f"Report: {self.published.absolute()}"]
+        return lines
 
     def message(self) -> str:
         """One line for each failed step: which, why, and the cells that have no number for it; then what to run."""

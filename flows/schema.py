@@ -92,7 +92,10 @@ class Study(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=only_known_benchmarks)
 
-    name: str = Field(description="names the results folder; lower-case letters, digits, dot, dash, underscore")
+    name: str = Field(
+        description="names the results folder; lower-case letters, digits, dot, dash, underscore",
+        json_schema_extra={"pattern": NAME.pattern},
+    )
     about: str = Field("", description="one sentence: what this study asks")
     notes: str = Field("", description="what a reader of the report must know; shown in it")
     student: str | list[str] = Field(
@@ -120,7 +123,9 @@ class Study(BaseModel):
     contrasts: tuple[Contrast, ...] = Field(
         (), description="the claims that the study tests, each that one origin does better than another"
     )
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1, description="one adapter for each")
+    seeds: Annotated[list[int], Field(json_schema_extra={"uniqueItems": True})] = Field(
+        default_factory=lambda: [0], min_length=1, description="one adapter for each"
+    )
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
     endpoints: Annotated[dict[str, EndpointSettings], ByName({"gpt-4.1-mini": {"budget_tokens": 1000000}})] = Field(
         default_factory=dict,

@@ -51,7 +51,7 @@ def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapp
             "Accuracy of every arm on every benchmark, change against no training",
         ),
         ("table", "summary", main_table(compared), "Every cell, seeds pooled"),
-        ("table", "verdicts", verdict_counts(compared), "Verdicts on the responses of each origin"),
+        ("table", "verdict-counts", verdict_counts(compared), "Verdicts on the responses of each origin"),
         ("table", "perplexity", perplexity(compared), "How familiar the responses are to the student before training"),
         ("table", "cost", cost(spent), "What each stage took"),
         ("markdown", "report", f"[{page}]({page})", "Report"),

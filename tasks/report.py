@@ -206,8 +206,10 @@ def _matrix(summary: pd.DataFrame, order: list[str]) -> dict[str, Any]:
 def main_table(compared: Artifact) -> list[dict[str, Any]]:
     """The summary as rows for a Prefect table: scores in per cent, changes in points, each with its interval."""
     summary = _table(compared.folder / "summary.csv")
+    several = [name for name in ("student", "method") if summary[name].nunique() > 1]
     return [
         {
+            **{name: row[name] for name in several},
             "trained on": row["train_benchmark"],
             "origin": row["origin"],
             "evaluated on": row["eval_benchmark"],
@@ -221,14 +223,14 @@ def main_table(compared: Artifact) -> list[dict[str, Any]]:
 
 
 def verdict_markdown(compared: Artifact) -> str:
-    """The verdict in Markdown, for a Prefect artifact: the answer, then the claims."""
+    """The verdict in Markdown, for a Prefect artifact: the answer, then the claims, which a table would not wrap."""
     found = json.loads((compared.folder / "verdict.json").read_text(encoding="utf-8"))
     lines = []
     for verdict in found["verdicts"]:
-        lines += [f"**{verdict['sentence']}**", *verdict["details"], "", "| | claim | found |", "| --- | --- | --- |"]
-        lines += [f"| {c['status']} | {c['claim']} | {c['sentence']} |" for c in verdict["contrasts"]]
+        lines += [f"**{verdict['sentence']}**", *verdict["details"], ""]
+        lines += [f"- **{c['status']}**: {c['claim']} {c['sentence']}" for c in verdict["contrasts"]]
         if len(verdict["claims"]) <= FEW:
-            lines += [f"| {c['status']} | {c['text']} | {c['sentence']} |" for c in verdict["claims"]]
+            lines += [f"- **{c['status']}**: {c['text']} {c['sentence']}" for c in verdict["claims"]]
         else:
             lines += ["", f"{len(verdict['claims'])} claims about pairs of origins are in the report."]
         lines.append("")

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,8 @@ MOST_PRINTED = 1 << 16
 """Bytes of an engine's output that are looked at together."""
 MOST_LINES = 30
 """Of these, the newest lines that are worth repeating."""
+NOISE = re.compile(r"it/s\]|Triton not available")
+"""Lines that are not: bars, and what a machine without a GPU need not have."""
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -242,8 +245,8 @@ class Engine(Asking):
             # Not by seeking: the process writes where this file stands.
             fresh = os.pread(self._log.fileno(), MOST_PRINTED, self._heard)
             self._heard += len(fresh)
-        lines = [line.strip() for line in fresh.decode(errors="replace").splitlines() if line.strip()]
-        return [line[:500] for line in lines[-MOST_LINES:]]
+        lines = [line.strip() for line in fresh.decode(errors="replace").splitlines()]
+        return [line[:500] for line in lines if line and not NOISE.search(line)][-MOST_LINES:]
 
     def _last_words(self) -> str:
         """The last line it logged: most often the error that ended it."""
@@ -253,7 +256,10 @@ class Engine(Asking):
 
 
 def _environment(model: Model) -> dict[str, str]:
+    # What it prints is repeated in the run's log, whose readers want errors and no advice to programmers.
     quiet = {
+        "PYTHONWARNINGS": "ignore",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_NO_USAGE_STATS": "1",

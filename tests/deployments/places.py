@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds until what must happen is given up; a busy machine may take most of them."""
+ANSWER = 180.0
+"""Seconds that its server has for one answer."""
 PREFECT = [sys.executable, "-m", "prefect"]
 
 
@@ -46,12 +48,12 @@ class Place:
         return self.run(sys.executable, "-m", "flows.main", *arguments, check=check)
 
     def post(self, path: str, content: Any = None) -> Any:
-        answer = httpx.post(f"{self.api}{path}", json=content if content is not None else {}, timeout=60)
+        answer = httpx.post(f"{self.api}{path}", json=content if content is not None else {}, timeout=ANSWER)
         answer.raise_for_status()
         return answer.json()
 
     def deployment(self, name: str) -> Any:
-        answer = httpx.get(f"{self.api}/deployments/name/study/{name}", timeout=60)
+        answer = httpx.get(f"{self.api}/deployments/name/study/{name}", timeout=ANSWER)
         answer.raise_for_status()
         return answer.json()
 
@@ -62,7 +64,7 @@ class Place:
         return found
 
     def flow_run(self, id: str) -> dict[str, Any]:
-        answer = httpx.get(f"{self.api}/flow_runs/{id}", timeout=60)
+        answer = httpx.get(f"{self.api}/flow_runs/{id}", timeout=ANSWER)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -74,15 +76,22 @@ class Place:
 
     def ended(self, id: str) -> dict[str, Any]:
         """The run's state once it is a last one."""
-        final = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
-        await_(lambda: self.flow_run(id)["state"]["type"] in final, f"run {id} did not end")
-        state: dict[str, Any] = self.flow_run(id)["state"]
+        state: dict[str, Any] = {}
+
+        def last() -> bool:
+            state.update(self.flow_run(id)["state"])
+            return state["type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+
+        await_(last, f"run {id} did not end")
         return state
 
 
 def await_(there: Callable[[], Any], otherwise: str, patience: float = PATIENCE) -> None:
     deadline = time.monotonic() + patience
-    while not there():
+    while True:
+        with suppress(httpx.TimeoutException):  # the server of a busy machine
+            if there():
+                return
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.3)
 

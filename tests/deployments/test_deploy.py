@@ -1,6 +1,7 @@
 """`mothertongue deploy`, `prefect deploy`, the pools' and automations' files, on a real server that runs no study."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from data.errors import InputError
 from flows import pools, study_file
 from flows.deploy import Schedule, deploy
 from flows.form import as_form
-from tests.deployments.places import Place
+from tests.deployments.places import PREFECT, Place, await_
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = ROOT / "deployments"
@@ -41,6 +42,12 @@ def test_a_study_is_deployed_and_replaced(place: Place) -> None:
     assert [each["schedule"]["interval"] for each in second["schedules"]] == [12 * 3600]
     place.mothertongue("deploy", "abacus")
     assert place.deployment("abacus")["schedules"] == []
+
+
+def test_a_schedule_makes_the_runs_to_come(place: Place) -> None:
+    place.mothertongue("deploy", "abacus", "--name", "weekly", "--cron", "0 3 * * 1")
+    await_(lambda: place.runs("weekly"), "no run was scheduled")
+    assert all(run["auto_scheduled"] and run["state"]["type"] == "SCHEDULED" for run in place.runs("weekly"))
 
 
 def test_variables_stay_as_they_are_and_own_studies_name_their_folder(place: Place) -> None:
@@ -114,13 +121,8 @@ def test_the_server_refuses_a_run_with_wrong_values(place: Place, changes: dict[
 
 def test_every_bundled_study_is_deployed_from_its_file(place: Place) -> None:
     place.mothertongue("deploy", "abacus")  # makes the pool
-    ended = place.run(
-        *(
-            "bash",
-            "-c",
-            f"cd {ROOT} && python -m prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml",
-        )
-    )
+    here = shlex.join([*PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"])
+    ended = place.run("bash", "-c", f"cd {ROOT} && {here}")
     for file in study_file.STUDIES.glob("*.yaml"):
         given = study_file.read(file.stem)
         found = place.deployment(file.stem)

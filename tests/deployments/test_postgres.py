@@ -1,4 +1,4 @@
-"""A study with its Prefect server on a real PostgreSQL: a cluster of its own on a free port."""
+"""A study with its Prefect server on a real PostgreSQL, and its store on S3: servers of their own on free ports."""
 
 import os
 import pwd
@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployments.places import server
+from tests.deployments.places import Place, server
+from tests.tasks import s3
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 SMALLEST = [
     *("--set", "name=smallest"),
     *("--set", "train=[abacus/ledger]"),
     *("--set", "evaluate=[abacus/ledger]"),
-    *("--set", "origins={human: {}}"),
-    *("--set", "questions={train: 16, evaluate: 8}"),
-    *("--set", "method.epochs=1"),
+    *("--set", "origins={human: {}, self: {samples: 2, temperature: 0.7, max_tokens: 120}}"),
+    *("--set", "match.correct=any"),
+    *("--set", "questions={train: 24, evaluate: 8}"),
+    *("--set", "method.epochs=2"),
     *("--set", "seeds=[0]"),
 ]
 
@@ -59,14 +61,43 @@ def database() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[s3.Server]:
+    running = s3.Server()
+    yield running
+    running.stop()
+
+
+def machine(place: Place, name: str, **environment: str) -> Place:
+    """A folder, a cache and slots of its own, as another machine has, at the same Prefect server."""
+    folder = place.folder / name
+    folder.mkdir()
+    own = {"MOTHERTONGUE_CACHE": str(folder / "cache"), "MOTHERTONGUE_SLOTS": str(folder / "slots")}
+    return Place(folder, place.port, {**place.environment, **own, **environment})
+
+
+def summary(place: Place) -> str:
+    return (place.folder / "runs" / "smallest" / "summary.csv").read_text()
+
+
 @pytest.mark.slow
-def test_a_study_runs_with_its_server_on_postgresql(database: str, tmp_path: Path) -> None:
+def test_a_study_with_postgresql_and_s3_is_the_same_as_on_a_disk_and_found_by_another_machine(
+    database: str, bucket: s3.Server, tmp_path: Path
+) -> None:
+    remote = {"MOTHERTONGUE_STORE": f"s3://{s3.BUCKET}/store", **bucket.environment()}
     with server(tmp_path, PREFECT_API_DATABASE_CONNECTION_URL=database) as place:
-        ended = place.mothertongue("run", "abacus", *SMALLEST)
+        one, other = machine(place, "one", **remote), machine(place, "other", **remote)
+        alone = machine(place, "alone", MOTHERTONGUE_STORE=str(tmp_path / "store"))
+        ended = one.mothertongue("run", "abacus", *SMALLEST)
         assert "Report: runs/smallest/report.html" in ended.stdout
-        (run,) = place.runs()
-        assert (run["name"], run["state"]["type"]) == ("smallest", "COMPLETED")
-        asked = [database.replace("+asyncpg", ""), "-Atc", "select name, state_name from flow_run"]
+        made = len(bucket.files().glob(f"{s3.BUCKET}/store/*/*/manifest.json"))
+        assert f"{made} stages run, 0 found in the store" in ended.stderr
+        assert f"0 stages run, {made} found in the store" in other.mothertongue("run", "abacus", *SMALLEST).stderr
+        assert f"{made} stages run, 0 found in the store" in alone.mothertongue("run", "abacus", *SMALLEST).stderr
+        assert summary(one) == summary(other) == summary(alone)
+        states = [(run["name"], run["state"]["name"]) for run in place.runs()]
+        assert states == [("smallest", "Completed"), ("smallest", "Cached"), ("smallest", "Completed")]
+        asked = [database.replace("+asyncpg", ""), "-Atc", "select name, state_name from flow_run order by start_time"]
         rows = subprocess.run([PROGRAMS[-1] / "psql", *asked], capture_output=True, text=True, check=True).stdout
-        assert rows.strip() == "smallest|Completed"
+        assert rows.split() == [f"{name}|{state}" for name, state in states]
         assert not list((tmp_path / "prefect").glob("*.db"))

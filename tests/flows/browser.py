@@ -26,7 +26,7 @@ PATIENCE = 90.0
 
 
 PLACE = """wanted => {
-    const all = [...document.querySelectorAll("button, a, [role=tab], [role=option], label, td, h1, h2, p, span")];
+    const all = [...document.querySelectorAll("button, a, li, [role=tab], [role=option], label, td, h1, h2, p, span")];
     const called = e => e.getAttribute("aria-label") === wanted || e.innerText?.trim() === wanted;
     const one = all.filter(called).at(-1);
     if (!one) return null;
@@ -35,6 +35,20 @@ PLACE = """wanted => {
     return [box.x + box.width / 2, box.y + box.height / 2];
 }"""
 """Where the middle of the last element with a text or label is in the window."""
+
+
+FIELD = """wanted => {
+    const called = e => e.innerText?.trim() === wanted && e.children.length < 3;
+    const label = [...document.querySelectorAll("label, span, div, p")].find(called);
+    const after = e => label.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING;
+    const field = label && [...document.querySelectorAll("input, textarea")].find(after);
+    if (!field) return null;
+    field.scrollIntoView({block: "center"});
+    field.focus();
+    field.select();
+    return field.value;
+}"""
+"""What stands in the first field after the first label of that text, which then has the focus."""
 
 
 class Page:
@@ -72,6 +86,13 @@ class Page:
         assert place is not None, f"nothing to click is called {text!r}"
         for kind in ("mousePressed", "mouseReleased"):
             self._do("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    def fill(self, label: str, text: str) -> str:
+        """Write into the first field of that label; returns what stood there."""
+        before = self.run(f"({FIELD})({json.dumps(label)})")
+        assert before is not None, f"no field is called {label!r}"
+        self._do("Input.insertText", text=text)
+        return str(before)
 
     def wheel(self, x: int, y: int, by: int) -> None:
         """Turn the wheel over a point."""

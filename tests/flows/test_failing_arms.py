@@ -99,8 +99,8 @@ def test_the_other_arms_reach_the_report_and_the_next_run_does_the_rest(folder: 
 
 @pytest.mark.slow
 def test_strict_starts_nothing_more_after_the_first_failure(folder: Path, tmp_path: Path) -> None:
-    for name in ("teacher", "imported.jsonl", "long.jsonl"):
-        (tmp_path / name).symlink_to(folder / name)
+    for name in ("imported.jsonl", "long.jsonl"):
+        shutil.copy(folder / name, tmp_path / name)
     broken = tmp_path / "broken"
     shutil.copytree(TEACHER, broken)
     (broken / "model.safetensors").write_bytes((TEACHER / "model.safetensors").read_bytes()[:100_000])

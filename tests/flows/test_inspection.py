@@ -1,7 +1,4 @@
-"""What a person sees in the Prefect UI, asked of a real server, and looked at in a real browser.
-
-The pictures are left in MOTHERTONGUE_PICTURES, or in pytest's temporary folder.
-"""
+"""What a person sees in the Prefect UI, asked of a real server; tests/deployments/test_pages.py looks at the pages."""
 
 import re
 import subprocess
@@ -14,23 +11,13 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
+from flows import inspection
 from flows import mailbox as mailboxes
 from flows.inspection import how_far, span
 from flows.mailbox import Mailbox
 from flows.shown import cost
 from tests.flows.inspected import ROWS
 from tests.flows.prefect_server import prefect_server
-
-STUDY = [
-    *("--set", "name=little-ledger"),
-    *("--set", "train=[abacus/ledger]"),
-    *("--set", "evaluate=[abacus/ledger, abacus/sorting]"),
-    *("--set", "origins={human: {}, self: {samples: 2, temperature: 0.7, max_tokens: 120}}"),
-    *("--set", "questions={train: 60, evaluate: 20}"),
-    *("--set", "match.correct=any"),
-    *("--set", "method.epochs=2"),
-    *("--set", "seeds=[0, 1]"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +80,9 @@ def test_runs_are_named_and_tagged_also_while_they_work(server: str, little: dic
 
 def test_progress_is_a_line_in_the_log_and_an_artifact(server: str, little: dict[str, Any]) -> None:
     lines = [line["message"] for line in asked(server, "logs", logs={"flow_run_id": {"any_": [little["run"]["id"]]}})]
-    assert "loss 0.25" in lines
-    progress = [
-        line for line in lines if re.fullmatch(rf"\d+ of {ROWS} rows, [\d.]+ rows/s, about [\d.]+ s left", line)
-    ]
+    assert "slowly self/ledger: loss 0.25" in lines
+    said = rf"slowly self/ledger: \d+ of {ROWS} rows, [\d.]+ rows/s, about [\d.]+ s left"
+    progress = [line for line in lines if re.fullmatch(said, line)]
     assert 2 <= len(progress) <= 15, lines
     [shown] = [a for a in asked(server, "artifacts", **of_run(little["run"])) if a["type"] == "progress"]
     assert shown["key"] == "little-slowly-self-ledger-progress"
@@ -150,6 +136,21 @@ def test_only_the_newest_letter_about_a_thing_is_sent(server: str) -> None:
 )
 def test_how_far_a_stage_is(done: int, total: int, at_first: int, seconds: float, said: str) -> None:
     assert how_far("generate self/ledger", done, total, at_first, seconds) == said
+
+
+def test_the_start_of_an_engine_is_no_time_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, lines = [0.0], list[str]()
+    monkeypatch.setattr(inspection.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(inspection, "_line", lambda text, error=False: lines.append(text))
+    told = inspection.Inspection()
+    monkeypatch.setattr(told, "_show", lambda *shown: None)
+    told("start", "generate self/ledger", {})
+    for clock[0], done in ((60.0, 1), (62.0, 21), (75.5, 156), (77.0, 171)):
+        told("progress", "generate self/ledger", {"done": done, "total": 1000})
+    assert lines == [
+        "generate self/ledger: 21 of 1,000 rows, 10 rows/s, about 98 s left",
+        "generate self/ledger: 171 of 1,000 rows, 10 rows/s, about 83 s left",
+    ]
 
 
 def test_training_counts_steps() -> None:

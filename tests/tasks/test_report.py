@@ -187,7 +187,7 @@ def test_tables_for_prefect_and_the_terminal(folder: Path):
     rows = main_table(artifact)
     assert len(rows) == 30
     assert re.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\)", rows[0]["score"])
-    assert "| holds |" in verdict_markdown(artifact)
+    assert "- **holds**: " in verdict_markdown(artifact)
 
 
 def artifact(folder: Path, stage: str, label: str, facts: dict[str, Any]) -> Artifact:
@@ -263,7 +263,7 @@ def test_claims_of_the_study_stand_on_the_page_with_intervals(full: Path):
     assert "&lt;b&gt;Hostile&lt;/b&gt;" in page
     for answer in json.loads((full / "verdict.json").read_text())["verdicts"][0]["contrasts"]:
         assert answer["sentence"] in page.replace("\N{NO-BREAK SPACE}", " ")
-    assert "| opposite | Human beats self. |" in verdict_markdown(Artifact(full, {"facts": {}}))
+    assert "- **opposite**: Human beats self. " in verdict_markdown(Artifact(full, {"facts": {}}))
 
 
 def test_where_the_student_is_surprised_is_coloured_and_drawn(full: Path):
