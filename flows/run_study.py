@@ -1,12 +1,15 @@
 """What `run` does around the flow: the live view, the results folder, and a clean end whatever happens."""
 
+import logging
 import os
 import signal
 import sys
 import time
 from typing import cast
 
-from flows import own_server, results, stopping, trackers
+import httpx
+
+from flows import own_server, results, server_lost, stopping, trackers
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.live import View
@@ -32,12 +35,15 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         trackers.track(results.folder(study), lambda text: print(text, file=sys.stderr))
         return 0
     store.check()
+    server_lost.check()
     view = View(plan, cost(plan, forecasts, store).minutes)
+    from flows import study as studies
     from flows.inspection import listener
     from flows.outcome import Outcome, StudyFailed
-    from flows.study import study_flow, task_runner
 
     own_server.ends_with_us()
+    logging.raiseExceptions = False  # Prefect would print that it could not send a line to its server
+    heard = True
     runtime.use(runtime.Runtime(store, listener=listener(view)))
 
     def say() -> None:
@@ -47,11 +53,17 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
 
     try:
         with stopping.on(signal.SIGINT, say), view:
-            runner = task_runner(runtime.current().placement)
+            runner = studies.task_runner(runtime.current().placement)
             given = (study, strict, str(study.roots[0]))
-            outcome = cast(Outcome, study_flow.with_options(task_runner=runner)(*given))
+            outcome = cast(Outcome, studies.study_flow.with_options(task_runner=runner)(*given))
     except StudyFailed as failed:
         outcome = failed.outcome
+    except httpx.HTTPError:
+        if studies.last is None:
+            raise
+        # Its server could not be told: of a run that has ended, that is all that is lost.
+        print("The Prefect server does not answer: how this run has ended is not recorded there.", file=sys.stderr)
+        outcome, heard = studies.last, False
     finally:
         runtime.current().close()
     for line in outcome.lines():
@@ -64,7 +76,10 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         print(f"No verdict. What is finished is kept; go on with: mothertongue run {study.name}", file=sys.stderr)
     if outcome.bug is not None:
         raise outcome.bug
-    return 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0
+    code = 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0
+    if not heard:
+        stopping.leave(code)  # Prefect would try for ten seconds to send each event that waits
+    return code
 
 
 def _whole(plan: Plan, store: Store) -> bool:

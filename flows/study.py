@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, shown, stopping, trackers
+from flows import inspection, results, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -37,6 +37,8 @@ from tasks.store import Store
 
 SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
 """Stages at once by what they occupy; trainers are set by the placement."""
+last: Outcome | None = None
+"""How this process's newest study has ended, known also where its Prefect server was gone by then."""
 
 
 class Reference(BaseModel):
@@ -141,8 +143,11 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
     except InputError as error:
         return Failed(message=str(error), data=error)
+    global last
     with at_hand():
-        return _run(given, strict).state()
+        last = _run(given, strict)
+        server_lost.wait()
+        return last.state()
 
 
 def _of_parameters(given: dict[str, Any], folder: str) -> Study:
@@ -176,7 +181,10 @@ def _run(study: Study, strict: bool) -> Outcome:
     foreseen = (StageFailed, Transient, InputError)
     outcome.bug = next((error for error in walk.errors if not isinstance(error, foreseen)), None)
     if outcome.compared is not None and outcome.report is not None:
-        outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
+        try:
+            outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
+        except StageFailed as error:
+            outcome.failed["results"] = str(error)
     say = get_run_logger()
     if outcome.published is not None:
 
