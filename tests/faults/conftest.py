@@ -21,13 +21,17 @@ def peace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(tmp_path: Path, peace: Path) -> Callable[..., Disturbed]:
+def study(tmp_path: Path, peace: Path) -> Iterator[Callable[..., Disturbed]]:
     """`study("generate", "compare")`: one whose store has the artifacts of all stages but these."""
+    made: list[Disturbed] = []
 
     def make(*lacking: str, at: Path | None = None, **environment: str) -> Disturbed:
-        return Disturbed(tmp_path, peace, lacking or STAGES, environment, at)
+        made.append(Disturbed(tmp_path, peace, lacking or STAGES, environment, at))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.end()
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +42,18 @@ def s3() -> Iterator[Server]:
 
 
 @pytest.fixture
-def remote_study(tmp_path: Path, peace: Path, s3: Server) -> Callable[..., Remotely]:
+def remote_study(tmp_path: Path, peace: Path, s3: Server) -> Iterator[Callable[..., Remotely]]:
     """As `study`, with a store on S3. `machine` names the folder that has the cache."""
+    made: list[Remotely] = []
+    prefix = f"{tmp_path.parent.name}/{tmp_path.name}"
 
     def make(*lacking: str, machine: str = "one", **environment: str) -> Remotely:
-        prefix = f"{tmp_path.parent.name}/{tmp_path.name}"
-        return Remotely(tmp_path / machine, peace, lacking or STAGES, environment, server=s3, prefix=prefix)
+        made.append(Remotely(tmp_path / machine, peace, lacking or STAGES, environment, server=s3, prefix=prefix))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.end()
 
 
 @pytest.fixture

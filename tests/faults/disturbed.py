@@ -1,6 +1,7 @@
 """A real study to which something happens: begun, caught at work, gone on with, held against one left in peace."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -111,6 +112,12 @@ class Disturbed:
         since = time.monotonic()
         assert self.process.wait(timeout=patience) == code, self.said
         return time.monotonic() - since
+
+    def end(self) -> None:
+        """After a test that has failed: kill what runs still."""
+        if self._begun and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def go_on(self, *before: str, **environment: str) -> None:
         """Run the same command again, to its good end."""
