@@ -4,7 +4,9 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import cast
 
 import httpx
@@ -15,7 +17,7 @@ from flows.forecast import forecast
 from flows.live import View
 from flows.plan import Plan, expand
 from flows.schema import Study
-from tasks import runtime
+from tasks import disk, runtime, slots
 from tasks.store import Store
 
 
@@ -36,6 +38,8 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         return 0
     store.check()
     server_lost.check()
+    for folder in (slots.folder(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())):
+        disk.check(folder)
     view = View(plan, cost(plan, forecasts, store).minutes)
     from flows import study as studies
     from flows.inspection import listener

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from data.errors import InputError
+from tasks import disk
 
 PATIENCE = 30.0
 """Seconds in which a server that was there when the run began may come back before its end is told to nobody."""
@@ -21,11 +22,13 @@ def check() -> None:
 
     Raises:
         InputError: PREFECT_API_URL names one that does not answer, or the database is damaged.
+        StageFailed: there is no room for the database.
     """
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
     address = PREFECT_API_URL.value()
     if not address:
+        disk.check(PREFECT_HOME.value())
         _check_database()
         return
     why = problem(address)

@@ -230,8 +230,13 @@ def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
     compared, page = plan.conclusion(walk.failed, {cell: str(loss) for cell, loss in outcome.missing.items()})
     walk.through([compared, page])
     store = runtime.current().store
-    outcome.compared = store.open(compared.stage.name, compared.key)
-    outcome.report = store.open(page.stage.name, page.key)
+    try:
+        found = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in walk.done]
+    except Transient as error:
+        walk.lost(page, error)
+        return
+    if len(found) == 2:
+        outcome.compared, outcome.report = found
 
 
 def task_runner(placement: runtime.Placement) -> Any:

@@ -11,6 +11,7 @@ from prefect.concurrency.asyncio import AcquireConcurrencySlotTimeoutError, Conc
 from prefect.futures import PrefectFuture
 
 from tasks import runtime
+from tasks.errors import Transient
 from tasks.stage import Node
 
 Dependants = defaultdict[str, list[Node]]
@@ -81,7 +82,10 @@ class Walk:
         """Queue a node whose inputs have all ended; give it up where one of them failed."""
         lost = next((needed for needed in node.upstream if needed.key in self.failed), None)
         if lost is None:
-            found = runtime.current().store.has(node.stage.name, node.key)
+            try:
+                found = runtime.current().store.has(node.stage.name, node.key)
+            except Transient:  # a store that is away just now: the step asks again, and is tried again
+                found = False
             self.slots[node.key] = FOUND if found else node.stage.slot
             ready[self.slots[node.key]].append(node)
         else:
@@ -118,15 +122,16 @@ class Walk:
                 text = "the Prefect server did not answer in time; handed over again"
                 runtime.current().listener("note", node.run_name, {"text": text})
                 return False
-            self._failed(node, error)
+            self.lost(node, error)
         except BaseException as error:
-            self._failed(node, error)
+            self.lost(node, error)
         else:
             self.done.add(node.key)
             self.hits += future.state.name == "Cached"
         return True
 
-    def _failed(self, node: Node, error: BaseException) -> None:
+    def lost(self, node: Node, error: BaseException) -> None:
+        """Note that there is no artifact of a node, and why."""
         self.errors.append(error)
         self._give_up(node, str(error) or type(error).__name__)
         runtime.current().listener("failed", node.run_name, {"text": str(error)})

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def room(where: Path) -> Iterator[None]:
         # Of a copy that failed, the second name is the one that was written.
         place = getattr(error, "filename2", None) or getattr(error, "filename", None) or where
         raise StageFailed(f"{said} ({place}): make room and run again; what is finished is kept") from error
+
+
+def check(folder: Path) -> None:
+    """See that there is room for a small file.
+
+    Raises:
+        StageFailed: there is not.
+    """
+    with room(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
 
 
 def _said(error: Exception) -> str | None:
