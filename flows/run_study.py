@@ -66,7 +66,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         if studies.last is None:
             raise
         # Its server could not be told: of a run that has ended, that is all that is lost.
-        print("The Prefect server does not answer: how this run has ended is not recorded there.", file=sys.stderr)
+        print("The Prefect server could not be told how this run has ended. Nothing else is lost.", file=sys.stderr)
         outcome, heard = studies.last, False
     finally:
         runtime.current().close()

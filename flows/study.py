@@ -28,7 +28,7 @@ from flows.remaining import Remaining
 from flows.schema import Study
 from flows.study_file import checked
 from flows.walk import FOUND, Walk
-from tasks import runtime, slots
+from tasks import disk, runtime, slots
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.page.verdict_text import verdict_text
@@ -231,8 +231,9 @@ def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
     walk.through([compared, page])
     store = runtime.current().store
     try:
-        found = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in walk.done]
-    except Transient as error:
+        with disk.room(store.root):
+            found = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in walk.done]
+    except (Transient, StageFailed) as error:
         walk.lost(page, error)
         return
     if len(found) == 2:

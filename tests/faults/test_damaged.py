@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disturbed import Disturbed
+from tests.faults.disturbed import Disturbed, await_
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def test_what_is_damaged_is_set_aside_and_made_again_and_nothing_else_is(study: 
     before = disturbed.finished
 
     disturbed.begin()
-    disturbed.works_at("generate", rows=True)
+    await_(lambda: list(disturbed.store.glob("generate/*/parts/*.parquet")), "nothing was made again")
     evaluated = next(disturbed.store.glob("evaluate/*/rows.parquet"))
     flip(evaluated)  # its own step has passed
     disturbed.ends(0)

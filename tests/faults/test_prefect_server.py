@@ -40,6 +40,7 @@ def test_a_study_ends_well_without_the_server_that_it_began_with(
     prefect.kill()
     took = disturbed.ends(0)
     measured(took=took)
+    assert "The Prefect server could not be told how this run has ended" in disturbed.said
     assert "Traceback" not in disturbed.said
     disturbed.ended_well(before)
     disturbed.nothing_is_left()
