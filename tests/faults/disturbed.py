@@ -208,8 +208,9 @@ class Disturbed:
 
 
 def finished(store: Path) -> dict[str, int]:
-    """When each manifest was written."""
-    return {str(path.relative_to(store)): path.stat().st_mtime_ns for path in store.glob("*/*/manifest.json")}
+    """When each manifest was written, of what was set aside as damaged not."""
+    whole = (path for path in store.glob("*/*/manifest.json") if path.parent.parent.name != "damaged")
+    return {str(path.relative_to(store)): path.stat().st_mtime_ns for path in whole}
 
 
 def same_results(one: Path, other: Path) -> None:
