@@ -7,7 +7,7 @@ LOCK   ?= deployments/requirements-cpu.txt
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow bench lint audit format lock setup setup-cuda sandbox services clean
+.PHONY: help study test test-slow faults bench lint audit format lock setup setup-cuda sandbox services clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ test: setup ## set up .venv and run all tests but the slow ones
 
 test-slow: setup ## the tests that take minutes: whole studies, kill -9 on the real engine
 	$(BIN)/python -m pytest -m slow
+
+faults: setup ## kill -9, full disks, lost servers, damage, clock jumps, on real studies; what came out: docs/faults.md
+	$(BIN)/python -m pytest tests/faults -rP
 
 bench: setup ## the benchmarks of tests/bench, one after another
 	for file in tests/bench/[a-z]*.py; do $(BIN)/python -m tests.bench.$$(basename $$file .py) || exit 1; done

@@ -8,8 +8,11 @@ from collections.abc import Callable, Hashable
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+
+from tasks import runtime
 
 MOST_WAITING = 1000
 """Letters kept while the server does not answer; the oldest are dropped first."""
@@ -29,8 +32,12 @@ def _connected() -> SyncPrefectClient:
 class Mailbox:
     """Sends letters in the order they came. What cannot be sent is dropped: nothing of a study depends on it."""
 
-    def __init__(self, connect: Callable[[], SyncPrefectClient] = _connected) -> None:
+    def __init__(
+        self, connect: Callable[[], SyncPrefectClient] = _connected, say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`say` is told, in the thread that sends, when the server has stopped to answer."""
         self._connect = connect
+        self._say = say
         self._waiting: dict[Hashable, Letter] = {}
         self._changed = threading.Condition()
         self._sending = False
@@ -78,6 +85,7 @@ class Mailbox:
 
     def _carry(self) -> None:
         client: SyncPrefectClient | None = None
+        lost = False
         while True:
             with self._changed:
                 self._sending = False
@@ -90,11 +98,20 @@ class Mailbox:
                 if client is None:
                     client = self._connect().__enter__()
                 letter(client)
+                lost = False
             except Exception as error:
                 log.debug("not told to the Prefect server: %s", error)
+                if isinstance(error, httpx.TransportError) and not lost:
+                    lost = True
+                    self._say("the server does not answer; the study goes on without it")
                 client = None
                 time.sleep(PAUSE)
 
 
-mailbox = Mailbox()
+def _note(text: str) -> None:
+    if runtime.is_set():
+        runtime.current().listener("note", "prefect", {"text": text})
+
+
+mailbox = Mailbox(say=_note)
 """The process's own."""

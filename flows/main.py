@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 13
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -211,9 +212,11 @@ def main() -> None:
     from tasks.errors import StageFailed, Transient
 
     quiet()
+    warnings.formatwarning = lambda message, *where: f"warning: {message}\n"  # where in the code helps no person
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
     # The live view is what a person reads; Prefect's own lines go to its server, where the UI shows them.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")  # a lost server: pages for every event
     try:
         app()
     except InputError as error:

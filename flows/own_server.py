@@ -4,6 +4,9 @@ import subprocess
 import sys
 from typing import Any
 
+from tasks.errors import StageFailed
+
+TRIES = 5
 WATCH = """
 import os, signal, sys
 server = os.pidfd_open(int(sys.argv[1]))
@@ -26,6 +29,10 @@ def ends_with_us() -> None:
     start = SubprocessASGIServer._run_uvicorn_command
 
     def watched(self: SubprocessASGIServer) -> "subprocess.Popen[Any]":
+        if len(_watchers) == TRIES:  # Prefect would go on for ever
+            raise StageFailed(
+                f"the run's own Prefect server has ended {TRIES} times. To see why, start one: prefect server start"
+            )
         server = start(self)
         _watchers.append(
             subprocess.Popen(

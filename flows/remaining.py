@@ -7,6 +7,7 @@ from data.errors import InputError
 from flows.plan import Plan, expand
 from flows.walk import Walk
 from tasks.cell import UNTRAINED, Cell
+from tasks.errors import Transient
 from tasks.select import few
 from tasks.stage import Node
 from tasks.store import Store
@@ -106,7 +107,10 @@ class Remaining:
             pool: Mapping[str, Node] = chosen.inputs["scored"]
             if chosen.key not in self._walk.failed or not all(node.key in self._walk.done for node in pool.values()):
                 continue
-            found = {origin: self._store.open(node.stage.name, node.key) for origin, node in pool.items()}
+            try:
+                found = {origin: self._store.open(node.stage.name, node.key) for origin, node in pool.items()}
+            except (Transient, OSError):  # not to be had just now: nobody knows how many there are
+                continue
             match = chosen.values["match"]
             counts = few({origin: artifact.rows() for origin, artifact in found.items() if artifact}, match)
             if len(counts) == len(pool):

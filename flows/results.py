@@ -11,6 +11,7 @@ from flows import history
 from flows.made_of import made_of
 from flows.plan import Plan, expand
 from flows.schema import Study
+from tasks import disk
 from tasks.store import Artifact, Store, write_atomically
 from tasks.versions import versions
 
@@ -23,8 +24,17 @@ def folder(study: Study) -> Path:
 
 
 def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
-    """Copy a finished study's results to its folder, the manifest last. Returns the report's path."""
+    """Copy a finished study's results to its folder, the manifest last. Returns the report's path.
+
+    Raises:
+        StageFailed: the disk is full.
+    """
     target = folder(plan.study)
+    with disk.room(target):
+        return _published(target, plan, compared, report, failed)
+
+
+def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     (target / "manifest.json").unlink(missing_ok=True)
     for source in [*(compared.path(name) for name in FILES), report.path("report.html")]:

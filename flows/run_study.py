@@ -1,18 +1,23 @@
 """What `run` does around the flow: the live view, the results folder, and a clean end whatever happens."""
 
+import logging
 import os
 import signal
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import cast
 
-from flows import own_server, results, stopping, trackers
+import httpx
+
+from flows import own_server, results, server_lost, stopping, trackers
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.live import View
 from flows.plan import Plan, expand
 from flows.schema import Study
-from tasks import runtime
+from tasks import disk, runtime, slots
 from tasks.store import Store
 
 
@@ -32,15 +37,20 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         trackers.track(results.folder(study), lambda text: print(text, file=sys.stderr))
         return 0
     store.check()
+    server_lost.check()
+    for folder in (slots.folder(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())):
+        disk.check(folder)
     view = View(plan, cost(plan, forecasts, store).minutes)
     from flows import runner
+    from flows import study as studies
     from flows.inspection import listener
     from flows.outcome import Outcome, StudyFailed
-    from flows.study import study_flow
 
     runner.chosen()
 
     own_server.ends_with_us()
+    logging.raiseExceptions = False  # Prefect would print that it could not send a line to its server
+    heard = True
     runtime.use(runtime.Runtime(store, listener=listener(view)))
 
     def say() -> None:
@@ -50,9 +60,15 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
 
     try:
         with stopping.on(signal.SIGINT, say), view:
-            outcome = cast(Outcome, study_flow(study, strict, str(study.roots[0])))
+            outcome = cast(Outcome, studies.study_flow(study, strict, str(study.roots[0])))
     except StudyFailed as failed:
         outcome = failed.outcome
+    except httpx.HTTPError:
+        if studies.last is None:
+            raise
+        # Its server could not be told: of a run that has ended, that is all that is lost.
+        print("The Prefect server could not be told how this run has ended. Nothing else is lost.", file=sys.stderr)
+        outcome, heard = studies.last, False
     finally:
         runtime.current().close()
     for line in outcome.lines():
@@ -65,7 +81,10 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         print(f"No verdict. What is finished is kept; go on with: mothertongue run {study.name}", file=sys.stderr)
     if outcome.bug is not None:
         raise outcome.bug
-    return 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0
+    code = 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0
+    if not heard:
+        stopping.leave(code)  # Prefect would try for ten seconds to send each event that waits
+    return code
 
 
 def _whole(plan: Plan, store: Store) -> bool:

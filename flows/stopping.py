@@ -6,6 +6,7 @@ Ctrl-C on a terminal, `kill`, and a cancellation in the Prefect UI (whose worker
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,11 +52,19 @@ def _end(number: signal.Signals, say: Callable[[], None]) -> NoReturn:
         if _told_server(number):
             code = 0  # an answer to a cancellation, no breakdown
         time.sleep(GRACE)
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without waiting for what Prefect still wants to tell its server."""
     with contextlib.suppress(Exception):
         from prefect.server.api.server import SubprocessASGIServer
 
         for server in list(SubprocessASGIServer._instances.values()):
             server.stop()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
     os._exit(code)
 
 

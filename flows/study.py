@@ -14,7 +14,7 @@ from prefect.states import Failed
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, runner, shown, stopping, trackers
+from flows import inspection, results, runner, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -22,11 +22,14 @@ from flows.remaining import Remaining
 from flows.schema import Study
 from flows.study_file import checked
 from flows.walk import Walk
-from tasks import runtime
+from tasks import disk, runtime
 from tasks.cell import UNTRAINED
 from tasks.errors import StageFailed, Transient
 from tasks.page.verdict_text import verdict_text
 from tasks.store import Store
+
+last: Outcome | None = None
+"""How this process's newest study has ended, known also where its Prefect server was gone by then."""
 
 
 def _run_name() -> str:
@@ -50,10 +53,13 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
         State: Completed (called Cached where nothing had to be run) with an `Outcome`, or Failed with one line for
             each failed step and the `StudyFailed` that holds the outcome.
     """
+    global last
     try:
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
         with at_hand():
-            return _run(given, strict).state()
+            last = _run(given, strict)
+            server_lost.wait()
+            return last.state()
     except InputError as error:
         return Failed(message=str(error), data=error)
 
@@ -88,7 +94,10 @@ def _run(study: Study, strict: bool) -> Outcome:
     foreseen = (StageFailed, Transient, InputError)
     outcome.bug = next((error for error in walk.errors if not isinstance(error, foreseen)), None)
     if outcome.compared is not None and outcome.report is not None:
-        outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
+        try:
+            outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
+        except StageFailed as error:
+            outcome.failed["results"] = str(error)
     say = get_run_logger()
     if outcome.published is not None:
 
@@ -134,5 +143,11 @@ def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
     compared, page = plan.conclusion(walk.failed, {cell: str(loss) for cell, loss in outcome.missing.items()})
     walk.through([compared, page])
     store = runtime.current().store
-    outcome.compared = store.open(compared.stage.name, compared.key)
-    outcome.report = store.open(page.stage.name, page.key)
+    try:
+        with disk.room(store.root):
+            found = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in walk.done]
+    except (Transient, StageFailed) as error:
+        walk.failure(page, error)
+        return
+    if len(found) == 2:
+        outcome.compared, outcome.report = found

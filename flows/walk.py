@@ -11,6 +11,7 @@ from prefect.concurrency.asyncio import AcquireConcurrencySlotTimeoutError, Conc
 from prefect.futures import PrefectFuture
 
 from tasks import runtime
+from tasks.errors import Transient
 from tasks.shard import Share
 from tasks.stage import Node
 
@@ -117,7 +118,10 @@ class Walk:
         """Queue a node whose inputs have all ended; give it up where one of them failed."""
         lost = next((needed for needed in node.upstream if needed.key in self.failed), None)
         if lost is None:
-            found = runtime.current().store.has(node.stage.name, node.key)
+            try:
+                found = runtime.current().store.has(node.stage.name, node.key)
+            except Transient:  # a store that is away just now: the step asks again, and is tried again
+                found = False
             self.slots[node.key] = FOUND if found else node.stage.slot
             shares = 1 if found else self.shares(node)
             self.open_shares[node.key] = shares if shares > 1 else 0
@@ -179,7 +183,7 @@ class Walk:
                 return False
             self.open_shares[node.key] -= step.share is not None
             if node.key not in self.failed:  # by another of its shares
-                self._failed(node, error)
+                self.failure(node, error)
         else:
             self.heard(step, result)
             if step.share is not None:
@@ -189,7 +193,8 @@ class Walk:
             self.hits += future.state.name == "Cached"
         return True
 
-    def _failed(self, node: Node, error: BaseException) -> None:
+    def failure(self, node: Node, error: BaseException) -> None:
+        """Note that there is no artifact of a node, and why."""
         self.errors.append(error)
         self._give_up(node, str(error) or type(error).__name__)
         runtime.current().listener("failed", node.run_name, {"text": str(error)})

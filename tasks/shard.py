@@ -7,11 +7,12 @@ no manifest: `execute` afterwards finds every row there and only puts them toget
 from typing import NamedTuple
 
 from data.errors import InputError
+from tasks import disk
 from tasks.endpoint import Endpoint
 from tasks.parts import Parts
 from tasks.rows import Rows
 from tasks.runtime import Runtime, current
-from tasks.stage import Node, Work, inputs_of, room_on_disk, run_per_row
+from tasks.stage import Node, Work, inputs_of, run_per_row
 
 SMALLEST = 1024
 """Rows of a share at least: fewer are not worth another engine."""
@@ -61,7 +62,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     assert 0 <= number < of, f"share {number} of {of}"
     store, name, key = runtime.store, node.stage.name, node.key
     run_name = f"{node.run_name} {number + 1}/{of}"
-    with room_on_disk(store), store.lock(name, f"{key}-{number}of{of}"):
+    with disk.room(store.root), store.lock(name, f"{key}-{number}of{of}"):
         _, arguments = inputs_of(node, runtime)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]
         here = span(len(source), number, of)

@@ -5,7 +5,6 @@ artifact, or finds it in the store. Stage functions say nothing of caching, retr
 """
 
 import contextlib
-import errno
 import importlib
 import inspect
 import math
@@ -17,18 +16,16 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, get_type_hints
 
-from tasks import fingerprint, identity
+from tasks import disk, fingerprint, identity
 from tasks.endpoint import Endpoint
 from tasks.errors import StageFailed, Transient
 from tasks.model import Model
 from tasks.parts import Parts
 from tasks.rows import Row, RowFile, Rows, Streamed, in_tables
 from tasks.runtime import Runtime
-from tasks.store import Artifact, Store
+from tasks.store import Artifact
 from tasks.versions import versions
 
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""What a full or failing disk says."""
 PROGRESS_SECONDS = 0.1
 """How often it is said how far a stage is, at most."""
 ADDED = frozenset({"prompts", "tokens", "unusable", "api_kept"})
@@ -252,28 +249,12 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         StageFailed: the stage cannot give a result that could be believed, or the disk is full.
         Transient: trying again may help.
     """
-    with room_on_disk(runtime.store), runtime.store.lock(node.stage.name, node.key):
+    with disk.room(runtime.store.root), runtime.store.lock(node.stage.name, node.key):
         found = runtime.store.find(node.stage.name, node.key)
         if found is not None:
             runtime.listener("hit", node.run_name, {})
             return found, True
         return _make(node, runtime), False
-
-
-@contextlib.contextmanager
-def room_on_disk(store: Store) -> Iterator[None]:
-    """Make a full or failing disk a plain failure.
-
-    Raises:
-        StageFailed: what the disk says, and what to do.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        place = error.filename or store.root
-        raise StageFailed(f"{error.strerror} ({place}): make room and run again; what is finished is kept") from error
 
 
 def inputs_of(node: Node, runtime: Runtime) -> tuple[dict[str, Artifact], dict[str, Any]]:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tasks import disk
 from tasks.training.job import ERRORS, Job
 
 PRELOADED = (
@@ -97,10 +98,11 @@ def _be_trainer(job: Job, channel: socket.socket) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         _die_with_parent()
-        log = os.open(str(Path(job.scratch) / "trainer.log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        _say(channel, {"result": _trained(job, channel)})
+        with disk.room(Path(job.scratch)):
+            log = os.open(str(Path(job.scratch) / "trainer.log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            _say(channel, {"result": _trained(job, channel)})
         status = 0
     except BaseException as error:
         name = type(error).__name__

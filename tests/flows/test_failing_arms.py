@@ -9,7 +9,7 @@ import pytest
 
 from data import benchmark
 from data.benchmark import questions_of
-from tests.flows.test_stopped_study import nothing_is_left
+from tests.faults.left_behind import nothing_is_left
 from tests.flows.test_study import mothertongue
 
 TEACHER = Path(__file__).resolve().parents[2] / "data" / "models" / "abacus-teacher"

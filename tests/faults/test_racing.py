@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.test_stopped_study import nothing_is_left
+from tests.faults.left_behind import nothing_is_left
 from tests.flows.test_study import environment
 
 COMMON = [

@@ -1,0 +1,86 @@
+"""A Prefect server that does not answer: a line before a run, and after one no reason to lose what was found."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from data.errors import InputError
+from tasks import disk
+
+PATIENCE = 30.0
+"""Seconds in which a server that was there when the run began may come back before its end is told to nobody."""
+SQLITE = "sqlite"
+INSTEAD = "Start it (prefect server start), or unset PREFECT_API_URL: the run then has a server of its own"
+
+
+def check() -> None:
+    """See that there is a server to tell of a run, or a sound database for the run's own.
+
+    Raises:
+        InputError: PREFECT_API_URL names one that does not answer, or the database is damaged.
+        StageFailed: there is no room for the database.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME
+
+    address = PREFECT_API_URL.value()
+    if not address:
+        disk.check(PREFECT_HOME.value())
+        _check_database()
+        return
+    why = problem(address)
+    if why is not None:
+        parts = urlsplit(address)
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise InputError(f"PREFECT_API_URL={shown}: no server answers ({why}). {INSTEAD}")
+
+
+def _check_database() -> None:
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+    named = str(PREFECT_API_DATABASE_CONNECTION_URL.value())
+    database = Path(named.partition(":///")[2].partition("?")[0])
+    if not named.startswith(SQLITE) or not database.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # in use by another server just now
+            return
+        raise InputError(
+            f"Prefect's database {database} is damaged ({error}); move it away and run again: it holds the history of "
+            "runs, and nothing of what is finished"
+        ) from None
+
+
+def problem(address: str) -> str | None:
+    """Why a server cannot be told anything; None where it answers."""
+    try:
+        httpx.get(f"{address.rstrip('/')}/health", timeout=10).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
+
+
+def wait() -> None:
+    """Wait for the server of the present flow run to come back, if it does not answer, for a while.
+
+    If it stays away, Prefect gives up at its first try to tell it how the run has ended. By itself it would go on for
+    minutes.
+    """
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    if context is None or context.client is None:
+        return
+    until = time.monotonic() + PATIENCE
+    while problem(str(context.client.api_url)) is not None:
+        if time.monotonic() > until:
+            # Only who has connected before tries again; httpx's own clients, which have no such mark, never do.
+            setattr(context.client._client, "_has_connected", False)  # noqa: B010
+            return
+        time.sleep(1)

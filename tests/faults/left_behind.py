@@ -1,0 +1,40 @@
+"""What a run may have left behind: processes, slots, places in a queue, temporary folders."""
+
+import os
+import time
+from pathlib import Path
+
+from tasks import slots
+
+
+def running(folder: Path) -> list[tuple[int, str]]:
+    """Processes whose environment names this folder, with their command lines."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            variables = (process / "environ").read_bytes()
+            zombie = (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, IndexError):
+            continue
+        if str(folder).encode() in variables and not zombie:
+            found.append((int(process.name), command))
+    return found
+
+
+def left_in_slots(folder: Path) -> list[str]:
+    """Slots that a living process has, numbers of those who wait, and temporary folders in use."""
+    held = [
+        lock for lock in (folder / "slots").rglob("*.lock") if (mine := slots.locked(lock)) is None or os.close(mine)
+    ]
+    return [str(path) for path in [*held, *(folder / "slots").glob("*/waiting/*")]]
+
+
+def nothing_is_left(folder: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (running(folder) or left_in_slots(folder)):
+        time.sleep(0.2)
+    assert running(folder) == []
+    assert left_in_slots(folder) == []
