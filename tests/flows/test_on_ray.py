@@ -29,7 +29,7 @@ from tasks.stage import Node, stage
 from tasks.store import Store
 from tests.flows.prefect_server import prefect_server
 from tests.flows.ray_cluster import Nodes, ray_cluster, start
-from tests.flows.test_stopped_study import running
+from tests.faults.left_behind import running
 from tests.flows.test_study import environment, mothertongue
 
 STUDY = [
