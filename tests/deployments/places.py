@@ -18,6 +18,8 @@ PATIENCE = 600.0
 """Seconds until what must happen is given up; a busy machine may take most of them."""
 ANSWER = 180.0
 """Seconds that its server has for one answer."""
+BUSY = 5
+"""Tries that a server gets that is too busy; Prefect's own client gives it as many."""
 PREFECT = [sys.executable, "-m", "prefect"]
 
 
@@ -48,7 +50,11 @@ class Place:
         return self.run(sys.executable, "-m", "flows.main", *arguments, check=check)
 
     def post(self, path: str, content: Any = None) -> Any:
-        answer = httpx.post(f"{self.api}{path}", json=content if content is not None else {}, timeout=ANSWER)
+        for _ in range(BUSY):
+            answer = httpx.post(f"{self.api}{path}", json=content if content is not None else {}, timeout=ANSWER)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 
