@@ -27,9 +27,9 @@ from tasks.remote_store import RemoteStore
 from tasks.rows import Row, Rows
 from tasks.stage import Node, stage
 from tasks.store import Store
+from tests.faults.left_behind import running
 from tests.flows.prefect_server import prefect_server
 from tests.flows.ray_cluster import Nodes, ray_cluster, start
-from tests.faults.left_behind import running
 from tests.flows.test_study import environment, mothertongue
 
 STUDY = [
