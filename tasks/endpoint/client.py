@@ -280,10 +280,15 @@ class Client:
 
 def _stop(under_way: Iterable[_Pending]) -> None:
     """Let requests that the server has come back, once, and drop the others."""
-    for pending in under_way:
+
+    def stop(pending: _Pending) -> None:
         pending.stopped = True
         if not pending.sent:
             pending.future.cancel()
+
+    for pending in under_way:
+        # In the loop's own thread: nothing is sent between the look and the end, which would count as perhaps paid.
+        loop().call_soon_threadsafe(stop, pending)
 
 
 def _parsed(content: bytes, read: Callable[[Any], Answer | Unusable]) -> Answer | Unusable:
