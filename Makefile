@@ -15,8 +15,9 @@ help: ## this list
 study: setup ## set up .venv, run data/studies/abacus.yaml, print the verdict and the report's path
 	$(BIN)/mothertongue run data/studies/abacus.yaml
 
+# Two at a time: most of them wait for an engine, a server or a process. A file's tests share what they start.
 test: setup ## set up .venv and run all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup ## the tests that take minutes: whole studies, kill -9 on the real engine
 	$(BIN)/python -m pytest -m slow

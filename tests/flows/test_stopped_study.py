@@ -39,7 +39,7 @@ def until_rows_are_kept(folder: Path, said: IO[str]) -> "subprocess.Popen[str]":
     ("how", "code"),
     [
         (signal.SIGINT, 130),
-        (signal.SIGKILL, -signal.SIGKILL),
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
     ],
 )

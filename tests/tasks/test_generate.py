@@ -92,6 +92,7 @@ def test_wrong_input_names_its_row(runtime: Runtime, tiny: Model, tmp_path: Path
         assert not engine.engine._streams
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_and_again(runtime: Runtime, tiny: Model, tmp_path: Path) -> None:
     count = 600
     script = f"""
