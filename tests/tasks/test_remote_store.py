@@ -256,7 +256,13 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     process = _start(url, tmp_path / "one", str(log), 900, 0.005)
     remote = at(url, tmp_path / "watch")._remote
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not remote.list(f"logged/{node.key}/parts"):
+
+    def whole_part() -> bool:
+        """Whether a part is there, and not only the beginning of one."""
+        sizes = {path.stat().st_size for path in (tmp_path / "one").rglob("parts/*.parquet")}
+        return any(entry.size in sizes for entry in remote.list(f"logged/{node.key}/parts").values())
+
+    while time.monotonic() < deadline and not whole_part():
         time.sleep(0.02)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
