@@ -1,13 +1,12 @@
 """What a Ray cluster has, and what a step takes of it."""
 
 import time
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
 
 from flows.walk import FOUND
-from tasks.shard import divisible
+from tasks.shard import by_endpoint
 from tasks.stage import Node
 
 HERE = "here"
@@ -24,8 +23,6 @@ class Cluster:
     def __init__(self) -> None:
         self._looked = -LOOK
         self._nodes: list[dict[str, Any]] = []
-        self.limits: Mapping[str, int] = Limits(self)
-        """Steps at once, by slot."""
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
@@ -46,25 +43,28 @@ class Cluster:
 
     def places(self, kind: str) -> int:
         """How many steps of a kind can run at once."""
-        if self.gpus and kind in ("gpu", "engine", "trainer"):
+        if self._on_gpu(kind):
             return self.gpus
         if kind == "engine":
             return max(1, len(self.nodes))
         return max(1, int(sum(node["Resources"]["CPU"] for node in self.nodes)))
 
+    def limit(self, slot: str) -> int:
+        """How many steps in a slot Ray is given at once: as many as can run, and some that wait."""
+        return self.places(slot) + AHEAD
+
     def kind(self, node: Node, found: bool = False) -> str:
         """What a step needs of a machine, in a word."""
-        stage = node.stage
+        if by_endpoint(node):
+            return HERE
         if found:
             return FOUND
-        if stage.slot == "engine" and stage.per_row and not divisible(node):
-            return HERE
-        return "gpu" if stage.gpu and self.gpus else stage.slot
+        return "gpu" if node.stage.gpu and self.gpus else node.stage.slot
 
     def needs(self, kind: str) -> dict[str, Any]:
         """The same, for Ray."""
         spread = {"scheduling_strategy": "SPREAD"}
-        if self.gpus and kind in ("gpu", "engine", "trainer"):
+        if self._on_gpu(kind):
             # Ray ends a process after each step with a GPU, unless told otherwise; an engine is to serve many steps.
             return {"num_cpus": 1, "num_gpus": 1, **spread, **({"max_calls": 0} if kind == "engine" else {})}
         if kind == "engine":
@@ -75,18 +75,5 @@ class Cluster:
             }
         return {"num_cpus": 1, **spread}
 
-
-class Limits(Mapping[str, int]):
-    """Steps that are given to Ray at once, by slot: as many as can run, and some that wait."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    def __getitem__(self, slot: str) -> int:
-        return self._cluster.places(slot) + AHEAD
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("cpu", "engine", "trainer", FOUND))
-
-    def __len__(self) -> int:
-        return 4
+    def _on_gpu(self, kind: str) -> bool:
+        return bool(self.gpus) and kind in ("gpu", "engine", "trainer")

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,11 +34,7 @@ def _track(name: str | None) -> str | None:
     if name is not None:
         from flows import trackers
 
-        try:
-            trackers.find(name)  # what is wrong with it is said before anything is done
-        except InputError as error:
-            raise InputError(f"--track {name}: {error}") from None
-        os.environ[trackers.TRACK] = name
+        _choose("--track", name, trackers.find, trackers.TRACK)
     return name
 
 
@@ -45,12 +42,17 @@ def _runner(name: str | None) -> str | None:
     if name is not None:
         from flows import runner
 
-        os.environ[runner.RUNNER] = name
-        try:
-            runner.chosen()
-        except InputError as error:
-            raise InputError(f"--runner {name}: {str(error).removeprefix(f'{runner.RUNNER}={name}: ')}") from None
+        _choose("--runner", name, runner.check, runner.RUNNER)
     return name
+
+
+def _choose(option: str, name: str, check: Callable[[str], Any], variable: str) -> None:
+    """Put an option's value where the run looks for it; what is wrong with it is said before anything is done."""
+    try:
+        check(name)
+    except InputError as error:
+        raise InputError(f"{option} {name}: {error}") from None
+    os.environ[variable] = name
 
 
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]

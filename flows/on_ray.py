@@ -75,14 +75,13 @@ def walk_on_ray(strict: bool) -> Iterator[Walk]:
         here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SLOTS["engine"])
         on_ray = OnRay(cluster, environment, here)
         with here, handing_to(runner):
-            yield Walk(on_ray, cluster.limits, strict, on_ray.shares, on_ray.lost, on_ray.heard)
+            yield Walk(on_ray, cluster.limit, strict, on_ray.shares, on_ray.lost, on_ray.heard)
 
 
 class OnRay(Submitter):
     """Hands steps to Ray, with what they need of a machine, and hears how they end."""
 
     def __init__(self, cluster: Cluster, environment: dict[str, str], here: TaskRunner[Any]) -> None:
-        super().__init__()
         self._here = here
         """Runs what stays in this process."""
         self._cluster = cluster
@@ -135,7 +134,7 @@ class OnRay(Submitter):
         else:
             tell("done" if result.made else "hit", run, {"seconds": result.seconds, "rows": result.rows})
 
-    def lost(self, step: Step, future: PrefectFuture[Any], error: BaseException) -> bool:
+    def lost(self, future: PrefectFuture[Any], error: BaseException) -> bool:
         """Whether the process that ran a step is gone; the server is told, since nobody else can."""
         if not isinstance(error, LOST):
             return False

@@ -28,11 +28,23 @@ def chosen() -> str:
         InputError: there is none of that name, or its package is missing.
     """
     name = os.environ.get(RUNNER) or THREADS
-    if name not in (THREADS, RAY):
-        raise InputError(f"{RUNNER}={name}: {kinds.unknown('runner', name, [RAY, THREADS])}")
-    if name == RAY and not all(importlib.util.find_spec(package) for package in ("ray", "prefect_ray")):
-        raise InputError(f"{RUNNER}={name}: ray is not installed: pip install 'mothertongue[ray]'")
+    try:
+        check(name)
+    except InputError as error:
+        raise InputError(f"{RUNNER}={name}: {error}") from None
     return name
+
+
+def check(name: str) -> None:
+    """See that a runner can be had.
+
+    Raises:
+        InputError: there is none of that name, or its package is missing.
+    """
+    if name not in (THREADS, RAY):
+        raise InputError(kinds.unknown("runner", name, [RAY, THREADS]))
+    if name == RAY and not all(importlib.util.find_spec(package) for package in ("ray", "prefect_ray")):
+        raise InputError("ray is not installed: pip install 'mothertongue[ray]'")
 
 
 @contextlib.contextmanager
@@ -51,7 +63,7 @@ def walk(strict: bool) -> Iterator[Walk]:
     limits = {**SLOTS, "trainer": runtime.current().placement.trainers}
     # Threads enough for every slot: a step waits for an engine or a trainer process, not for a core.
     with handing_to(ThreadPoolTaskRunner(max_workers=sum(limits.values()))):
-        yield Walk(Submitter(), limits, strict)
+        yield Walk(Submitter(), limits.__getitem__, strict)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A plan's steps as Prefect tasks: what runs of each where it was sent, and how it is handed over."""
 
 import contextlib
+import functools
 import socket
 from typing import Any
 
@@ -102,6 +103,7 @@ def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return False
 
 
+@functools.cache
 def prefect_task(stage: Stage, shared: bool = False) -> Task[..., Any]:
     """The stage, or a share of its rows, as a Prefect task: named in the words of the chain, tried again where that
     can help."""
@@ -123,12 +125,8 @@ def prefect_task(stage: Stage, shared: bool = False) -> Task[..., Any]:
 class Submitter:
     """Hands steps to the flow's task runner under their own names and tags."""
 
-    def __init__(self) -> None:
-        self._tasks: dict[tuple[str, bool], Task[..., Any]] = {}
-
     def __call__(self, step: Step, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
-        stage, shared = step.node.stage, step.share is not None
-        made = self._tasks.setdefault((stage.name, shared), prefect_task(stage, shared))
+        made = prefect_task(step.node.stage, step.share is not None)
         named = made.with_options(task_run_name=step.run_name)  # its tags are given where it runs: `inspection.tag`
         future: PrefectFuture[Any] = named.submit(Sent(step), wait_for=self.waited_for(inputs))
         return future

@@ -2,9 +2,9 @@
 
 import queue
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import httpx
 from prefect.concurrency.asyncio import AcquireConcurrencySlotTimeoutError, ConcurrencySlotAcquisitionError
@@ -34,8 +34,7 @@ class Step(NamedTuple):
 
     @property
     def run_name(self) -> str:
-        share = self.share
-        return self.node.run_name if share is None else f"{self.node.run_name} {share.number + 1}/{share.of}"
+        return self.node.run_name if self.share is None else self.share.of_run(self.node.run_name)
 
 
 Finished = queue.SimpleQueue[tuple[Step, PrefectFuture[Any]]]
@@ -43,29 +42,19 @@ Submit = Callable[[Step, list[PrefectFuture[Any]], bool], PrefectFuture[Any]]
 """Hands a step to the task runner, with the futures of its inputs, and whether the store seems to have it."""
 
 
-class Lost(Protocol):
-    """Told of a run whose process or machine is gone; whether that is what this error says."""
-
-    def __call__(self, step: Step, future: PrefectFuture[Any], error: BaseException) -> bool: ...
-
-
-def never_lost(step: Step, future: PrefectFuture[Any], error: BaseException) -> bool:
-    """Of steps that run in threads of this process."""
-    return False
-
-
 @dataclass
 class Walk:
     """What is done, found and failed so far, by key."""
 
     submit: Submit
-    limits: Mapping[str, int]
-    """Steps at once, by slot."""
+    limit: Callable[[str], int]
+    """Steps at once in a slot."""
     strict: bool = False
     """Start nothing more once a step has failed."""
     shares: Callable[[Node], int] = lambda node: 1
     """Into how many shares the rows of a node are divided whose inputs are there; they are made side by side."""
-    lost: Lost = never_lost
+    lost: Callable[[PrefectFuture[Any], BaseException], bool] = lambda future, error: False
+    """Whether a run's error says that its process or machine is gone."""
     heard: Callable[[Step, Any], None] = lambda step, result: None
     """Told of each step that has ended well, and of its result."""
     futures: dict[str, PrefectFuture[Any]] = field(default_factory=dict)
@@ -139,8 +128,9 @@ class Walk:
                 self._admit(dependant, dependants, missing, ready)
 
     def _was_last_share(self, node: Node, waiting: deque[Step]) -> bool:
-        """Whether a node has ended with this share, since one of them failed. After the last of all the node itself
-        follows, which puts them together."""
+        """Count a share that has ended, and say whether its node has ended with it, since one of them failed. After
+        the last of all the node itself follows, which puts them together."""
+        self.open_shares[node.key] -= 1
         if node.key in self.failed:
             needless = [step for step in waiting if step.node.key == node.key]
             for step in needless:
@@ -153,7 +143,7 @@ class Walk:
 
     def _start(self, ready: Ready, running: Counter[str], finished: Finished) -> None:
         for slot, steps in ready.items():
-            while steps and running[slot] < self.limits[slot] and not (self.strict and self.failed):
+            while steps and running[slot] < self.limit(slot) and not (self.strict and self.failed):
                 step = steps.popleft()
                 running[slot] += 1
                 inputs = [self.futures[needed.key] for needed in step.node.upstream if needed.key in self.futures]
@@ -173,24 +163,22 @@ class Walk:
         except BaseException as error:
             if isinstance(error, SERVER_FAILED):
                 why = "the Prefect server did not answer in time"
-            elif self.lost(step, future, error):
+            elif self.lost(future, error):
                 why = "the process that ran it is gone"
             else:
                 why = None
-            self.tries[step.run_name] += why is not None
-            if why is not None and self.tries[step.run_name] < TRIES:
-                runtime.current().listener("note", step.run_name, {"text": f"{why}; handed over again"})
-                return False
-            self.open_shares[node.key] -= step.share is not None
+            if why is not None:
+                self.tries[step.run_name] += 1
+                if self.tries[step.run_name] < TRIES:
+                    runtime.current().listener("note", step.run_name, {"text": f"{why}; handed over again"})
+                    return False
             if node.key not in self.failed:  # by another of its shares
                 self.failure(node, error)
         else:
             self.heard(step, result)
-            if step.share is not None:
-                self.open_shares[node.key] -= 1
-                return True
-            self.done.add(node.key)
-            self.hits += future.state.name == "Cached"
+            if step.share is None:
+                self.done.add(node.key)
+                self.hits += future.state.name == "Cached"
         return True
 
     def failure(self, node: Node, error: BaseException) -> None:

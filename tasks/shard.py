@@ -25,11 +25,19 @@ class Share(NamedTuple):
     """From 0."""
     of: int
 
+    def of_run(self, run_name: str) -> str:
+        """What it is called, as a share of this run."""
+        return f"{run_name} {self.number + 1}/{self.of}"
+
+
+def by_endpoint(node: Node) -> bool:
+    """Whether an endpoint answers a step's rows: its budget, pace and kept answers are those of one process."""
+    return any(isinstance(value, Endpoint) for value in node.values.values())
+
 
 def divisible(node: Node) -> bool:
-    """Whether a step's rows may be made in shares: not those that an endpoint answers, whose budget, pace and kept
-    answers are those of one process."""
-    return node.stage.per_row and not any(isinstance(value, Endpoint) for value in node.values.values())
+    """Whether a step's rows may be made in shares."""
+    return node.stage.per_row and not by_endpoint(node)
 
 
 def shards(rows: int, places: int = 1) -> int:
@@ -61,7 +69,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     assert node.stage.per_row, f"{node.stage.name} cannot be divided: it does not make one row after another"
     assert 0 <= number < of, f"share {number} of {of}"
     store, name, key = runtime.store, node.stage.name, node.key
-    run_name = f"{node.run_name} {number + 1}/{of}"
+    run_name = Share(number, of).of_run(node.run_name)
     with disk.room(store.root), store.lock(name, f"{key}-{number}of{of}"):
         _, arguments = inputs_of(node, runtime)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]

@@ -213,10 +213,10 @@ def finished(store: Path) -> dict[str, int]:
     return {str(path.relative_to(store)): path.stat().st_mtime_ns for path in whole}
 
 
-def same_results(one: Path, other: Path) -> None:
+def same_results(one: Path, other: Path, study: str = NAME) -> None:
     for name in ("items.parquet", "summary.csv", "perplexity.csv"):
         read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
-        pd.testing.assert_frame_equal(*(read(folder / "runs" / NAME / name) for folder in (one, other)), rtol=1e-4)
+        pd.testing.assert_frame_equal(*(read(folder / "runs" / study / name) for folder in (one, other)), rtol=1e-4)
 
 
 def measured(**facts: float | str) -> None:

@@ -61,7 +61,9 @@ def test_a_study_ends_well_without_its_own_server(study: Callable[..., Disturbed
     disturbed.begin()
     disturbed.works_at("generate", rows=True)
     before = disturbed.finished
-    for pid in disturbed.processes("prefect.prefect.api.server:create_app"):
+    own = disturbed.processes("prefect.server.api.server:create_app")
+    assert own
+    for pid in own:
         os.kill(pid, signal.SIGKILL)
     disturbed.ends(0)
     assert "Traceback" not in disturbed.said

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pandas as pd
 import pytest
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -27,6 +26,7 @@ from tasks.remote_store import RemoteStore
 from tasks.rows import Row, Rows
 from tasks.stage import Node, stage
 from tasks.store import Store
+from tests.faults.disturbed import same_results
 from tests.faults.left_behind import running
 from tests.flows.prefect_server import prefect_server
 from tests.flows.ray_cluster import Nodes, ray_cluster, start
@@ -93,8 +93,8 @@ def test_steps_take_gpus_where_there_are_any() -> None:
     assert "max_calls" not in needs["scored"], "its process ends with the step, and with it what it has of the GPU"
     assert "num_gpus" not in needs["some"]
     assert cluster.needs(cluster.kind(trained(rows)))["num_gpus"] == 1
-    assert cluster.limits["engine"] == cluster.limits["trainer"] == 4 + AHEAD
-    assert cluster.limits[FOUND] == cluster.limits["cpu"] == 40 + AHEAD
+    assert cluster.limit("engine") == cluster.limit("trainer") == 4 + AHEAD
+    assert cluster.limit(FOUND) == cluster.limit("cpu") == 40 + AHEAD
 
 
 def test_without_gpus_an_engine_has_a_machine_for_itself() -> None:
@@ -111,7 +111,7 @@ def test_what_an_endpoint_answers_takes_no_engine_and_is_made_in_one_place(tmp_p
     runtime.use(runtime.Runtime(Store(tmp_path)))
     cluster = Fake({"CPU": 4, "GPU": 1})
     node = answered(some(3), Endpoint("api:m"))
-    assert cluster.kind(node) == HERE
+    assert cluster.kind(node) == cluster.kind(node, found=True) == HERE
     assert on(cluster).shares(node) == 1
 
 
@@ -210,13 +210,6 @@ def _path() -> list[str]:
     return [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
 
 
-def same_results(one: Path, other: Path) -> None:
-    for name in ("items.parquet", "summary.csv", "perplexity.csv"):
-        read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
-        found = [read(folder / "runs" / "spread" / name) for folder in (one, other)]
-        pd.testing.assert_frame_equal(*found, rtol=1e-4)
-
-
 def manifest(folder: Path, stage: str, label: str) -> dict[str, Any]:
     found = [json.loads(path.read_text()) for path in (folder / "store" / stage).glob("*/manifest.json")]
     (one,) = [each for each in found if each["label"] == label]
@@ -254,7 +247,7 @@ def test_two_nodes_give_the_results_of_one_process_though_one_is_killed(
     assert "finished rows are kept" in crashed[0]["state"]["message"]
     assert {run["name"] for run in runs} >= {f"generate self/abacus/boxes {number}/2" for number in (1, 2)}
     assert not [run for run in runs if run["state_type"] == "RUNNING"]
-    same_results(tmp_path, in_threads)
+    same_results(tmp_path, in_threads, "spread")
     once = manifest(in_threads, "generate", "self/abacus/boxes")
     spread_out = manifest(tmp_path, "generate", "self/abacus/boxes")
     assert spread_out["key"] == once["key"]

@@ -70,7 +70,7 @@ def went(tmp_path: Path) -> Went:
             return future
 
         whole = expand(load("abacus", STUDY))
-        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1, "found": 4}, strict)
+        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1, "found": 4}.__getitem__, strict)
         remaining = Remaining(whole, walk, store)
         remaining.go_on()
         return whole, remaining, order

@@ -61,7 +61,7 @@ def walk_of(tmp_path: Path) -> Callable[..., Walk]:
                 future.set_result(None)
             return future
 
-        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1, "found": 4}, strict)
+        walk = Walk(submit, {"cpu": 2, "trainer": 1, "engine": 1, "found": 4}.__getitem__, strict)
         walk.order = order  # type: ignore[attr-defined]
         walk.running = running  # type: ignore[attr-defined]
         return walk
@@ -166,7 +166,7 @@ def test_shares_come_before_what_puts_them_together(walk_of: Callable[..., Walk]
 def test_a_share_that_fails_is_the_failure_of_its_step_once(walk_of: Callable[..., Walk]) -> None:
     walk = walk_of(bad=frozenset({"shared m 2/3", "shared m 3/3"}))
     nodes, _ = in_shares(walk)
-    walk.limits = {"cpu": 1, "trainer": 1, "engine": 1, "found": 1}
+    walk.limit = {"cpu": 1, "trainer": 1, "engine": 1, "found": 1}.__getitem__
     walk.through(nodes)
     assert walk.order == ["source a", "shared m 1/3", "shared m 2/3"], "a share was needless"  # type: ignore[attr-defined]
     assert {walk.names[key]: why for key, why in walk.failed.items()} == {
@@ -176,7 +176,7 @@ def test_a_share_that_fails_is_the_failure_of_its_step_once(walk_of: Callable[..
     assert len(walk.errors) == 1
     walk = walk_of(bad=frozenset({"shared m 2/3", "shared m 3/3"}))
     nodes, _ = in_shares(walk)
-    walk.limits = {"cpu": 3, "trainer": 1, "engine": 1, "found": 1}
+    walk.limit = {"cpu": 3, "trainer": 1, "engine": 1, "found": 1}.__getitem__
     walk.through(nodes)
     assert len(walk.errors) == 1
     assert len(walk.failed) == 2
@@ -188,7 +188,7 @@ def test_a_share_whose_machine_is_lost_is_handed_over_again(walk_of: Callable[..
 
     for often, done in ((TRIES - 1, 3), (TRIES, 1)):
         walk = walk_of(unheard=Counter({"shared m 2/3": often}), error=Gone)
-        walk.lost = lambda step, future, error: isinstance(error, Gone)
+        walk.lost = lambda future, error: isinstance(error, Gone)
         nodes, _ = in_shares(walk)
         walk.through(nodes)
         assert len(walk.done) == done

@@ -302,21 +302,25 @@ def test_a_bubblewrap_that_may_not_be_used_is_said_with_what_it_said(
 def test_everything_ends_with_the_process_that_judges() -> None:
     """Also when that is killed while a program runs."""
     program = """
-        import os, threading, time
+        import os
         from tasks import sandbox
         assert sandbox.problem() is None
-        slow = "def f():\\n    while True: pass"
-        threading.Thread(target=sandbox.judge, args=(slow, "", "from program import f\\nf()")).start()
-        time.sleep(0.5)
         print(os.getpid(), flush=True)
+        input()
+        sandbox.judge("def f():\\n    while True: pass", "", "from program import f\\nf()")
     """
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, cwd=PROJECT
+        [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
     ) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
         number = int(child.stdout.readline())
-        mine = below(number)
-        assert len(mine) >= 5
+        waiting = len(below(number))
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        while len(mine := below(number)) < waiting + 2:  # the program's process, and that of its tests
+            assert child.poll() is None, "it ended before a program was seen to run"
+            time.sleep(0.01)
         child.kill()
     end = time.monotonic() + 5
     while (left := [one for one in mine if Path(f"/proc/{one}").exists()]) and time.monotonic() < end:
