@@ -26,12 +26,12 @@ def room(where: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        said = _said(error)
-        if said is None:
+        full = said(error)
+        if full is None:
             raise
         # Of a copy that failed, the second name is the one that was written.
         place = getattr(error, "filename2", None) or getattr(error, "filename", None) or where
-        raise StageFailed(f"{said} ({place}): make room and run again; what is finished is kept") from error
+        raise StageFailed(f"{full} ({place}): make room and run again; what is finished is kept") from error
 
 
 def check(folder: Path) -> None:
@@ -46,7 +46,7 @@ def check(folder: Path) -> None:
             file.write(bytes(4096))
 
 
-def _said(error: Exception) -> str | None:
+def said(error: Exception) -> str | None:
     """What a disk has said, also where a library passes it on in words of its own; None where it was no disk."""
     if isinstance(error, OSError):
         return os.strerror(error.errno) if error.errno in DISK else None

@@ -46,6 +46,7 @@ PLACEMENT = frozenset(
         "tasks.shard",
         "data.digest",
         "data.errors",
+        "tasks.training.checkpoint",
         "tasks.training.job",
         "tasks.training.nursery",
         "tasks.training.process",

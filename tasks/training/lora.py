@@ -8,24 +8,27 @@ for response tokens only, no attention mask (`tasks.likelihood`), clipping over 
 
 import json
 import math
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks import disk
 from tasks.errors import StageFailed, Transient
-from tasks.likelihood import Batch, Likelihood, out_of_memory, release_memory
+from tasks.likelihood import Likelihood, out_of_memory, release_memory
 from tasks.render import Rendered
 from tasks.rows import Rows
+from tasks.training import checkpoint, probe
+from tasks.training.batches import Batches
+from tasks.training.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
     from tasks.methods import Training
 
 CLIP = 1.0
 """Largest norm of the adapter's gradient."""
-PROBE_ROWS = 4
 CURVE_POINTS = 200
 LOSS_LINES = 10
 """How often a training says its loss."""
@@ -47,49 +50,10 @@ class Settings:
     weight_decay: float
 
 
-class Batches:
-    """Batches of rows of like length, in an order that depends on nothing but the seed and the epoch.
-
-    Stands in for a data loader. An optimiser step's rows come as `accumulate` smaller batches where memory is short;
-    they are the same rows however small the batches are.
-    """
-
-    def __init__(self, examples: Sequence[Rendered], batch: int, micro: int, seed: int) -> None:
-        self.dataset = examples
-        self._batch = batch
-        self._micro = micro
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        full, rest = divmod(len(self.dataset), self._batch)
-        return full * math.ceil(self._batch / self._micro) + math.ceil(rest / self._micro)
-
-    def steps(self) -> list[list[int]]:
-        """Row numbers of each optimiser step of the epoch. A step with fewer rows than the others comes last."""
-        order = list(range(len(self.dataset)))
-        rng = random.Random(f"{self._seed}/{self._epoch}")
-        rng.shuffle(order)
-        whole = len(order) - len(order) % self._batch
-        steps = []
-        for start in range(0, whole, 8 * self._batch):
-            alike = sorted(order[start : min(whole, start + 8 * self._batch)], key=lambda i: len(self.dataset[i].ids))
-            steps += [alike[at : at + self._batch] for at in range(0, len(alike), self._batch)]
-        rng.shuffle(steps)
-        return steps + ([order[whole:]] if whole < len(order) else [])
-
-    def __iter__(self) -> Iterator[Batch]:
-        for step in self.steps():
-            for start in range(0, len(step), self._micro):
-                yield Batch.of([self.dataset[index] for index in step[start : start + self._micro]], pad=0)
-
-
 def train_on_responses(training: "Training", settings: Settings) -> dict[str, Any]:
-    """Train an adapter and write `adapter/` and `probe.json`. Out of memory halves the micro-batch, down to one row,
-    then trades time for memory (gradient checkpointing); the rows of an optimiser step stay the same.
+    """Train an adapter and write `adapter/` and `probe.json`; goes on from what `training.scratch` has of it. Out of
+    memory halves the micro-batch, down to one row, then trades time for memory (gradient checkpointing); the rows of an
+    optimiser step stay the same.
 
     Raises:
         StageFailed: the loss is not finite, or the adapter changes nothing.
@@ -98,7 +62,7 @@ def train_on_responses(training: "Training", settings: Settings) -> dict[str, An
     examples = [Rendered(row["ids"], row["prompt"]) for row in Rows([training.examples])]
     for example in examples:
         assert 0 < example.prompt_length < len(example.ids), "a row without a prompt or without a response token"
-    micro, checkpointing = min(settings.batch, len(examples)), False
+    micro, checkpointing = _memory_found(training.scratch) or (min(settings.batch, len(examples)), False)
     while True:
         try:
             return _train(training, settings, examples, micro, checkpointing)
@@ -108,9 +72,29 @@ def train_on_responses(training: "Training", settings: Settings) -> dict[str, An
             if checkpointing:
                 raise Transient(f"out of memory while training with one row at a time: {error}") from error
         release_memory()
+        checkpoint.discard(training.scratch)
         micro, checkpointing = (micro + 1) // 2 if micro > 1 else 1, micro == 1
         slower = ", with recomputed activations" if checkpointing else ""
         training.log(f"out of memory: beginning again with {micro} rows at a time{slower}")
+
+
+def _memory_found(scratch: Path) -> tuple[int, bool] | None:
+    """Rows at a time, and whether activations are recomputed, of what was kept of a training on this kind of device.
+    What was kept on another kind cannot be gone on with to the same bytes, and is taken away."""
+    begun = checkpoint.newest(scratch)
+    if begun is None:
+        return None
+    facts = checkpoint.read(begun)["facts"]
+    if facts["device"] != _device():
+        checkpoint.discard(scratch)
+        return None
+    return facts["micro"], facts["checkpointing"]
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _train(
@@ -120,15 +104,15 @@ def _train(
 
     batches = Batches(examples, settings.batch, micro, training.seed)
     trainer = _trainer(training, settings, batches, micro, checkpointing)
-    started = time.perf_counter()
-    trainer.train()
+    begun = checkpoint.newest(training.scratch)
+    trainer.train(resume_from_checkpoint=None if begun is None else str(begun))
     losses = torch.stack(trainer.losses).tolist()
-    seconds = time.perf_counter() - started
+    seconds = trainer.seconds
     _all_finite(losses)
     model = trainer.model.eval()
-    probe = _probe(model, examples[:PROBE_ROWS])
-    (training.folder / "probe.json").write_text(json.dumps(probe), encoding="utf-8")
-    if all(row["base"] == row["adapted"] for row in probe["rows"]):
+    found = probe.probe(model, examples)
+    (training.folder / "probe.json").write_text(json.dumps(found), encoding="utf-8")
+    if all(row["base"] == row["adapted"] for row in found["rows"]):
         raise StageFailed(
             f"the adapter changes nothing after {trainer.state.global_step} steps: its log-probabilities are the base "
             "model's; try more rows or epochs, a higher learning rate, or no warm-up"
@@ -162,7 +146,9 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    cuda = torch.cuda.is_available()
+    cuda = _device() == "cuda"
+    facts = {"micro": micro, "checkpointing": checkpointing, "device": _device()}
+    kept = Checkpoints(training.scratch, facts)
     cast = (lambda: torch.autocast("cuda", torch.bfloat16)) if cuda else nullcontext
 
     class Progress(TrainerCallback):
@@ -171,12 +157,21 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
             training.progress(done, total)
             if done * LOSS_LINES // total > (done - 1) * LOSS_LINES // total:
                 training.log(f"step {done:,} of {total:,}: loss {_recent(trainer.losses, total):.4g}")
+            if kept.due and done < total:
+                _all_finite(torch.stack(trainer.losses).tolist())
+                try:
+                    kept.keep(trainer, trainer.seconds)
+                except Exception as error:
+                    if (full := disk.said(error)) is None:
+                        raise
+                    training.log(f"step {done:,} of {total:,} is not kept: {full} ({training.scratch})")
 
     class Lean(SFTTrainer):
         """See the module's docstring. `losses` gets each optimiser step's mean loss per response token."""
 
         def get_train_dataloader(self) -> Any:
             self.losses: list[torch.Tensor] = []
+            self.started = time.perf_counter()
             self.likelihood = Likelihood(self.model)
             assert self.model is not None
             self.trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -202,6 +197,27 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
 
         def _clip_grad_norm(self, model: Any) -> Any:
             return clip_grad_norm_(self.trained, CLIP)
+
+        @property
+        def seconds(self) -> float:
+            """How long the training has taken, all tries together."""
+            return time.perf_counter() - self.started
+
+        # What follows transformers calls where a training goes on; its own reads pickles.
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            checkpoint.restore_parameters(Path(resume_from_checkpoint), self)
+
+        def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
+            if checkpoint_folder is not None:
+                kept_here = Path(checkpoint_folder)
+                self.losses = checkpoint.restore_optimiser(kept_here, self)
+                self.started -= checkpoint.read(kept_here)["seconds"]
+                training.log(f"goes on after step {self.state.global_step:,} of {self.state.max_steps:,}")
+
+        def _load_rng_state(self, checkpoint_folder: str | None) -> None:
+            if checkpoint_folder is not None:
+                checkpoint.restore_random(Path(checkpoint_folder))
 
     torch.use_deterministic_algorithms(True, warn_only=True)
     model = AutoModelForCausalLM.from_pretrained(
@@ -271,31 +287,6 @@ def _all_finite(losses: Sequence[float]) -> None:
     for step, loss in enumerate(losses):
         if not math.isfinite(loss):
             raise StageFailed(f"the training loss is {loss} (step {step + 1}): try a lower learning rate")
-
-
-def _probe(model: Any, examples: Sequence[Rendered]) -> dict[str, Any]:
-    """Log-probabilities of each response token of a few training rows, without and with the adapter."""
-    import torch
-
-    likelihood = Likelihood(model)
-
-    def log_probabilities(example: Rendered) -> list[float]:
-        with torch.inference_mode():
-            return [-value for value in likelihood.nll(Batch.of([example], 0, likelihood.device)).tolist()]
-
-    rows = []
-    for example in examples:
-        with model.disable_adapter():
-            base = log_probabilities(example)
-        rows.append(
-            {
-                "prompt_ids": example.ids[: example.prompt_length],
-                "response_ids": example.response_ids,
-                "base": base,
-                "adapted": log_probabilities(example),
-            }
-        )
-    return {"rows": rows}
 
 
 def _save(model: Any, training: "Training") -> None:

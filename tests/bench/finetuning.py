@@ -26,7 +26,8 @@ from tasks.methods import Training
 from tasks.model import Model, resolve
 from tasks.render import Rendered
 from tasks.rows import to_table
-from tasks.training.lora import Batches, Settings, train_on_responses
+from tasks.training.batches import Batches
+from tasks.training.lora import Settings, train_on_responses
 from tests.bench.models import build
 
 SETTINGS = Settings(

@@ -29,7 +29,8 @@ from tasks.stage import Work
 from tasks.store import Store
 from tasks.training import lora
 from tasks.training import nursery as trainers
-from tasks.training.lora import Batches, Settings
+from tasks.training.batches import Batches
+from tasks.training.lora import Settings
 
 PROMPT = "{{ question }}"
 SETTINGS = Settings(
@@ -257,7 +258,8 @@ def test_settings_and_code_of_a_method_are_part_of_the_key() -> None:
     assert key(Sft()) == key(Sft())
     assert key(Sft()) != key(Sft(rank=8))
     assert {"tasks/methods/sft.py", "tasks/training/lora.py", "tasks/likelihood.py", "tasks/render.py"} <= set(code)
-    assert not any(name.startswith("tasks/training/") and name != "tasks/training/lora.py" for name in code)
+    trained_by = {name for name in code if name.startswith("tasks/training/")}
+    assert trained_by == {"tasks/training/lora.py", "tasks/training/batches.py", "tasks/training/probe.py"}
     assert kinds()["sft"] is Sft
 
 
