@@ -6,6 +6,7 @@ from typing import Any
 import ray
 
 from flows.walk import FOUND
+from tasks import runtime
 from tasks.shard import by_endpoint
 from tasks.stage import Node
 
@@ -23,6 +24,8 @@ class Cluster:
     def __init__(self) -> None:
         self._looked = -LOOK
         self._nodes: list[dict[str, Any]] = []
+        self._had_gpus = False
+        self._lacks_gpus = False
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
@@ -41,10 +44,22 @@ class Cluster:
     def gpus(self) -> int:
         return int(sum(node["Resources"].get("GPU", 0) for node in self.nodes))
 
+    @property
+    def uses_gpus(self) -> bool:
+        """Whether it has or had any. Once they are lost, steps wait for them: cores would take a hundred times as long,
+        and compute otherwise."""
+        lacks = not self.gpus
+        self._had_gpus |= not lacks
+        if self._had_gpus and lacks and not self._lacks_gpus:
+            text = "no machine with a GPU is left in the cluster: steps that need one wait for it"
+            runtime.current().listener("note", "ray", {"text": text})
+        self._lacks_gpus = lacks
+        return self._had_gpus
+
     def places(self, kind: str) -> int:
         """How many steps of a kind can run at once."""
         if self._on_gpu(kind):
-            return self.gpus
+            return max(1, self.gpus)
         if kind == "engine":
             return max(1, len(self.nodes))
         return max(1, int(sum(node["Resources"]["CPU"] for node in self.nodes)))
@@ -59,7 +74,7 @@ class Cluster:
             return HERE
         if found:
             return FOUND
-        return "gpu" if node.stage.gpu and self.gpus else node.stage.slot
+        return "gpu" if node.stage.gpu and self.uses_gpus else node.stage.slot
 
     def needs(self, kind: str) -> dict[str, Any]:
         """The same, for Ray."""
@@ -76,4 +91,4 @@ class Cluster:
         return {"num_cpus": 1, **spread}
 
     def _on_gpu(self, kind: str) -> bool:
-        return bool(self.gpus) and kind in ("gpu", "engine", "trainer")
+        return kind in ("gpu", "engine", "trainer") and self.uses_gpus

@@ -172,6 +172,7 @@ class Walk:
                 if self.tries[step.run_name] < TRIES:
                     runtime.current().listener("note", step.run_name, {"text": f"{why}; handed over again"})
                     return False
+                error = Transient(f"{why}, {TRIES} times in a row: {error}")
             if node.key not in self.failed:  # by another of its shares
                 self.failure(node, error)
         else:

@@ -11,6 +11,7 @@ import statistics
 import threading
 from array import array
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -157,8 +158,23 @@ class _Shared:
     Where there are GPUs it is on that of a trainer's slot, which it keeps as long as it is loaded.
     """
 
-    def __init__(self, model: Model, work: Work | None) -> None:
+    likelihood: Likelihood
+    lanes: ThreadPoolExecutor
+
+    def __init__(self) -> None:
+        self.users = 0
         self._slot = ExitStack()
+        self._loading = threading.Lock()
+        self._loaded = False
+
+    def load(self, model: Model, work: Work | None) -> None:
+        """Load it, unless another thread has. Waits for a slot, perhaps for one that another model has."""
+        with self._loading:
+            if not self._loaded:
+                self._load(model, work)
+                self._loaded = True
+
+    def _load(self, model: Model, work: Work | None) -> None:
         device = None
         if work and (gpus := work.runtime.placement.gpus):
             places = work.runtime.placement.trainer_places
@@ -169,10 +185,10 @@ class _Shared:
             self._slot.close()
             raise
         self.lanes = lanes(self.likelihood)
-        self.users = 0
 
     def close(self) -> None:
-        self.lanes.shutdown(cancel_futures=True)
+        if self._loaded:
+            self.lanes.shutdown(cancel_futures=True)
         self._slot.close()
 
 
@@ -184,18 +200,18 @@ _models_lock = threading.Lock()
 def _loaded(model: Model, work: Work | None = None) -> Iterator[_Shared]:
     """The model, loaded once however many threads use it, and let go with the last of them."""
     with _models_lock:
-        if model.content not in _models:
-            _models[model.content] = _Shared(model, work)
-        shared = _models[model.content]
+        shared = _models.setdefault(model.content, _Shared())
         shared.users += 1
     try:
+        shared.load(model, work)
         yield shared
     finally:
         with _models_lock:
             shared.users -= 1
-            if shared.users == 0:
+            if last := shared.users == 0:
                 del _models[model.content]
-                shared.close()
+        if last:
+            shared.close()
 
 
 def load(model: Model, gpu: int | None = None) -> Any:

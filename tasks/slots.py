@@ -127,7 +127,7 @@ def locked(path: Path) -> int | None:
 
 def _wait(queue: Path, places: tuple[str, ...], note: Note, stopped: Callable[[], bool]) -> Slot:
     with alone(queue):
-        if not _before(queue, places) and (slot := _free(queue, places)):
+        if slot := _free(queue, _left_by(queue, places)):
             return slot
         ticket, held = _draw(queue, places)
     told = time.monotonic() + PATIENCE - TOLD_EVERY
@@ -136,7 +136,7 @@ def _wait(queue: Path, places: tuple[str, ...], note: Note, stopped: Callable[[]
             if stopped():
                 raise StageFailed(f"no {queue.name}: the run is being stopped")
             with alone(queue):
-                if not _before(queue, places, ticket) and (slot := _free(queue, places)):
+                if slot := _free(queue, _left_by(queue, places, ticket)):
                     return slot
             if time.monotonic() - told > TOLD_EVERY:
                 told = time.monotonic()
@@ -170,17 +170,14 @@ def _waiting(queue: Path) -> Iterator[dict[str, Any]]:
             os.close(dead)
 
 
-def _before(queue: Path, places: tuple[str, ...], ticket: Path | None = None) -> bool:
-    """Whether somebody who wants one of these places is to be served first."""
-    for told in _waiting(queue):
-        if ticket is not None and told["number"] >= ticket.name:
-            return False
-        if set(places) & set(told["places"]):
-            return True
-    return False
+def _left_by(queue: Path, places: Sequence[str], ticket: Path | None = None) -> list[str]:
+    """Those of the places that nobody wants who is to be served first."""
+    first = (told["places"] for told in _waiting(queue) if ticket is None or told["number"] < ticket.name)
+    wanted_first = {place for of_one in first for place in of_one}
+    return [place for place in places if place not in wanted_first]
 
 
-def _free(queue: Path, places: tuple[str, ...]) -> Slot | None:
+def _free(queue: Path, places: Sequence[str]) -> Slot | None:
     for place in places:
         descriptor = locked(_lock_of(queue, place))
         if descriptor is not None:

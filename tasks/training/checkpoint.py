@@ -6,22 +6,27 @@ goes when the artifact is complete.
 """
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from data.digest import file_digest
+from tasks.versions import versions
 
 SECONDS = 10.0
 """How often a training is kept."""
 SHARE = 0.05
 """Most of the time that may go into keeping: a large adapter is kept less often."""
-NAME = "checkpoint-"
+NAME, DRAFT = "checkpoint-", "unfinished"
 TENSORS = "training.safetensors"
 STATE = "trainer_state.json"
 """transformers' own name; it looks for this file when a training goes on."""
 FACTS = "training.json"
+FORMAT = 1
+"""Of what is written here; another one is not read."""
+BY = ("python", "torch", "transformers", "accelerate", "peft", "trl")
 
 
 class Checkpoints:
@@ -29,7 +34,7 @@ class Checkpoints:
 
     Args:
         folder: where they lie.
-        facts: what of this training must be the same when it goes on; can be written as JSON.
+        facts: what a trainer must know before it goes on; can be written as JSON.
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
@@ -49,40 +54,61 @@ class Checkpoints:
         Args:
             seconds: how long the training has taken so far, all tries together.
         """
-        from safetensors.torch import save_file
-
         started = time.monotonic()
-        draft = self._folder / "unfinished"
+        draft = self._folder / DRAFT
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
+        try:
+            self._write(draft, trainer, seconds)
+            before = _all(self._folder)
+            draft.rename(self._folder / f"{NAME}{trainer.state.global_step:09d}")
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        finally:
+            now = time.monotonic()
+            self._next = now + max(SECONDS, (now - started) / SHARE)
+        for older in before:
+            shutil.rmtree(older)
+
+    def _write(self, draft: Path, trainer: Any, seconds: float) -> None:
+        from safetensors.torch import save_file
+
         state = trainer.optimizer.state_dict()
         save_file(_tensors(trainer, state["state"]), draft / TENSORS)
         trainer.state.save_to_json(str(draft / STATE))
         written = {
             "facts": self._facts,
+            "made_by": made_by(),
             "seconds": seconds,
             "groups": state["param_groups"],
             "schedule": trainer.lr_scheduler.state_dict(),
             "sha256": {name: file_digest(draft / name) for name in (TENSORS, STATE)},
         }
         (draft / FACTS).write_text(json.dumps(written), encoding="utf-8")
-        before = _all(self._folder)
-        draft.rename(self._folder / f"{NAME}{trainer.state.global_step:09d}")
-        for older in before:
-            shutil.rmtree(older)
-        now = time.monotonic()
-        self._next = now + max(SECONDS, (now - started) / SHARE)
+        for name in (TENSORS, STATE, FACTS):  # the older one goes only when this one is on the disk
+            with (draft / name).open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def made_by() -> dict[str, Any]:
+    """What must be the same for a training to go on to the same bytes: its key does not tell of these."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {"format": FORMAT, "device": device, **{name: version for name, version in versions().items() if name in BY}}
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; others are taken away."""
-    whole = None
+    """The newest checkpoint that is whole and can be gone on with here; whatever else there is of any is taken away."""
+    shutil.rmtree(folder / DRAFT, ignore_errors=True)
+    fit = None
     for found in reversed(_all(folder)):
-        if whole is None and _is_whole(found):
-            whole = found
+        if fit is None and _is_fit(found):
+            fit = found
         else:
             shutil.rmtree(found)
-    return whole
+    return fit
 
 
 def discard(folder: Path) -> None:
@@ -155,8 +181,11 @@ def _all(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{NAME}*"))
 
 
-def _is_whole(checkpoint: Path) -> bool:
+def _is_fit(checkpoint: Path) -> bool:
     try:
-        return all(file_digest(checkpoint / name) == digest for name, digest in read(checkpoint)["sha256"].items())
+        kept = read(checkpoint)
+        if kept["made_by"] != made_by():
+            return False
+        return all(file_digest(checkpoint / name) == digest for name, digest in kept["sha256"].items())
     except (OSError, ValueError, KeyError):  # a machine that lost power has not written it all
         return False

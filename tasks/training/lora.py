@@ -79,22 +79,12 @@ def train_on_responses(training: "Training", settings: Settings) -> dict[str, An
 
 
 def _memory_found(scratch: Path) -> tuple[int, bool] | None:
-    """Rows at a time, and whether activations are recomputed, of what was kept of a training on this kind of device.
-    What was kept on another kind cannot be gone on with to the same bytes, and is taken away."""
+    """Rows at a time, and whether activations are recomputed, of the training that is gone on with."""
     begun = checkpoint.newest(scratch)
     if begun is None:
         return None
     facts = checkpoint.read(begun)["facts"]
-    if facts["device"] != _device():
-        checkpoint.discard(scratch)
-        return None
     return facts["micro"], facts["checkpointing"]
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _train(
@@ -146,9 +136,8 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    cuda = _device() == "cuda"
-    facts = {"micro": micro, "checkpointing": checkpointing, "device": _device()}
-    kept = Checkpoints(training.scratch, facts)
+    cuda = torch.cuda.is_available()
+    kept = Checkpoints(training.scratch, {"micro": micro, "checkpointing": checkpointing})
     cast = (lambda: torch.autocast("cuda", torch.bfloat16)) if cuda else nullcontext
 
     class Progress(TrainerCallback):

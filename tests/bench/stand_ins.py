@@ -121,10 +121,13 @@ class Scorer(likelihood.Likelihood):
 class Shared:
     """What scoring threads share, with the stand-in in the model's place."""
 
-    def __init__(self, model: Model, work: Work | None) -> None:
+    def __init__(self) -> None:
         self.likelihood = Scorer()
         self.lanes = ThreadPoolExecutor(1)
         self.users = 0
+
+    def load(self, model: Model, work: Work | None) -> None:
+        pass
 
     def close(self) -> None:
         self.lanes.shutdown()

@@ -25,11 +25,9 @@ def running(folder: Path) -> list[tuple[int, str]]:
 
 
 def left_in_slots(folder: Path) -> list[str]:
-    """Slots that a living process has, numbers of those who wait, and temporary folders in use."""
-    held = [
-        lock for lock in (folder / "slots").rglob("*.lock") if (mine := slots.locked(lock)) is None or os.close(mine)
-    ]
-    return [str(path) for path in [*held, *(folder / "slots").glob("*/waiting/*")]]
+    """Slots that a living process has, numbers of the living who wait, and temporary folders in use."""
+    places = [*(folder / "slots").rglob("*.lock"), *(folder / "slots").glob("*/waiting/*")]
+    return [str(place) for place in places if (mine := slots.locked(place)) is None or os.close(mine)]
 
 
 def nothing_is_left(folder: Path) -> None:

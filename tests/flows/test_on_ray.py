@@ -97,6 +97,19 @@ def test_steps_take_gpus_where_there_are_any() -> None:
     assert cluster.limit(FOUND) == cluster.limit("cpu") == 40 + AHEAD
 
 
+def test_steps_wait_for_gpus_that_are_lost(tmp_path: Path) -> None:
+    told: list[str] = []
+    runtime.use(runtime.Runtime(Store(tmp_path), listener=lambda event, run, facts: told.append(facts["text"])))
+    cluster = Fake({"CPU": 8}, {"CPU": 8, "GPU": 1})
+    assert cluster.needs("trainer")["num_gpus"] == 1
+    cluster._told.pop()
+    for kind in ("gpu", "engine", "trainer"):
+        assert cluster.needs(kind)["num_gpus"] == 1
+        assert cluster.places(kind) == 1
+    assert told == ["no machine with a GPU is left in the cluster: steps that need one wait for it"]
+    runtime.use(None)
+
+
 def test_without_gpus_an_engine_has_a_machine_for_itself() -> None:
     cluster = Fake({"CPU": 8}, {"CPU": 4})
     rows = some(3)

@@ -1,8 +1,10 @@
 """Perplexity: the same numbers as a plain forward pass, however rows are batched, resumed or shared."""
 
+import dataclasses
 import math
 import random
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from data.errors import InputError
 from tasks import score as scoring
+from tasks import slots
 from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, negative_log_likelihoods
 from tasks.model import Model, resolve
@@ -18,7 +21,7 @@ from tasks.render import renderer
 from tasks.rows import Row, Rows
 from tasks.runtime import Placement, Runtime
 from tasks.score import familiarity, load, perplexity, score
-from tasks.stage import execute, stage
+from tasks.stage import Work, execute, stage
 from tasks.store import Store
 
 PROMPT = "{{ question }}"
@@ -208,6 +211,35 @@ def test_threads_share_one_model_and_let_it_go(model: Model) -> None:
     assert len(results) == 4
     assert all(result == results[0] for result in results)
     assert len(seen) == 1
+    assert not scoring._models
+
+
+def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the place that the first has, who must be able to give it back."""
+    monkeypatch.setenv("MOTHERTONGUE_SLOTS", str(tmp_path / "slots"))
+    told: list[str] = []
+    monkeypatch.setattr(slots, "PATIENCE", 0.2)
+    placement = Placement(gpus=("0",), trainers=1)
+    runtime = Runtime(Store(tmp_path), placement, lambda event, run, facts: told.append(facts["text"]))
+    work = Work(tmp_path, runtime, "score", {})
+    second = dataclasses.replace(model, content="another")
+    loaded = threading.Event()
+
+    def other() -> None:
+        with scoring._loaded(second, work):
+            loaded.set()
+
+    waits = threading.Thread(target=other, daemon=True)
+    with scoring._loaded(model, work):
+        waits.start()
+        until = time.monotonic() + 20
+        while not told and time.monotonic() < until:
+            time.sleep(0.05)
+        assert "waiting for the trainer slot" in told[0]
+        with scoring._loaded(model, work):  # one more for the first student is not kept waiting
+            assert not loaded.is_set()
+    waits.join(20)
+    assert loaded.is_set()
     assert not scoring._models
 
 

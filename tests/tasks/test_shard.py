@@ -5,9 +5,12 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,6 +165,23 @@ def test_scores_of_shares_are_those_of_the_whole(tmp_path: Path, tiny: Model) ->
         assert second.rows().column(name) == first.rows().column(name)
     assert second.rows().column("nll") == pytest.approx(first.rows().column("nll"), abs=1e-4)
     assert second.facts["template"] == first.facts["template"]
+
+
+def test_a_share_ends_well_whose_rows_another_run_makes_meanwhile(tmp_path: Path, whole: bytes) -> None:
+    begun, made_all = threading.Event(), threading.Event()
+
+    def listener(event: str, run: str, facts: dict[str, Any]) -> None:
+        if event == "progress":
+            begun.set()
+            made_all.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        share = pool.submit(execute_shard, node(), 0, 2, Runtime(Store(tmp_path), listener=listener))
+        assert begun.wait(30)
+        artifact, _ = execute(node(), Runtime(Store(tmp_path)))
+        made_all.set()
+        assert share.result(30) == ROWS // 2
+    assert artifact.path("rows.parquet").read_bytes() == whole
 
 
 def test_how_many_shares_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,3 +252,12 @@ def test_two_studies_never_take_the_same_gpu(folder: Path, taker: Callable[..., 
     held = [path.stem for path in (folder / "trainer").glob("*.lock") if slots.locked(path) is None]
     assert sorted(held) == ["0", "1"]
     assert len(studies) == 3
+
+
+def test_a_free_place_is_not_kept_for_one_who_wants_another(folder: Path, taker: Callable[..., Taker]) -> None:
+    with slots.taken("trainer", ["0"]):
+        taker("a", "0")
+        until(lambda: waiting(folder) == 1)
+        with slots.taken("trainer", ["0", "1"], stopped=lambda: True) as mine:
+            assert mine.place == "1"
+        assert waiting(folder) == 1
