@@ -33,6 +33,7 @@ PLACEMENT = frozenset(
         "tasks.engine",
         "tasks.engine.pool",
         "tasks.engine.asking",
+        "tasks.disk",
         "tasks.slots",
         "tasks.scratch",
         "tasks.devices",

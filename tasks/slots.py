@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks import disk
 from tasks.errors import StageFailed
 
 POLL = 0.1
@@ -83,11 +84,12 @@ def taken(kind: str, places: Sequence[str], note: Note = quiet, stopped: Callabl
         stopped: asked while this waits whether to give up.
 
     Raises:
-        StageFailed: `stopped` said so.
+        StageFailed: `stopped` said so, or the disk is full.
     """
     queue = folder() / kind
     (queue / "waiting").mkdir(parents=True, exist_ok=True)
-    slot = _wait(queue, tuple(places), note, stopped)
+    with disk.room(queue):
+        slot = _wait(queue, tuple(places), note, stopped)
     try:
         yield slot
     finally:
@@ -203,5 +205,9 @@ def _lock_of(queue: Path, place: str) -> Path:
 
 
 def _write(descriptor: int, told: dict[str, Any]) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(told).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(told).encode(), 0)
+    except OSError:
+        os.close(descriptor)  # a place or a number of which nobody can be told is nobody's
+        raise

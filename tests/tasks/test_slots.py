@@ -1,5 +1,6 @@
 """Slots of the machine, with real processes: one at a time, first come first served, free when the holder is killed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -261,3 +262,18 @@ def test_a_free_place_is_not_kept_for_one_who_wants_another(folder: Path, taker:
         with slots.taken("trainer", ["0", "1"], stopped=lambda: True) as mine:
             assert mine.place == "1"
         assert waiting(folder) == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, content: bytes, at: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with slots.taken("trainer", ["0"]), monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        for places in (["0"], ["1"]):
+            with pytest.raises(StageFailed, match=r"No space left on device .*/trainer.: make room"):  # noqa: SIM117
+                with slots.taken("trainer", places):
+                    pass
+    assert waiting(folder) == 0
+    with slots.taken("trainer", ["0"], stopped=lambda: True), slots.taken("trainer", ["1"], stopped=lambda: True):
+        pass
