@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,8 @@ def _waiting(queue: Path) -> Iterator[dict[str, Any]]:
 
 def _left_by(queue: Path, places: Sequence[str], ticket: Path | None = None) -> list[str]:
     """Those of the places that nobody wants who is to be served first."""
-    first = (told["places"] for told in _waiting(queue) if ticket is None or told["number"] < ticket.name)
-    wanted_first = {place for of_one in first for place in of_one}
+    first = takewhile(lambda told: ticket is None or told["number"] < ticket.name, _waiting(queue))
+    wanted_first = {place for told in first for place in told["places"]}
     return [place for place in places if place not in wanted_first]
 
 

@@ -40,7 +40,6 @@ class Checkpoints:
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self._folder = folder
         self._facts = facts
-        self._seconds = 0.0
         self._next = time.monotonic() + SECONDS
 
     @property

@@ -62,10 +62,13 @@ def train_on_responses(training: "Training", settings: Settings) -> dict[str, An
     examples = [Rendered(row["ids"], row["prompt"]) for row in Rows([training.examples])]
     for example in examples:
         assert 0 < example.prompt_length < len(example.ids), "a row without a prompt or without a response token"
-    micro, checkpointing = _memory_found(training.scratch) or (min(settings.batch, len(examples)), False)
+    micro, checkpointing = min(settings.batch, len(examples)), False
+    if begun := checkpoint.newest(training.scratch):
+        facts = checkpoint.read(begun)["facts"]
+        micro, checkpointing = facts["micro"], facts["checkpointing"]
     while True:
         try:
-            return _train(training, settings, examples, micro, checkpointing)
+            return _train(training, settings, examples, micro, checkpointing, begun)
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -73,28 +76,24 @@ def train_on_responses(training: "Training", settings: Settings) -> dict[str, An
                 raise Transient(f"out of memory while training with one row at a time: {error}") from error
         release_memory()
         checkpoint.discard(training.scratch)
+        begun = None
         micro, checkpointing = (micro + 1) // 2 if micro > 1 else 1, micro == 1
         slower = ", with recomputed activations" if checkpointing else ""
         training.log(f"out of memory: beginning again with {micro} rows at a time{slower}")
 
 
-def _memory_found(scratch: Path) -> tuple[int, bool] | None:
-    """Rows at a time, and whether activations are recomputed, of the training that is gone on with."""
-    begun = checkpoint.newest(scratch)
-    if begun is None:
-        return None
-    facts = checkpoint.read(begun)["facts"]
-    return facts["micro"], facts["checkpointing"]
-
-
 def _train(
-    training: "Training", settings: Settings, examples: list[Rendered], micro: int, checkpointing: bool
+    training: "Training",
+    settings: Settings,
+    examples: list[Rendered],
+    micro: int,
+    checkpointing: bool,
+    begun: Path | None,
 ) -> dict[str, Any]:
     import torch
 
     batches = Batches(examples, settings.batch, micro, training.seed)
     trainer = _trainer(training, settings, batches, micro, checkpointing)
-    begun = checkpoint.newest(training.scratch)
     trainer.train(resume_from_checkpoint=None if begun is None else str(begun))
     losses = torch.stack(trainer.losses).tolist()
     seconds = trainer.seconds
