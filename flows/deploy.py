@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import pools, study_file, variables
+from flows import pools, server_lost, study_file, variables
 from flows.form import as_form
 from flows.schema import Study
 from tasks.errors import StageFailed
@@ -206,24 +206,18 @@ def server() -> "Iterator[SyncPrefectClient]":
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
-    from prefect.settings import PREFECT_API_URL
 
-    url = PREFECT_API_URL.value()
-    if not url:
-        raise InputError(
-            "PREFECT_API_URL is not set: a deployment lives on a server. Start one (prefect server start) and name it "
-            "(export PREFECT_API_URL=http://127.0.0.1:4200/api)"
-        )
+    address = server_lost.shown(server_lost.needed("a deployment lives on a server"))
     try:
         with get_client(sync_client=True) as client:
             yield client
     except PrefectHTTPStatusError as error:
         raise StageFailed(
-            f"the Prefect server at {url} refused: {' '.join(str(error.response.text).split())}"
+            f"the Prefect server at {address} refused: {' '.join(str(error.response.text).split())}"
         ) from None
     except (httpx.HTTPError, OSError) as error:
         raise StageFailed(
-            f"the Prefect server at {url} does not answer ({type(error).__name__}). Is it running? prefect server start"
+            f"the Prefect server at {address} does not answer any more ({type(error).__name__})"
         ) from None
 
 
@@ -236,6 +230,6 @@ def show(deployed: Deployed, schedule: Schedule) -> None:
         print(f"  needs   {name} in the worker's environment; it is not set here, so no file was looked at")
     print(f"  page    {deployed.url}")
     print("\nA worker runs it; start one where it is to run, if none is there:")
-    print(f"  prefect worker start --pool {deployed.pool}")
+    print(f"  mothertongue worker --pool {deployed.pool}")
     print("Run it now:")
     print(f"  prefect deployment run {deployed.name}")

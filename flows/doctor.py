@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
+from flows import server_lost
 from tasks import sandbox
 from tasks.errors import Transient
 from tasks.store import Store
@@ -119,20 +120,19 @@ def _store() -> Finding:
 
 
 def _prefect() -> Finding:
-    url = os.environ.get("PREFECT_API_URL")
-    if not url:
+    from prefect.settings import PREFECT_API_URL
+
+    address = PREFECT_API_URL.value()
+    if not address:
         return Finding(
             "prefect",
             True,
             "no PREFECT_API_URL: each run starts a server of its own (`prefect server start` keeps one)",
         )
-    import httpx
-
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5)
-    except httpx.HTTPError as error:
-        return Finding("prefect", False, f"{url} does not answer: {error}")
-    return Finding("prefect", answer.status_code == 200, f"{url} answers {answer.status_code}")
+    why = server_lost.problem(address)
+    if why is not None:
+        return Finding("prefect", False, f"{server_lost.shown(address)} does not answer: {why}")
+    return Finding("prefect", True, f"{server_lost.shown(address)} answers")
 
 
 def _sandbox(needed: bool) -> Finding:

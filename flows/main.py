@@ -1,4 +1,4 @@
-"""The command line: mothertongue plan|run|deploy|status|report|history|compare|doctor|score|verify.
+"""The command line: mothertongue plan|run|deploy|worker|status|report|history|compare|doctor|score|verify.
 
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
@@ -113,6 +113,17 @@ def deploy(
     deployment.show(deployment.deploy(study, set_ or [], schedule, pool, name), schedule)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def worker(
+    context: typer.Context,
+    pool: Annotated[str, typer.Option(help="work pool that it takes runs from")] = "process",
+) -> None:
+    """Run deployed studies on this machine until stopped; further options are those of `prefect worker start`."""
+    from flows import worker as workers
+
+    raise typer.Exit(workers.start(pool, context.args))
+
+
 @app.command()
 def status(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
     """Print how far a study is: finished, begun and missing stages."""
@@ -213,12 +224,9 @@ def main() -> None:
     from flows.quiet import quiet
     from tasks.errors import StageFailed, Transient
 
-    quiet()
+    quiet(console=True)
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"  # where in the code helps no person
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
-    # The live view is what a person reads; Prefect's own lines go to its server, where the UI shows them.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")  # a lost server: pages for every event
     try:
         app()
     except InputError as error:

@@ -9,9 +9,19 @@ SETTINGS = {
     "VLLM_NO_USAGE_STATS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+CONSOLE = {
+    # The live view is what a person reads; Prefect's own lines go to its server, where the UI shows them.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",  # a lost server: pages for every event
+}
+"""Of the command line."""
 
 
-def quiet() -> None:
-    """Set what the environment does not set itself."""
-    for name, value in SETTINGS.items():
+def quiet(console: bool = False) -> None:
+    """Set what the environment does not set itself.
+
+    Args:
+        console: also keep Prefect's log off the terminal.
+    """
+    for name, value in {**SETTINGS, **(CONSOLE if console else {})}.items():
         os.environ.setdefault(name, value)

@@ -1,5 +1,6 @@
 """A Prefect server that does not answer: a line before a run, and after one no reason to lose what was found."""
 
+import json
 import sqlite3
 import time
 from contextlib import closing
@@ -10,6 +11,7 @@ import httpx
 
 from data.errors import InputError
 from tasks import disk
+from tasks.errors import StageFailed
 
 PATIENCE = 30.0
 """Seconds in which a server that was there when the run began may come back before its end is told to nobody."""
@@ -33,9 +35,31 @@ def check() -> None:
         return
     why = problem(address)
     if why is not None:
-        parts = urlsplit(address)
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        raise InputError(f"PREFECT_API_URL={shown}: no server answers ({why}). {INSTEAD}")
+        raise InputError(f"PREFECT_API_URL={shown(address)}: no server answers ({why}). {INSTEAD}")
+
+
+def needed(why: str) -> str:
+    """The address of the server that PREFECT_API_URL names, and that answers.
+
+    Args:
+        why: what a server is needed for, in a clause.
+
+    Raises:
+        InputError: none is named.
+        StageFailed: it does not answer, or not to us.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    address = PREFECT_API_URL.value()
+    if not address:
+        raise InputError(
+            f"PREFECT_API_URL is not set: {why}. Start one (prefect server start) and name it "
+            "(export PREFECT_API_URL=http://127.0.0.1:4200/api)"
+        )
+    trouble = problem(address)
+    if trouble is not None:
+        raise StageFailed(f"PREFECT_API_URL={shown(address)}: no server answers ({trouble}). prefect server start")
+    return address
 
 
 def _check_database() -> None:
@@ -58,12 +82,52 @@ def _check_database() -> None:
 
 
 def problem(address: str) -> str | None:
-    """Why a server cannot be told anything; None where it answers."""
+    """Why a server cannot be told anything; None where it answers, by its certificate, headers and key as Prefect's
+    settings have them."""
+    from prefect.client.orchestration import ServerType, SyncPrefectClient
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_KEY,
+        PREFECT_API_SSL_CERT_FILE,
+        PREFECT_CLIENT_MAX_RETRIES,
+        temporary_settings,
+    )
+
     try:
-        httpx.get(f"{address.rstrip('/')}/health", timeout=10).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return " ".join(str(error).split()) or type(error).__name__
-    return None
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+            SyncPrefectClient(
+                address,
+                auth_string=PREFECT_API_AUTH_STRING.value(),
+                api_key=PREFECT_API_KEY.value(),
+                httpx_settings={"timeout": 10},
+            ) as client,
+        ):
+            error = client.api_healthcheck()
+            if error is None and client.server_type == ServerType.SERVER:
+                client.api_version()  # a health check needs no key, and pages of other servers answer it too
+    except FileNotFoundError:
+        return f"PREFECT_API_SSL_CERT_FILE={PREFECT_API_SSL_CERT_FILE.value()}: no such file"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as raised:
+        error = raised
+    return None if error is None else _why(error)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        if status in (401, 403):
+            return f"it refuses, status {status}: PREFECT_API_AUTH_STRING or PREFECT_API_KEY is missing or wrong"
+        return f"status {status}"
+    if isinstance(error, json.JSONDecodeError):
+        return "what answers is no Prefect API, whose address ends with /api"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def shown(address: str) -> str:
+    """An address without the password that it may hold."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def wait() -> None:

@@ -75,12 +75,14 @@ def run_share(sent: Sent) -> State[Any]:
 
 
 def opened(sent: Sent) -> Step:
-    """Say whose step this is, and see that this machine would make what the planning one has asked for.
+    """Say whose step this is, on the GPU that it was given, and see that this machine would make what the planning one
+    has asked for.
 
     Raises:
         StageFailed: its code or its packages give the step another key.
     """
     node, key = sent.step.node, sent.key
+    runtime.follow_gpus()
     inspection.tag(node.tags)
     slots.introduce(inspection.study())
     if node.key != key:

@@ -40,12 +40,29 @@ class RemoteParts:
         for each in list(waiting):
             try:
                 if each.exists():
-                    self._remote.upload(each, f"{where}/{_remote_name(each.relative_to(folder), known_digest(each))}")
+                    self._upload(folder, where, each)
             except Transient as error:
                 self._quiet_until = time.monotonic() + self._remote.limit
                 warnings.warn(f"{error}; finished rows are kept on this machine only for now", stacklevel=3)
                 return
             waiting.pop(each, None)
+
+    def send(self, folder: Path, where: str) -> None:
+        """Upload the parts that the store does not have, also those that were written while it did not answer.
+
+        Raises:
+            Transient: it does not answer now.
+        """
+        there = {known[1] for name in self._remote.list(f"{where}/parts") if (known := _local_name(name))}
+        for part in sorted((folder / "parts").glob("[!.]*")):
+            if part.suffix == ".draft" or not part.is_file():
+                continue
+            if known_digest(part)[:DIGITS] not in there:
+                self._upload(folder, where, part)
+            self._waiting[folder].pop(part, None)
+
+    def _upload(self, folder: Path, where: str, part: Path) -> None:
+        self._remote.upload(part, f"{where}/{_remote_name(part.relative_to(folder), known_digest(part))}")
 
     def forget(self, folder: Path) -> None:
         """The artifact is complete: nothing of it waits any more."""

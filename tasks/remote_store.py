@@ -234,6 +234,9 @@ class RemoteStore(Store):
             lease.confirm()
         self._parts.keep(self.folder(stage, key), f"{stage}/{key}", part)
 
+    def send_parts(self, stage: str, key: str) -> None:
+        self._parts.send(self.folder(stage, key), f"{stage}/{key}")
+
     def fetch_parts(self, stage: str, key: str) -> None:
         if (stage, key) in self._without_lease:  # it was thought to be there, and was damaged
             self._without_lease.discard((stage, key))

@@ -45,7 +45,7 @@ class Placement:
     defaults.
     """
 
-    gpus: tuple[str, ...] = field(default_factory=devices.visible)
+    gpus: tuple[str, ...] = field(default_factory=lambda: devices.visible())
     """The GPUs this process may use; see tasks/devices.py."""
     trainers: int = field(
         default_factory=lambda: _from_environment("TRAINERS", int) or len(devices.visible()) or os.cpu_count() or 1
@@ -85,6 +85,8 @@ class Runtime:
     placement: Placement = field(default_factory=Placement)
     listener: Listener = lambda event, run, facts: None
     shares: Shares = field(default_factory=Shares)
+    of_environment: bool = False
+    """Made of what the environment says, and not by a flow."""
     _engines: "Engines | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -119,10 +121,24 @@ def current(listener: Callable[[], Listener] | None = None) -> Runtime:
     global _current
     with _making:
         if _current is None:
-            _current = Runtime(Store.from_environment())
+            _current = Runtime(Store.from_environment(), of_environment=True)
             if listener is not None:
                 _current.listener = listener()
         return _current
+
+
+def follow_gpus() -> None:
+    """Where the environment names other GPUs than it did, end this process's engines and use those from now on.
+
+    Ray gives a GPU to a step, and not to the process that runs it: the next step there may have another.
+    """
+    global _current
+    with _making:
+        old = _current
+        if old is None or not old.of_environment or old.placement.gpus == devices.visible():
+            return
+        _current = Runtime(old.store, Placement(), old.listener, of_environment=True)
+    old.close()
 
 
 def is_set() -> bool:

@@ -153,6 +153,13 @@ class Store:
     def keep_part(self, stage: str, key: str, part: Path) -> None:
         """Called when a part of an unfinished artifact has been written: a store on another machine takes a copy."""
 
+    def send_parts(self, stage: str, key: str) -> None:
+        """Called when a machine leaves an unfinished artifact to others: what the store lacks of its parts is sent.
+
+        Raises:
+            Transient: the store does not answer.
+        """
+
     def fetch_parts(self, stage: str, key: str) -> None:
         """Called before an unfinished artifact is gone on with: brings the parts that only the store has."""
 

@@ -136,7 +136,7 @@ def server(folder: Path, **environment: str) -> Iterator[Place]:
 @contextmanager
 def worker(place: Place, *options: str) -> "Iterator[subprocess.Popen[bytes]]":
     """A running worker of the pool `process`."""
-    with process(place, "worker", *PREFECT, "worker", "start", "--pool", "process", *options) as running:
+    with process(place, "worker", sys.executable, "-m", "flows.main", "worker", *options) as running:
         yield running
 
 
@@ -152,7 +152,7 @@ def process(place: Place, name: str, *command: str) -> "Iterator[subprocess.Pope
         finally:
             running.send_signal(signal.SIGINT)
             try:
-                running.wait(20)
+                running.wait(70)
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
                 running.wait()

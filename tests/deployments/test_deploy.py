@@ -24,7 +24,7 @@ def test_a_study_is_deployed_and_replaced(place: Place) -> None:
     said = place.mothertongue("deploy", "abacus", "--cron", "0 3 * * 1", "--timezone", "Europe/Berlin").stdout
     assert "Deployed study/abacus: runs by cron 0 3 * * 1 (Europe/Berlin)." in said
     assert "process (made just now)" in said
-    assert "prefect worker start --pool process" in said
+    assert "mothertongue worker --pool process" in said
     first = place.deployment("abacus")
     assert f"/deployments/deployment/{first['id']}" in said
     assert first["parameters"] == {"study": as_form(study_file.read("abacus"))}
@@ -98,7 +98,7 @@ def test_no_server_and_a_silent_server_get_one_line(tmp_path: Path) -> None:
     alone.environment["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
     ended = alone.mothertongue("deploy", "abacus", check=False)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
-    assert "the Prefect server at http://127.0.0.1:9/api does not answer" in ended.stderr
+    assert "PREFECT_API_URL=http://127.0.0.1:9/api: no server answers" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ PATIENCE = 180.0
 class Server:
     """A server that can be started, and started again on the same port and home. Its log is `home/server.log`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **variables: str) -> None:
+        """`variables` are the server's, and those of whoever uses its environment, beside its own."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -30,7 +31,7 @@ class Server:
             "PREFECT_UI_API_URL": api,
             "PREFECT_SERVER_UI_API_URL": api,
         }
-        self.environment = {**os.environ, **own, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+        self.environment = {**os.environ, **own, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **variables}
         home.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:

@@ -18,6 +18,7 @@ from tasks.errors import Transient
 from tasks.remote_store import RemoteStore
 from tasks.rows import Row, Rows
 from tasks.runtime import Runtime
+from tasks.shard import execute_shard
 from tasks.stage import Node, Work, execute, stage
 from tasks.store import Store
 from tests.tasks.s3 import BUCKET, CREDENTIALS, Line, Server, free_port
@@ -375,6 +376,39 @@ def test_a_store_lost_before_the_upload_makes_nothing_again(
     found = at(s3_url(tmp_path), tmp_path / "two").open("cutting", node.key)
     assert found is not None
     assert {path.name: path.read_bytes() for path in found.folder.glob("*.bin")} == made
+
+
+@stage(per_row=True)
+def cut_off(rows: Rows, port: int, log: str, *, work: Work) -> Iterator[Row]:
+    """Makes its rows while the line is cut."""
+    LINES[port].cut()
+    yield from logged.function(rows, log, work=work)
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("in_the_same_process", [True, False])
+def test_a_share_made_while_the_store_was_away_is_sent_and_not_made_again(
+    in_the_same_process: bool, line: Line, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.environment(line.port)["AWS_ENDPOINT_URL"])
+    LINES[line.port] = line
+    store, log = at(s3_url(tmp_path), tmp_path / "one", limit=2), tmp_path / "log"
+    node = cut_off(numbers(6), line.port, str(log))
+    run(numbers(6), store)
+    with (
+        pytest.warns(UserWarning, match="kept on this machine only"),
+        pytest.raises(Transient, match="the store s3://"),
+    ):
+        execute_shard(node, 0, 2, Runtime(store))
+    line.mend()
+    if not in_the_same_process:
+        store = at(s3_url(tmp_path), tmp_path / "one")
+    assert execute_shard(node, 0, 2, Runtime(store)) == 3
+    other = at(s3_url(tmp_path), tmp_path / "two")
+    monkeypatch.setattr(line, "cut", lambda: None)
+    artifact, _ = execute(node, Runtime(other))
+    assert artifact.rows().column("value") == [0, 1, 2, 3, 4, 5]
+    assert log.read_text().split() == [f"n{i}" for i in range(6)]
 
 
 @pytest.mark.usefixtures("aws")

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tasks import devices, scratch, slots
+from tasks import devices, runtime, scratch, slots
 from tasks.errors import StageFailed
+from tasks.model import Model
 
 TAKE = """
 import subprocess, sys
@@ -277,3 +278,32 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_taken(folder: Path, monkeypa
     assert waiting(folder) == 0
     with slots.taken("trainer", ["0"], stopped=lambda: True), slots.taken("trainer", ["1"], stopped=lambda: True):
         pass
+
+
+def test_a_process_that_is_given_another_gpu_uses_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ray does between two steps."""
+    driver = tmp_path / "driver"
+    for number in range(2):
+        (driver / f"gpu{number}").mkdir(parents=True)
+    real = devices.visible
+    monkeypatch.setattr(devices, "visible", lambda: real(os.environ, driver))
+    monkeypatch.setenv("MOTHERTONGUE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    runtime.use(None)
+    try:
+        first = runtime.current()
+        engines = first.engines
+        runtime.follow_gpus()
+        assert runtime.current() is first
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+        runtime.follow_gpus()
+        assert runtime.current().placement.engine_places == ("1",)
+        assert runtime.current().store is first.store
+        with pytest.raises(StageFailed, match="being stopped"):  # what it holds is closed
+            engines.take(Model("none", str(tmp_path), "", "0" * 64), 0, slots.quiet)
+        flows_own = runtime.Runtime(first.store, first.placement)
+        runtime.use(flows_own)
+        runtime.follow_gpus()
+        assert runtime.current() is flows_own
+    finally:
+        runtime.use(None)
