@@ -86,6 +86,7 @@ def source_rows(source: Source, name: str, split: str, count: int | None, seed: 
 def _from_hub(hub: Hub, split: str) -> Iterator[tuple[str, Row]]:
     from datasets import load_dataset_builder
     from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     named = hub.splits.get(split, split)
     try:
@@ -104,6 +105,8 @@ def _from_hub(hub: Hub, split: str) -> Iterator[tuple[str, Row]]:
         why = str(error).splitlines()[0]
         which = hub.files or f"{hub.config}, {named}"
         raise InputError(f"{hub.id} ({which}): cannot be loaded: {why}. Allowed: also a local `path`") from error
+    except HfHubHTTPError as error:
+        raise ConnectionError(f"{hub.id}: {str(error).splitlines()[0]}") from error
     for number, row in enumerate(rows, start=1):
         yield f"{hub.id} {named}, row {number}", row
 

@@ -1,10 +1,13 @@
 """What a Ray cluster has, and what a step takes of it."""
 
-import time
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
 
+from data.errors import InputError
 from flows.walk import FOUND
 from tasks import runtime
 from tasks.shard import by_endpoint
@@ -15,46 +18,78 @@ HERE = "here"
 AHEAD = 16
 """Steps that Ray is given beyond those that can run now: it has the next at hand, and an autoscaler sees them wait."""
 LOOK = 5.0
-"""Seconds between looks at what the cluster has: machines come and go."""
+"""Seconds between looks at what the cluster has."""
 
 
 class Cluster:
-    """The cluster that this process is connected to."""
+    """The cluster that this process is connected to, as it is now: machines come and go."""
 
-    def __init__(self) -> None:
-        self._looked = -LOOK
+    def __init__(self, check: Callable[[frozenset[str]], None] = lambda hosts: None) -> None:
+        """`check` is told all machines' names when there is a new one, and raises `InputError` if that cannot be used.
+
+        Raises:
+            InputError: by `check`.
+        """
+        self._check = check
+        self._wrong: InputError | None = None
         self._nodes: list[dict[str, Any]] = []
-        self._had_gpus = False
-        self._lacks_gpus = False
+        self.hosts: frozenset[str] = frozenset()
+        """Names of the machines."""
+        self.gpus = 0
+        self.uses_gpus = False
+        """Whether it has or had any. Once they are lost, steps wait for them: cores would take a hundred times as long,
+        and compute otherwise."""
+        self.look()
+        if self._wrong is not None:
+            raise self._wrong
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Look again and again, also while all steps wait."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(LOOK):
+                with contextlib.suppress(Exception):  # of a cluster that is lost, the steps tell
+                    self.look()
+
+        thread = threading.Thread(target=watch, name="cluster", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def look(self) -> None:
+        """See what is there now, and say what is missing."""
+        nodes = [node for node in self._listed() if node["Alive"] and node["Resources"].get("CPU")]
+        hosts = frozenset(node["NodeManagerHostname"] for node in nodes)
+        gpus = int(sum(node["Resources"].get("GPU", 0) for node in nodes))
+        if hosts - self.hosts:
+            try:
+                self._check(hosts)
+            except InputError as error:
+                self._wrong = error
+        if self.gpus and not gpus:
+            text = "no machine with a GPU is left in the cluster: steps that need one wait for it"
+            runtime.current().listener("note", "ray", {"text": text})
+        self._nodes, self.hosts, self.gpus, self.uses_gpus = nodes, hosts, gpus, self.uses_gpus or gpus > 0
+
+    def _listed(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = ray.nodes()
+        return listed
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
-        """The living machines that have cores to give, as Ray tells of them."""
-        if time.monotonic() - self._looked >= LOOK:
-            self._nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-            self._looked = time.monotonic()
+        """The living machines that have cores to give, as Ray tells of them.
+
+        Raises:
+            InputError: one has come that cannot be used.
+        """
+        if self._wrong is not None:
+            raise self._wrong
         return self._nodes
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """Names of the machines."""
-        return frozenset(node["NodeManagerHostname"] for node in self.nodes)
-
-    @property
-    def gpus(self) -> int:
-        return int(sum(node["Resources"].get("GPU", 0) for node in self.nodes))
-
-    @property
-    def uses_gpus(self) -> bool:
-        """Whether it has or had any. Once they are lost, steps wait for them: cores would take a hundred times as long,
-        and compute otherwise."""
-        lacks = not self.gpus
-        self._had_gpus |= not lacks
-        if self._had_gpus and lacks and not self._lacks_gpus:
-            text = "no machine with a GPU is left in the cluster: steps that need one wait for it"
-            runtime.current().listener("note", "ray", {"text": text})
-        self._lacks_gpus = lacks
-        return self._had_gpus
 
     def places(self, kind: str) -> int:
         """How many steps of a kind can run at once."""

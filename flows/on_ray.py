@@ -70,11 +70,10 @@ def walk_on_ray(strict: bool) -> Iterator[Walk]:
         if value := os.environ.get(name):
             environment[name] = value
     with _connected() as runner:
-        cluster = Cluster()
-        _reachable(cluster.hosts, server, store)
+        cluster = Cluster(lambda hosts: _reachable(hosts, server, store))
         here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SLOTS["engine"])
         on_ray = OnRay(cluster, environment, here)
-        with here, handing_to(runner):
+        with here, handing_to(runner), cluster.watched():
             yield Walk(on_ray, cluster.limit, strict, on_ray.shares, on_ray.lost, on_ray.heard)
 
 

@@ -82,8 +82,11 @@ class Page:
 
     def click(self, text: str) -> None:
         """Click the last thing that bears this text or label."""
-        place = self.run(f"({PLACE})({json.dumps(text)})")
-        assert place is not None, f"nothing to click is called {text!r}"
+        place, before = None, "not looked yet"
+        while place != before:  # what is scrolled to is drawn only then, and moves the rest
+            before, place = place, self.run(f"({PLACE})({json.dumps(text)})")
+            assert place is not None, f"nothing to click is called {text!r}"
+            time.sleep(0.1)
         for kind in ("mousePressed", "mouseReleased"):
             self._do("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 

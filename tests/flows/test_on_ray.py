@@ -12,15 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from data.errors import InputError
-from flows.cluster import AHEAD, HERE, Cluster
-from flows.on_ray import OnRay, _reachable
+from flows.on_ray import _reachable
 from flows.steps import Sent, opened
-from flows.walk import FOUND, Step
-from tasks import runtime
-from tasks.endpoint import Endpoint
+from flows.walk import Step
 from tasks.errors import StageFailed
 from tasks.remote_store import RemoteStore
 from tasks.rows import Row, Rows
@@ -45,100 +41,14 @@ STUDY = [
 PATIENCE = 600.0
 
 
-class Fake(Cluster):
-    """A cluster that is only told of."""
-
-    def __init__(self, *nodes: dict[str, float]) -> None:
-        super().__init__()
-        self._told = [{"NodeManagerHostname": f"h{at}", "Resources": given} for at, given in enumerate(nodes)]
-
-    @property
-    def nodes(self) -> list[dict[str, Any]]:
-        return self._told
-
-
 @stage()
 def some(count: int) -> list[Row]:
     return [{"id": str(number)} for number in range(count)]
 
 
-@stage(per_row=True, slot="engine")
-def answered(rows: Rows, model: str | Endpoint) -> Iterator[Row]:
-    yield from rows
-
-
-@stage(per_row=True, gpu=True)
-def scored(rows: Rows) -> Iterator[Row]:
-    yield from rows
-
-
 @stage(slot="trainer")
 def trained(rows: Rows) -> list[Row]:
     return list(rows)
-
-
-def on(cluster: Cluster) -> OnRay:
-    return OnRay(cluster, {}, ThreadPoolTaskRunner())
-
-
-# What a step takes of the cluster
-
-
-def test_steps_take_gpus_where_there_are_any() -> None:
-    cluster = Fake({"CPU": 16, "GPU": 2}, {"CPU": 16, "GPU": 2}, {"CPU": 8})
-    rows = some(3)
-    needs = {node.stage.name: cluster.needs(cluster.kind(node)) for node in (answered(rows, "m"), scored(rows), rows)}
-    assert (needs["answered"]["num_gpus"], needs["answered"]["max_calls"]) == (1, 0)
-    assert needs["scored"]["num_gpus"] == 1
-    assert "max_calls" not in needs["scored"], "its process ends with the step, and with it what it has of the GPU"
-    assert "num_gpus" not in needs["some"]
-    assert cluster.needs(cluster.kind(trained(rows)))["num_gpus"] == 1
-    assert cluster.limit("engine") == cluster.limit("trainer") == 4 + AHEAD
-    assert cluster.limit(FOUND) == cluster.limit("cpu") == 40 + AHEAD
-
-
-def test_steps_wait_for_gpus_that_are_lost(tmp_path: Path) -> None:
-    told: list[str] = []
-    runtime.use(runtime.Runtime(Store(tmp_path), listener=lambda event, run, facts: told.append(facts["text"])))
-    cluster = Fake({"CPU": 8}, {"CPU": 8, "GPU": 1})
-    assert cluster.needs("trainer")["num_gpus"] == 1
-    cluster._told.pop()
-    for kind in ("gpu", "engine", "trainer"):
-        assert cluster.needs(kind)["num_gpus"] == 1
-        assert cluster.places(kind) == 1
-    assert told == ["no machine with a GPU is left in the cluster: steps that need one wait for it"]
-    runtime.use(None)
-
-
-def test_without_gpus_an_engine_has_a_machine_for_itself() -> None:
-    cluster = Fake({"CPU": 8}, {"CPU": 4})
-    rows = some(3)
-    assert cluster.needs(cluster.kind(answered(rows, "m")))["num_cpus"] == 4
-    assert cluster.places("engine") == 2
-    assert cluster.kind(scored(rows)) == "cpu"
-    assert cluster.kind(trained(rows)) == "trainer"
-    assert cluster.needs("trainer")["num_cpus"] == 1
-
-
-def test_what_an_endpoint_answers_takes_no_engine_and_is_made_in_one_place(tmp_path: Path) -> None:
-    runtime.use(runtime.Runtime(Store(tmp_path)))
-    cluster = Fake({"CPU": 4, "GPU": 1})
-    node = answered(some(3), Endpoint("api:m"))
-    assert cluster.kind(node) == cluster.kind(node, found=True) == HERE
-    assert on(cluster).shares(node) == 1
-
-
-def test_rows_are_shared_among_the_places_that_there_are(tmp_path: Path) -> None:
-    made = runtime.Runtime(Store(tmp_path))
-    runtime.use(made)
-    rows = some(5000)
-    from tasks.stage import execute
-
-    execute(rows, made)
-    assert on(Fake({"CPU": 4, "GPU": 2})).shares(answered(rows, "m")) == 2
-    assert on(Fake({"CPU": 4, "GPU": 64})).shares(answered(rows, "m")) == 4, "of at least 1,024 rows each"
-    assert on(Fake({"CPU": 4})).shares(answered(rows, "m")) == 1
-    assert on(Fake({"CPU": 4})).shares(trained(rows)) == 1
 
 
 # What is refused
