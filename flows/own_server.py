@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from tasks.errors import StageFailed
+
+if TYPE_CHECKING:
+    from prefect.server.api.server import SubprocessASGIServer
 
 TRIES = 5
 WATCH = """
@@ -19,16 +24,21 @@ except ProcessLookupError:
 """Waits for the end of standard input, whose other end this process alone has, and then ends the server."""
 
 
-def ends_with_us() -> None:
-    """Have a watcher beside every server that Prefect starts in this process from now on (Linux).
-
-    Prefect stops its server when Python exits; a killed process never comes to that.
-    """
+def prepare() -> None:
+    """Have every server that Prefect starts in this process from now on end with it, or say in a line why it cannot
+    start."""
     from prefect.server.api.server import SubprocessASGIServer
 
-    start = SubprocessASGIServer._run_uvicorn_command
+    _starts_or_says_why(SubprocessASGIServer)
+    if sys.platform == "linux":
+        _ends_with_us(SubprocessASGIServer)
 
-    def watched(self: SubprocessASGIServer) -> "subprocess.Popen[Any]":
+
+def _ends_with_us(kind: "type[SubprocessASGIServer]") -> None:
+    """A watcher beside it: Prefect stops its server when Python exits, and a killed process never comes to that."""
+    start = kind._run_uvicorn_command
+
+    def watched(self: "SubprocessASGIServer") -> "subprocess.Popen[Any]":
         if len(_watchers) == TRIES:  # Prefect would go on for ever
             raise StageFailed(
                 f"the run's own Prefect server has ended {TRIES} times. To see why, start one: prefect server start"
@@ -43,8 +53,28 @@ def ends_with_us() -> None:
         )
         return server
 
-    if sys.platform == "linux" and start.__name__ != watched.__name__:
-        SubprocessASGIServer._run_uvicorn_command = watched  # type: ignore[method-assign]
+    if start.__name__ != watched.__name__:
+        kind._run_uvicorn_command = watched  # type: ignore[method-assign]
+
+
+def _starts_or_says_why(kind: "type[SubprocessASGIServer]") -> None:
+    begin = kind.start
+
+    def started(self: "SubprocessASGIServer", timeout: int | None = None) -> None:
+        try:
+            begin(self, timeout)
+        except (RuntimeError, httpx.HTTPError) as error:
+            if isinstance(error, StageFailed):
+                raise
+            self.stop()
+            why = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise StageFailed(
+                f"the run's own Prefect server did not start ({why.strip()}). It has "
+                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS for it; or start one that stays: prefect server start"
+            ) from None
+
+    if begin.__name__ != started.__name__:
+        kind.start = started  # type: ignore[method-assign]
 
 
 _watchers: list["subprocess.Popen[bytes]"] = []

@@ -48,7 +48,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
 
     runner.chosen()
 
-    own_server.ends_with_us()
+    own_server.prepare()
     logging.raiseExceptions = False  # Prefect would print that it could not send a line to its server
     heard = True
     runtime.use(runtime.Runtime(store, listener=listener(view)))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.faults.left_behind import nothing_is_left
+
 SMALL = [
     *("--set", "name=small"),
     *("--set", "train=[abacus/ledger]"),
@@ -196,3 +198,14 @@ def test_a_finished_study_is_tracked_once(finished: Path, monkeypatch: pytest.Mo
     assert (
         wrong.stderr == "error: --track mlfow: no tracker is called 'mlfow' (did you mean mlflow?). Allowed: mlflow\n"
     )
+
+
+def test_a_server_of_its_own_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "1")
+    ended = mothertongue(tmp_path, "run", "abacus", *SMALL)
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("failed:")]
+    assert line.startswith("failed: the run's own Prefect server did not start (Timed out")
+    assert "prefect server start" in line
+    assert "Traceback" not in ended.stderr
+    nothing_is_left(tmp_path)
