@@ -19,7 +19,7 @@ from flows import server_lost
 from flows.quiet import CONSOLE
 
 PATIENCE = 50.0
-"""Seconds that runs have to end; the systemd unit and the compose file leave the worker a minute."""
+"""Seconds that runs have to end; the systemd unit and the compose file leave the worker 75."""
 LOOK = 0.2
 RUN = "PREFECT__FLOW_RUN_ID"
 """The variable by which Prefect tells a process which run it is."""

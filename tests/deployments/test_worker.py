@@ -149,7 +149,7 @@ def test_a_cancelled_run_leaves_nothing_behind_and_keeps_its_rows(place: Place) 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to look for processes left behind")
 def test_a_service_that_is_stopped_takes_its_run_along_and_keeps_its_rows(place: Place) -> None:
-    """What systemd and the compose file do: SIGTERM for the worker, and after a minute SIGKILL."""
+    """What systemd and the compose file do: SIGTERM for the worker, and after 75 s SIGKILL."""
     place.mothertongue("deploy", "abacus", *LONG, "--set", "name=stopped", "--set", "origins.self.samples=15")
     before = {*(place.folder / "store" / "generate").glob("*/parts/*")}
     with worker(place) as service:
