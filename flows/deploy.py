@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ENTRYPOINT = "flows.study.study_flow"
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+TOO_BUSY = "is too busy to answer: try again. With many runs, give it PostgreSQL in place of SQLite (docs/operate.md)"
 DEPLOYMENT = re.compile(r"^[^/%&><]+$")
 """Names that Prefect takes."""
 
@@ -212,6 +213,8 @@ def server() -> "Iterator[SyncPrefectClient]":
         with get_client(sync_client=True) as client:
             yield client
     except PrefectHTTPStatusError as error:
+        if error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            raise StageFailed(f"the Prefect server at {address} {TOO_BUSY}") from None
         raise StageFailed(
             f"the Prefect server at {address} refused: {' '.join(str(error.response.text).split())}"
         ) from None
