@@ -1,6 +1,7 @@
 """What a Ray cluster has, and what a step takes of it."""
 
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -53,7 +54,9 @@ class Cluster:
                 with contextlib.suppress(Exception):  # of a cluster that is lost, the steps tell
                     self.look()
 
-        thread = threading.Thread(target=watch, name="cluster", daemon=True)
+        # In the flow run's context: what is said is a line of its log.
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(watch,), name="cluster", daemon=True)
         thread.start()
         try:
             yield
@@ -92,12 +95,17 @@ class Cluster:
         return self._nodes
 
     def places(self, kind: str) -> int:
-        """How many steps of a kind can run at once."""
+        """How many steps of a kind can run at once.
+
+        Raises:
+            InputError: a machine has come that cannot be used.
+        """
+        nodes = self.nodes
         if self._on_gpu(kind):
             return max(1, self.gpus)
         if kind == "engine":
-            return max(1, len(self.nodes))
-        return max(1, int(sum(node["Resources"]["CPU"] for node in self.nodes)))
+            return max(1, len(nodes))
+        return max(1, int(sum(node["Resources"]["CPU"] for node in nodes)))
 
     def limit(self, slot: str) -> int:
         """How many steps in a slot Ray is given at once: as many as can run, and some that wait."""

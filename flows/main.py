@@ -116,7 +116,7 @@ def deploy(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def worker(
     context: typer.Context,
-    pool: Annotated[str, typer.Option(help="work pool that it takes runs from")] = "process",
+    pool: Annotated[str, typer.Option("--pool", "-p", help="work pool that it takes runs from")] = "process",
 ) -> None:
     """Run deployed studies on this machine until stopped; further options are those of `prefect worker start`."""
     from flows import worker as workers

@@ -26,6 +26,7 @@ from ray import exceptions as ray_errors
 
 from data.allowed_paths import ALLOW
 from data.errors import InputError
+from flows import server_lost
 from flows.cluster import HERE, Cluster
 from flows.quiet import SETTINGS
 from flows.runner import SLOTS, handing_to, instead
@@ -210,8 +211,8 @@ def _reachable(hosts: frozenset[str], server: str, store: Store) -> None:
     where = f"the cluster has other machines ({', '.join(others[:3])}{' and more' if len(others) > 3 else ''})"
     if urlsplit(server).hostname in ("localhost", "127.0.0.1", "::1"):
         raise InputError(
-            f"PREFECT_API_URL={server}: {where}, which cannot reach it. Start a server that they reach (prefect server "
-            "start --host 0.0.0.0) and name it by this machine's address"
+            f"PREFECT_API_URL={server_lost.shown(server)}: {where}, which cannot reach it. Start a server that they "
+            "reach (prefect server start --host 0.0.0.0) and name it by this machine's address"
         )
     if not isinstance(store, RemoteStore):
         raise InputError(

@@ -5,7 +5,6 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,7 +15,7 @@ from tasks.errors import StageFailed
 PATIENCE = 30.0
 """Seconds in which a server that was there when the run began may come back before its end is told to nobody."""
 SQLITE = "sqlite"
-INSTEAD = "Start it (prefect server start), or unset PREFECT_API_URL: the run then has a server of its own"
+REFUSES = "it refuses"
 
 
 def check() -> None:
@@ -35,7 +34,7 @@ def check() -> None:
         return
     why = problem(address)
     if why is not None:
-        raise InputError(f"PREFECT_API_URL={shown(address)}: no server answers ({why}). {INSTEAD}")
+        raise InputError(f"{_line(address, why)}, or unset PREFECT_API_URL: the run then has a server of its own")
 
 
 def needed(why: str) -> str:
@@ -58,7 +57,7 @@ def needed(why: str) -> str:
         )
     trouble = problem(address)
     if trouble is not None:
-        raise StageFailed(f"PREFECT_API_URL={shown(address)}: no server answers ({trouble}). prefect server start")
+        raise StageFailed(_line(address, trouble))
     return address
 
 
@@ -100,7 +99,7 @@ def problem(address: str) -> str | None:
                 address,
                 auth_string=PREFECT_API_AUTH_STRING.value(),
                 api_key=PREFECT_API_KEY.value(),
-                httpx_settings={"timeout": 10},
+                httpx_settings={"timeout": httpx.Timeout(10, connect=2.5)},  # Prefect connects four times
             ) as client,
         ):
             error = client.api_healthcheck()
@@ -117,17 +116,25 @@ def _why(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
         if status in (401, 403):
-            return f"it refuses, status {status}: PREFECT_API_AUTH_STRING or PREFECT_API_KEY is missing or wrong"
+            return f"{REFUSES}, status {status}: PREFECT_API_AUTH_STRING or PREFECT_API_KEY is missing or wrong"
         return f"status {status}"
+    if isinstance(error, httpx.InvalidURL):  # its text may hold a part of the password
+        return "it is no address"
     if isinstance(error, json.JSONDecodeError):
         return "what answers is no Prefect API, whose address ends with /api"
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _line(address: str, why: str) -> str:
+    what = why if why.startswith(REFUSES) else f"no server answers ({why})"
+    mend = "Mend that" if why.startswith(REFUSES) else "Start it (prefect server start)"
+    return f"PREFECT_API_URL={shown(address)}: {what}. {mend}"
+
+
 def shown(address: str) -> str:
     """An address without the password that it may hold."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    scheme, found, rest = address.rpartition("://") if "://" in address else ("", "", address)
+    return f"{scheme}{found}{rest.rpartition('@')[2]}"
 
 
 def wait() -> None:

@@ -15,12 +15,13 @@ from types import FrameType
 
 import psutil
 
-from flows import server_lost
+from flows import ends_with_us, server_lost
 from flows.quiet import CONSOLE
 
 PATIENCE = 50.0
 """Seconds that runs have to end; the systemd unit and the compose file leave the worker 75."""
-LOOK = 0.2
+PATIENCE_OF_WORKER = 10.0
+LOOK = 0.5
 RUN = "PREFECT__FLOW_RUN_ID"
 """The variable by which Prefect tells a process which run it is."""
 
@@ -41,49 +42,62 @@ def start(pool: str, options: list[str]) -> int:
     def hear(number: int, frame: FrameType | None) -> None:
         heard.append(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, hear)
     words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, *options]
     environment = {name: value for name, value in os.environ.items() if CONSOLE.get(name) != value}
     # In a session of its own: what a terminal or a service tells all of a group, only this process hears.
-    with subprocess.Popen(words, env=environment, start_new_session=True) as worker:
+    worker = subprocess.Popen(words, env=environment, start_new_session=True)
+    try:
+        runs = Runs(psutil.Process(worker.pid))
+        ends_with_us.watch(worker.pid, signal.SIGTERM)
         while worker.poll() is None and not heard:
+            runs.look()
             time.sleep(LOOK)
-        if not heard:
-            return worker.wait()
-        _end_runs(psutil.Process(worker.pid), lambda: len(heard) > 1)
+        runs.end(lambda: len(heard) > 1)
+    finally:
         worker.terminate()
         try:
-            worker.wait(LOOK * 50)
+            worker.wait(PATIENCE_OF_WORKER)
         except subprocess.TimeoutExpired:
             worker.kill()
-    return 130 if heard[0] == signal.SIGINT else 0
+            worker.wait()
+    if heard:
+        return 130 if heard[0] == signal.SIGINT else 0
+    return worker.returncode
 
 
-def _end_runs(worker: psutil.Process, enough: Callable[[], bool]) -> None:
-    """Tell the worker's runs to stop, and wait until they have; also those that it begins meanwhile.
+class Runs:
+    """The runs of a worker, as processes of this machine; a container or a job of a cluster is none."""
 
-    Args:
-        enough: whether to wait no longer.
-    """
-    told: set[int] = set()
-    until = time.monotonic() + PATIENCE
-    while (runs := _runs(worker)) and time.monotonic() < until and not enough():
-        for run in runs:
-            if run.pid in told:
-                continue
-            told.add(run.pid)
-            with contextlib.suppress(psutil.NoSuchProcess):
-                print(f"stopping {run.environ()[RUN]}: what is finished is kept", file=sys.stderr, flush=True)
-                run.terminate()
-        time.sleep(LOOK)
+    def __init__(self, worker: psutil.Process) -> None:
+        self._worker = worker
+        self._known: dict[int, psutil.Process] = {}
 
+    def look(self) -> list[psutil.Process]:
+        """Those that have not ended, and whose end the worker has not heard of."""
+        with contextlib.suppress(psutil.Error):
+            for child in self._worker.children():
+                with contextlib.suppress(psutil.Error):
+                    if child.pid not in self._known and RUN in child.environ():
+                        self._known[child.pid] = child
+        self._known = {pid: run for pid, run in self._known.items() if run.is_running()}
+        return list(self._known.values())
 
-def _runs(worker: psutil.Process) -> list[psutil.Process]:
-    found = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for child in worker.children():
-            with contextlib.suppress(psutil.Error):
-                if child.status() != psutil.STATUS_ZOMBIE and RUN in child.environ():
-                    found.append(child)
-    return found
+    def end(self, enough: Callable[[], bool]) -> None:
+        """Tell them to stop, and wait until they have; also those that begin meanwhile.
+
+        Args:
+            enough: whether to wait no longer.
+        """
+        told: set[int] = set()
+        until = time.monotonic() + PATIENCE
+        while (left := self.look()) and time.monotonic() < until and not enough():
+            for run in left:
+                if run.pid not in told:
+                    told.add(run.pid)
+                    with contextlib.suppress(psutil.Error):
+                        run.terminate()
+                    with contextlib.suppress(OSError):  # who read what is printed may be gone
+                        print(f"stopping process {run.pid}: what is finished is kept", file=sys.stderr, flush=True)
+            time.sleep(LOOK)

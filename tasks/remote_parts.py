@@ -9,6 +9,7 @@ import os
 import time
 import warnings
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from data.digest import file_digest, known_digest
@@ -55,10 +56,11 @@ class RemoteParts:
         """
         there = {known[1] for name in self._remote.list(f"{where}/parts") if (known := _local_name(name))}
         for part in sorted((folder / "parts").glob("[!.]*")):
-            if part.suffix == ".draft" or not part.is_file():
+            if part.suffix == ".draft" or part.is_dir():
                 continue
-            if known_digest(part)[:DIGITS] not in there:
-                self._upload(folder, where, part)
+            with suppress(FileNotFoundError):  # another run has put all rows together, and taken the parts away
+                if known_digest(part)[:DIGITS] not in there:
+                    self._upload(folder, where, part)
             self._waiting[folder].pop(part, None)
 
     def _upload(self, folder: Path, where: str, part: Path) -> None:

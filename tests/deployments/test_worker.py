@@ -52,8 +52,8 @@ def responses(whole: bool) -> str:
     return "\n".join(lines if whole else [lines[0], lines[1][:30]])
 
 
-def left(place: Place) -> list[str]:
-    """Command lines of the place's processes that run studies."""
+def left(place: Place, *names: str) -> list[str]:
+    """Command lines of the place's processes that run studies, or are called by these names."""
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
@@ -64,7 +64,7 @@ def left(place: Place) -> list[str]:
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if any(name in line for name in OURS) and WORKER not in line:
+        if any(name in line for name in names or OURS) and WORKER not in line:
             found.append(line)
     return found
 
@@ -166,6 +166,21 @@ def test_a_service_that_is_stopped_takes_its_run_along_and_keeps_its_rows(place:
     state = place.flow_run(id)["state"]
     assert (state["type"], (state["message"] or "").split(".")[0]) == ("CRASHED", "Stopped by SIGTERM from outside")
     assert not before >= {*(place.folder / "store" / "generate").glob("*/parts/*")}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to look for processes left behind")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGHUP])
+def test_a_worker_and_its_run_do_not_outlive_the_command(place: Place, how: signal.Signals) -> None:
+    name = f"gone-{how.name.lower()}"
+    place.mothertongue("deploy", "abacus", *LONG, "--set", f"name={name}", "--set", "origins.self.samples=14")
+    with worker(place) as service:
+        id = place.start(name)
+        await_(lambda: place.flow_run(id)["state"]["type"] == "RUNNING" and left(place), "it did not begin")
+        service.send_signal(how)
+        await_(lambda: not left(place, "prefect worker start", *OURS), "processes were left behind", 60)
+    if how == signal.SIGHUP:
+        assert place.flow_run(id)["state"]["type"] == "CRASHED"
 
 
 @pytest.mark.slow

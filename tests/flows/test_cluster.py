@@ -147,15 +147,16 @@ def test_a_machine_that_comes_later_is_checked_as_those_at_first() -> None:
         if "stranger" in hosts:
             raise InputError("stranger cannot reach it")
 
-    cluster = Fake({"CPU": 4}, check=check)
+    cluster = Fake({"CPU": 4, "GPU": 1}, check=check)
     with cluster.watched():
         cluster.machines["friend"] = {"CPU": 1}
         soon(lambda: "friend" in cluster.hosts)
         assert cluster.limit("cpu") == 5 + AHEAD
         cluster.machines["stranger"] = {"CPU": 1}
         soon(lambda: "stranger" in cluster.hosts)
-        with pytest.raises(InputError, match="stranger cannot reach it"):
-            cluster.limit("cpu")
+        for kind in ("cpu", "engine", "trainer", FOUND):
+            with pytest.raises(InputError, match="stranger cannot reach it"):
+                cluster.limit(kind)
     assert asked == [{"h0"}, {"h0", "friend"}, {"h0", "friend", "stranger"}]
     with pytest.raises(InputError, match="stranger cannot reach it"):
         Fake({"CPU": 4}, check=lambda hosts: check(hosts | {"stranger"}))
