@@ -6,6 +6,7 @@ from typing import Any
 
 from flows import history
 from flows.compare_runs import CellChange, Change, Difference, compare
+from flows.for_machines import say
 from tasks.cell import UNTRAINED
 from tasks.page.words import percent, points, ratio
 from tasks.store import Store
@@ -26,8 +27,6 @@ def show(before: str, after: str, as_json: bool) -> None:
     first, second = history.find(before), history.find(after)
     found = compare(first, second, Store.from_environment())
     if as_json:
-        from flows.main import say
-
         say(found.as_data())
         return
     print("\n".join(_page(found)))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data.errors import InputError
 from flows import server_lost
+from flows.for_machines import say
 from tasks import sandbox
 from tasks.errors import Transient
 from tasks.store import Store
@@ -33,8 +34,6 @@ def show(study: str | None, as_json: bool) -> int:
     """Print every finding; returns 1 where something would keep a study from running."""
     findings = list(_findings(study))
     if as_json:
-        from flows.main import say
-
         say({"findings": [finding.__dict__ for finding in findings], "fine": all(f.fine for f in findings)})
     else:
         for finding in findings:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
+from flows.for_machines import say
 
 RUNS = Path("runs")
 HISTORY = "history"
@@ -174,8 +175,6 @@ def show(study: str, as_json: bool) -> None:
         for run in of_study(study)
     ]
     if as_json:
-        from flows.main import say
-
         say({"study": study, "runs": lines})
         return
     for line in lines:

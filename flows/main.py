@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
 
-import json
 import os
 import sys
 import warnings
@@ -212,11 +211,6 @@ def verify(
 
     columns = {"question": question, "response": response, "gold": gold, "id": id_}
     single_file.verify(file, benchmark, columns, group, out, as_json)
-
-
-def say(data: dict[str, Any]) -> None:
-    """Print for machines."""
-    print(json.dumps(data, indent=1, ensure_ascii=False))
 
 
 def main() -> None:

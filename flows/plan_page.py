@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from flows.cost import Cost, cost
+from flows.for_machines import say
 from flows.forecast import Forecasts, forecast
 from flows.plan import expand
 from flows.schema import Study
@@ -20,8 +21,6 @@ def show(study: Study, as_json: bool) -> None:
     forecasts = forecast(plan, store)
     price = cost(plan, forecasts, store)
     if as_json:
-        from flows.main import say
-
         say(_as_data(study, forecasts, price))
         return
     lines = [f"{study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells"]
@@ -113,8 +112,6 @@ def status(study: Study, as_json: bool) -> None:
         begun = not each.hit and store.begun(each.node.stage.name, each.node.key)
         table[each.node.stage.name]["finished" if each.hit else "begun" if begun else "missing"] += 1
     if as_json:
-        from flows.main import say
-
         say({"study": study.name, "stages": {stage: dict(counts) for stage, counts in table.items()}})
         return
     print(f"{study.name}: {len(forecasts.each) - len(forecasts.misses)} of {len(forecasts.each)} stages finished")

@@ -8,6 +8,7 @@ from typing import Any
 
 from data.errors import InputError
 from flows import history
+from flows.for_machines import say
 from flows.made_of import made_of
 from flows.plan import Plan, expand
 from flows.schema import Study
@@ -75,8 +76,6 @@ def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
     from tasks.page.verdict_text import verdict_text
 
     if as_json:
-        from flows.main import say
-
         say(_as_data(compared, path))
         return
     print(verdict_text(compared.folder))

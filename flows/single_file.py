@@ -15,6 +15,7 @@ from data import verifier_columns
 from data.benchmark import Benchmark
 from data.errors import InputError
 from data.table_file import read_rows
+from flows.for_machines import say
 from tasks import verifiers
 from tasks.model import weights
 from tasks.rows import Row, Rows, to_table
@@ -34,7 +35,6 @@ def score(
     as_json: bool,
 ) -> None:
     """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is."""
-    from flows.main import say
     from tasks.score import score as stage
 
     target = _target(out, file, "scored")
@@ -62,7 +62,6 @@ def verify(
     file: Path, benchmark: str, columns: dict[str, str], group: str | None, out: Path | None, as_json: bool
 ) -> None:
     """Add `verdict`, `answer` and `score` to every row of a file, and print the counts."""
-    from flows.main import say
     from tasks.verify import verify as stage
 
     target = _target(out, file, "verified")
