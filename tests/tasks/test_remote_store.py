@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import time
@@ -259,9 +260,10 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     deadline = time.monotonic() + 60
 
     def whole_part() -> bool:
-        """Whether a part is there, and not only the beginning of one."""
+        """Whether a part is there by its own name, and not only the beginning of one, or a draft."""
         sizes = {path.stat().st_size for path in (tmp_path / "one").rglob("parts/*.parquet")}
-        return any(entry.size in sizes for entry in remote.list(f"logged/{node.key}/parts").values())
+        there = remote.list(f"logged/{node.key}/parts")
+        return any(entry.size in sizes for name, entry in there.items() if re.fullmatch(r"\d+\.\w{16}\.parquet", name))
 
     while time.monotonic() < deadline and not whole_part():
         time.sleep(0.02)
