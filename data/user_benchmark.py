@@ -35,7 +35,7 @@ class UserBenchmark(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(description="What it is called in the results.", pattern=r"^[\w./-]+$")
+    name: str = Field(description="What it is called in the results.", pattern=r"^[\w./-]+$", max_length=64)
     train: str | None = Field(default=None, description="File with the questions of the split `train`.")
     test: str | None = Field(default=None, description="File with the questions of the split `test`.")
     columns: Columns = Field(default_factory=Columns, description="Which columns hold what.")

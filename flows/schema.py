@@ -1,6 +1,7 @@
 """The study file: one YAML file that says which arms are trained and where they are evaluated."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PositiveInt,
     PrivateAttr,
     SerializeAsAny,
     ValidationInfo,
@@ -23,9 +23,10 @@ from data import kinds
 from data.benchmark import Benchmark
 from data.errors import InputError
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
-from flows import variables
+from flows import plain_values, variables
 from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
 from tasks import endpoint, methods, origins
+from tasks.bounds import LONGEST_NAME, MOST_QUESTIONS, MOST_SEEDS, Seed, Whole
 from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import EndpointSettings, secrets
@@ -39,12 +40,26 @@ from tasks.select import Match
 
 ORIGIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
+TAKEN = frozenset(["store", "latest", "previous"])
+"""Names that no study has: its results would lie in the default store, or be what `compare` calls another run."""
+MOST_BENCHMARKS = 1000
+MOST_CELLS = 50_000
+"""Adapters times benchmarks they are evaluated on: a plan of more takes minutes to write down."""
 RAW = {"variables": "as they are"}
 """The context of a validation that leaves each `${NAME}` in its place."""
 
-Names = Annotated[list[str], Field(min_length=1), Choice(families)]
+Count = Annotated[Whole, Field(gt=0, le=MOST_QUESTIONS)]
+Names = Annotated[list[str], Field(min_length=1, max_length=MOST_BENCHMARKS), Choice(families)]
 AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name, "Origin")]
 AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds, "Method")]
+
+
+def _check_name(name: Any, where: str) -> None:
+    if not isinstance(name, str) or not ORIGIN.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise OptionError(
+            f"{where}: allowed are letters, digits, dot, dash and underscore, at most {LONGEST_NAME} characters, the "
+            "first of them a letter or a digit"
+        )
 
 
 class Questions(BaseModel):
@@ -52,18 +67,24 @@ class Questions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: int | None = Field(300, gt=0, description="training questions of each benchmark; null for all of them")
-    keep: int | None = Field(None, gt=0, description="questions an arm trains on; null for as many as all origins have")
-    evaluate: int | None = Field(100, gt=0, description="evaluation questions of each benchmark; null for all of them")
-    train_each: dict[str, PositiveInt | None] = Field(
+    train: Whole | None = Field(
+        300, gt=0, le=MOST_QUESTIONS, description="training questions of each benchmark; null for all of them"
+    )
+    keep: Whole | None = Field(
+        None, gt=0, le=MOST_QUESTIONS, description="questions an arm trains on; null for as many as all origins have"
+    )
+    evaluate: Whole | None = Field(
+        100, gt=0, le=MOST_QUESTIONS, description="evaluation questions of each benchmark; null for all of them"
+    )
+    train_each: dict[str, Count | None] = Field(
         default_factory=dict, description="training questions of single benchmarks, where they differ from `train`"
     )
-    evaluate_each: dict[str, PositiveInt | None] = Field(
+    evaluate_each: dict[str, Count | None] = Field(
         default_factory=dict, description="evaluation questions of single benchmarks, where they differ from `evaluate`"
     )
     train_split: str = Field("train", description="the split that training questions come from")
     evaluate_split: str = Field("test", description="the split that evaluation questions come from")
-    seed: int = Field(0, ge=0, description="which questions are drawn")
+    seed: Seed = Field(0, description="which questions are drawn")
 
     def to_train(self, benchmark: str) -> int | None:
         """How many training questions of this benchmark; None for all of them."""
@@ -94,10 +115,11 @@ class Study(BaseModel):
 
     name: str = Field(
         description="names the results folder; lower-case letters, digits, dot, dash, underscore",
-        json_schema_extra={"pattern": NAME.pattern},
+        max_length=LONGEST_NAME,
+        json_schema_extra={"pattern": NAME.pattern, "not": {"enum": sorted(TAKEN)}},
     )
-    about: str = Field("", description="one sentence: what this study asks")
-    notes: str = Field("", description="what a reader of the report must know; shown in it")
+    about: str = Field("", max_length=2000, description="one sentence: what this study asks")
+    notes: str = Field("", max_length=100_000, description="what a reader of the report must know; shown in it")
     student: str | list[str] = Field(
         description=f"the model that is fine-tuned, or a list of them, each on its own: a bundled one "
         f"({', '.join(models())}), a folder, or a hub id with revision",
@@ -123,8 +145,8 @@ class Study(BaseModel):
     contrasts: tuple[Contrast, ...] = Field(
         (), description="the claims that the study tests, each that one origin does better than another"
     )
-    seeds: Annotated[list[int], Field(json_schema_extra={"uniqueItems": True})] = Field(
-        default_factory=lambda: [0], min_length=1, description="one adapter for each"
+    seeds: Annotated[list[Seed], Field(json_schema_extra={"uniqueItems": True})] = Field(
+        default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one adapter for each"
     )
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
     endpoints: Annotated[dict[str, EndpointSettings], ByName({"gpt-4.1-mini": {"budget_tokens": 1000000}})] = Field(
@@ -141,6 +163,7 @@ class Study(BaseModel):
     @classmethod
     def _without_variables_and_secrets(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
+            plain_values.check(given)
             given = as_study(given) if info.context == RAW else variables.resolved(as_study(given))
             secrets.refuse(given)
         return given
@@ -148,8 +171,10 @@ class Study(BaseModel):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        if not NAME.match(name):
+        if not NAME.fullmatch(name):
             raise ValueError("allowed are lower-case letters, digits, dot, dash and underscore")
+        if name in TAKEN:
+            raise ValueError(f"allowed are other names than {', '.join(sorted(TAKEN))}")
         return name
 
     @field_validator("benchmarks", mode="before")
@@ -174,10 +199,9 @@ class Study(BaseModel):
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
         for name in given:
-            if not isinstance(name, str) or not ORIGIN.match(name) or name == UNTRAINED:
-                raise OptionError(
-                    f"origins.{name}: allowed are letters, digits, dot, dash and underscore, and not {UNTRAINED}"
-                )
+            _check_name(name, f"origins.{name}")
+            if name == UNTRAINED:
+                raise OptionError(f"origins.{name}: allowed are other names: {UNTRAINED} is the student untrained")
         return {name: origins.parse(options, f"origins.{name}", name) for name, options in given.items()}
 
     @field_validator("method", mode="before")
@@ -207,7 +231,7 @@ class Study(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        if len(set(seeds)) < len(seeds):
             raise ValueError("allowed are distinct numbers from 0 up")
         return seeds
 
@@ -216,8 +240,7 @@ class Study(BaseModel):
     def _of_known_origins(cls, controls: dict[str, Control], info: ValidationInfo) -> dict[str, Control]:
         known = info.data.get("origins", {})
         for name, control in controls.items():
-            if not ORIGIN.match(name):
-                raise OptionError(f"controls.{name}: allowed are letters, digits, dot, dash and underscore")
+            _check_name(name, f"controls.{name}")
             for origin in control.origins:
                 if known and origin not in known:
                     raise OptionError(f"controls.{name}.origins: {kinds.unknown('origin', origin, known)}")
@@ -295,6 +318,11 @@ class Study(BaseModel):
             for name in given:
                 if name not in known:
                     raise InputError(f"{where}: {kinds.unknown('benchmark of this study', name, known)}")
+        factors = (len(self.students), len(train), len(self.arms), len(self.seeds), len(evaluate))
+        if math.prod(factors) > MOST_CELLS:
+            words = ("students", "training benchmarks", "arms", "seeds", "evaluation benchmarks")
+            product = " x ".join(f"{count:,} {word}" for count, word in zip(factors, words, strict=True))
+            raise InputError(f"seeds: {product} are {math.prod(factors):,} cells; allowed: at most {MOST_CELLS:,}")
 
     def find(self, name: str) -> tuple[Benchmark, ...]:
         """The benchmarks a name stands for: one of the study's own, a bundled one, or a family of them (`abacus/*`).

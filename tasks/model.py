@@ -18,7 +18,7 @@ from tasks import endpoint, model_files
 from tasks.endpoint import Endpoint
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
-HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?$")
+HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?\Z")
 
 
 @dataclass(frozen=True)

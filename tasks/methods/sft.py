@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tasks.bounds import MOST_TOKENS, Real, Share, Whole
 from tasks.methods import Method, Training
 from tasks.render import Renderer
 from tasks.rows import Row
@@ -14,17 +15,19 @@ class Sft(Method):
     """Cross-entropy over response tokens, averaged over the tokens of a batch; AdamW; LoRA (Hu et al. 2021)."""
 
     kind: Literal["sft"] = "sft"
-    epochs: int = Field(3, gt=0, description="passes over the training rows")
-    learning_rate: float = Field(2e-4, gt=0, description="peak learning rate")
-    batch: int = Field(16, gt=0, description="rows an optimiser step sees")
-    rank: int = Field(16, gt=0, description="LoRA rank")
-    alpha: int = Field(32, gt=0, description="LoRA scale: the adapter counts alpha / rank times")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before each adapter")
+    epochs: Whole = Field(3, gt=0, le=1000, description="passes over the training rows")
+    learning_rate: Share = Field(2e-4, description="peak learning rate")
+    batch: Whole = Field(16, gt=0, le=65_536, description="rows an optimiser step sees")
+    rank: Whole = Field(16, gt=0, le=4096, description="LoRA rank")
+    alpha: Whole = Field(32, gt=0, le=65_536, description="LoRA scale: the adapter counts alpha / rank times")
+    dropout: Real = Field(0.0, ge=0, lt=1, description="dropout before each adapter")
     targets: Literal["all-linear"] | tuple[str, ...] = Field("all-linear", description="layers that get an adapter")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="how the learning rate falls")
-    warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay")
-    max_tokens: int | None = Field(None, gt=1, description="longer rows are left out; null: the model's context")
+    warmup: Real = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    weight_decay: Real = Field(0.0, ge=0, le=10, description="AdamW weight decay")
+    max_tokens: Whole | None = Field(
+        None, gt=1, le=MOST_TOKENS, description="longer rows are left out; null: the model's context"
+    )
 
     def prepare(self, rows: list[Row], renderer: Renderer, prompt: str) -> list[Row]:
         examples = []

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data import kinds
 from data.errors import InputError
+from tasks.bounds import MOST_TOKENS, Share, Temperature, Whole
 from tasks.endpoint import Endpoint
 from tasks.model import Model, Named, resolve
 from tasks.options import of_kind
@@ -92,10 +93,12 @@ class Origin(BaseModel, ABC):
 class Written(Origin, ABC):
     """An origin whose responses a model writes, and how they are drawn from it."""
 
-    samples: int = Field(default=1, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
-    temperature: float = Field(default=0.0, ge=0, le=10, description="0 is greedy, higher is more varied.")
-    top_p: float = Field(default=1.0, gt=0, le=1, description="Share of probability kept, likeliest tokens first.")
-    max_tokens: int = Field(default=512, ge=1, description="Tokens after which a response is cut off.")
+    samples: Whole = Field(default=1, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
+    temperature: Temperature = Field(default=0.0, description="0 is greedy, higher is more varied.")
+    top_p: Share = Field(default=1.0, description="Share of probability kept, likeliest tokens first.")
+    max_tokens: Whole = Field(
+        default=512, ge=1, le=MOST_TOKENS, description="Tokens after which a response is cut off."
+    )
 
     @property
     def sampling(self) -> Sampling:
