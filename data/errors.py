@@ -1,5 +1,7 @@
 """The one error a person can mend: something they wrote or supplied is wrong."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LONGEST_LINE = 4000
@@ -16,6 +18,21 @@ class InputError(ValueError):
 
     def __init__(self, text: str) -> None:
         super().__init__(one_line(text))
+
+
+@contextmanager
+def at(where: str, *also: str) -> Iterator[None]:
+    """Let what is refused inside begin with its place, such as a key of the study file, where it does not yet.
+
+    Args:
+        where: the place; where it is empty, nothing is added.
+        also: how what is refused may begin instead: a more particular place.
+    """
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        raise InputError(said if not where or said.startswith((where, *also)) else f"{where}: {said}") from None
 
 
 def one_line(text: str) -> str:

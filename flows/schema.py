@@ -1,7 +1,6 @@
 """The study file: one YAML file that says which arms are trained and where they are evaluated."""
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,12 +20,13 @@ from pydantic import (
 from data import benchmark as bundled
 from data import kinds
 from data.benchmark import Benchmark
-from data.errors import InputError
+from data.errors import InputError, at, shown
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from flows import plain_values, variables
 from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
+from flows.study_parts import NAME, TAKEN, Control, Questions, check_name
 from tasks import endpoint, methods, origins
-from tasks.bounds import LONGEST_NAME, MOST_QUESTIONS, MOST_SEEDS, Seed, Whole
+from tasks.bounds import LONGEST_NAME, MOST_SEEDS, Seed
 from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import EndpointSettings, secrets
@@ -38,74 +38,13 @@ from tasks.origins import Origin
 from tasks.sampling import Sampling
 from tasks.select import Match
 
-ORIGIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
-TAKEN = frozenset(["store", "latest", "previous"])
-"""Names that no study has: its results would lie in the default store, or be what `compare` calls another run."""
 MOST_BENCHMARKS = 1000
-MOST_CELLS = 50_000
-"""Adapters times benchmarks they are evaluated on: a plan of more takes minutes to write down."""
 RAW = {"variables": "as they are"}
 """The context of a validation that leaves each `${NAME}` in its place."""
 
-Count = Annotated[Whole, Field(gt=0, le=MOST_QUESTIONS)]
 Names = Annotated[list[str], Field(min_length=1, max_length=MOST_BENCHMARKS), Choice(families)]
 AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name, "Origin")]
 AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds, "Method")]
-
-
-def _check_name(name: Any, where: str) -> None:
-    if not isinstance(name, str) or not ORIGIN.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise OptionError(
-            f"{where}: allowed are letters, digits, dot, dash and underscore, at most {LONGEST_NAME} characters, the "
-            "first of them a letter or a digit"
-        )
-
-
-class Questions(BaseModel):
-    """How many questions, and from which split of a benchmark."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    train: Whole | None = Field(
-        300, gt=0, le=MOST_QUESTIONS, description="training questions of each benchmark; null for all of them"
-    )
-    keep: Whole | None = Field(
-        None, gt=0, le=MOST_QUESTIONS, description="questions an arm trains on; null for as many as all origins have"
-    )
-    evaluate: Whole | None = Field(
-        100, gt=0, le=MOST_QUESTIONS, description="evaluation questions of each benchmark; null for all of them"
-    )
-    train_each: dict[str, Count | None] = Field(
-        default_factory=dict, description="training questions of single benchmarks, where they differ from `train`"
-    )
-    evaluate_each: dict[str, Count | None] = Field(
-        default_factory=dict, description="evaluation questions of single benchmarks, where they differ from `evaluate`"
-    )
-    train_split: str = Field("train", description="the split that training questions come from")
-    evaluate_split: str = Field("test", description="the split that evaluation questions come from")
-    seed: Seed = Field(0, description="which questions are drawn")
-
-    def to_train(self, benchmark: str) -> int | None:
-        """How many training questions of this benchmark; None for all of them."""
-        return self.train_each.get(benchmark, self.train)
-
-    def to_evaluate(self, benchmark: str) -> int | None:
-        """How many evaluation questions of this benchmark; None for all of them."""
-        return self.evaluate_each.get(benchmark, self.evaluate)
-
-
-class Control(BaseModel):
-    """Some of the study's origins once more, matched in another way; their arms are called `origin@control`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    origins: list[str] = Field(min_length=1, description="which of the study's origins")
-    match: Match = Field(description="what these arms are matched for")
-    train: list[str] | None = Field(None, description="which of the study's training benchmarks; null for all of them")
-    same_questions: bool = Field(
-        False, description="only questions that the study's own arms train on, so that nothing but the matching differs"
-    )
 
 
 class Study(BaseModel):
@@ -120,7 +59,7 @@ class Study(BaseModel):
     )
     about: str = Field("", max_length=2000, description="one sentence: what this study asks")
     notes: str = Field("", max_length=100_000, description="what a reader of the report must know; shown in it")
-    student: str | list[str] = Field(
+    student: str | Annotated[list[str], Field(max_length=20)] = Field(
         description=f"the model that is fine-tuned, or a list of them, each on its own: a bundled one "
         f"({', '.join(models())}), a folder, or a hub id with revision",
         examples=list(models()),
@@ -158,6 +97,7 @@ class Study(BaseModel):
         description="models whose own code may run here with all your rights, named as above; read it first",
     )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
+    _file: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
     @classmethod
@@ -182,6 +122,9 @@ class Study(BaseModel):
     def _named_benchmarks(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
+        for name, options in given.items():
+            if not isinstance(options, Mapping | BaseModel):
+                raise OptionError(f"benchmarks.{name}: {shown(options)} is not allowed: a map of options is")
         return {
             name: checked(
                 LocatedBenchmark if "path" in options else UserBenchmark,
@@ -199,7 +142,7 @@ class Study(BaseModel):
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
         for name in given:
-            _check_name(name, f"origins.{name}")
+            check_name(name, f"origins.{name}")
             if name == UNTRAINED:
                 raise OptionError(f"origins.{name}: allowed are other names: {UNTRAINED} is the student untrained")
         return {name: origins.parse(options, f"origins.{name}", name) for name, options in given.items()}
@@ -214,6 +157,9 @@ class Study(BaseModel):
     def _known_endpoints(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a model id to its options")
+        for id, options in given.items():
+            if not isinstance(options, Mapping | BaseModel):
+                raise OptionError(f"endpoints.{id}: {shown(options)} is not allowed: a map of options is")
         return {
             str(id): checked(EndpointSettings, options, f"endpoints.{id}") if isinstance(options, Mapping) else options
             for id, options in given.items()
@@ -240,7 +186,7 @@ class Study(BaseModel):
     def _of_known_origins(cls, controls: dict[str, Control], info: ValidationInfo) -> dict[str, Control]:
         known = info.data.get("origins", {})
         for name, control in controls.items():
-            _check_name(name, f"controls.{name}")
+            check_name(name, f"controls.{name}")
             for origin in control.origins:
                 if known and origin not in known:
                     raise OptionError(f"controls.{name}.origins: {kinds.unknown('origin', origin, known)}")
@@ -298,31 +244,14 @@ class Study(BaseModel):
         """Folders from which relative paths of the study are looked up: the study file's, then the current one."""
         return self._roots
 
+    @property
+    def file(self) -> str:
+        """The study file as it was named, which errors begin with; empty for values of none."""
+        return self._file
+
     def names(self, patterns: Iterable[str]) -> list[str]:
         """The benchmarks that names and patterns stand for, each once."""
         return list(dict.fromkeys(found.name for pattern in patterns for found in self.find(pattern)))
-
-    def check(self) -> None:
-        """What can be checked only when the benchmarks are known.
-
-        Raises:
-            InputError: a name of a benchmark that is none of the study's.
-        """
-        train, evaluate = self.names(self.train), self.names(self.evaluate)
-        asked = [
-            ("questions.train_each", self.questions.train_each, train),
-            ("questions.evaluate_each", self.questions.evaluate_each, evaluate),
-            *((f"controls.{name}.train", self.names(c.train or ()), train) for name, c in self.controls.items()),
-        ]
-        for where, given, known in asked:
-            for name in given:
-                if name not in known:
-                    raise InputError(f"{where}: {kinds.unknown('benchmark of this study', name, known)}")
-        factors = (len(self.students), len(train), len(self.arms), len(self.seeds), len(evaluate))
-        if math.prod(factors) > MOST_CELLS:
-            words = ("students", "training benchmarks", "arms", "seeds", "evaluation benchmarks")
-            product = " x ".join(f"{count:,} {word}" for count, word in zip(factors, words, strict=True))
-            raise InputError(f"seeds: {product} are {math.prod(factors):,} cells; allowed: at most {MOST_CELLS:,}")
 
     def find(self, name: str) -> tuple[Benchmark, ...]:
         """The benchmarks a name stands for: one of the study's own, a bundled one, or a family of them (`abacus/*`).
@@ -331,7 +260,8 @@ class Study(BaseModel):
             InputError: there is none; names the nearest and all there are.
         """
         if name in self.benchmarks:
-            return (self.benchmarks[name].resolve(self.roots),)
+            with at(f"benchmarks.{name}"):
+                return (self.benchmarks[name].resolve(self.roots),)
         if "*" in name:
             return bundled.matching(name)
         if name not in bundled.names():

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from data import table_file
-from data.errors import InputError
-from flows import yaml_values
+from data.errors import InputError, at
+from flows import known_names, yaml_values
 from flows.schema import RAW, Study
 from tasks import endpoint
 from tasks.options import explain
@@ -25,10 +25,10 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
         InputError: one line with the file, the key, the value and what is allowed.
     """
     given = read(path, overrides)
-    try:
-        return checked(given, locate(path).parent.absolute(), named_by_hand(overrides or []))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    with at(path):
+        study = checked(given, locate(path).parent.absolute(), named_by_hand(overrides or []))
+    study._file = path
+    return study
 
 
 def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequenc
     study = _validated(given)
     endpoint.use(study.endpoints, study.name)
     study._roots = (*([folder] if folder else []), Path.cwd(), *named)
-    study.check()
+    known_names.check(study)
     return study
 
 

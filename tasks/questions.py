@@ -128,6 +128,21 @@ class _Columns:
             raise InputError(f"{self._name}: {what}. Allowed: leave it out, or make it text") from error
 
 
+def as_rows(questions: Sequence[Row], name: str) -> Rows:
+    """Questions held in memory, as the stage gives them.
+
+    Args:
+        name: what they are called in errors.
+
+    Raises:
+        InputError: a column holds values that no column can hold; names it.
+    """
+    columns = _Columns(name)
+    table = columns.table(list(questions))
+    columns.check()
+    return Rows(table=table)
+
+
 def normalised(question: str) -> str:
     """What two spellings of one question have in common: characters, case, quotes and spaces made alike."""
     plain = unicodedata.normalize("NFKC", question).translate(_QUOTES) if not question.isascii() else question

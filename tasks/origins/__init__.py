@@ -19,6 +19,7 @@ from tasks.bounds import MOST_TOKENS, Share, Temperature, Whole
 from tasks.endpoint import Endpoint
 from tasks.model import Model, Named, resolve
 from tasks.options import of_kind
+from tasks.rows import Row, Rows
 from tasks.sampling import Sampling
 from tasks.stage import Node
 
@@ -74,6 +75,18 @@ class Context:
         return self.origins[name].responses(questions, replace(self, origin=name, inside=inside))
 
 
+@dataclass(frozen=True)
+class Look:
+    """What an origin may look at before a study runs."""
+
+    origin: str
+    """What the study calls it."""
+    roots: tuple[Path, ...]
+    """Folders from which relative paths of the study file are looked up, in this order."""
+    small: int
+    """Bytes of a file that may be read whole."""
+
+
 class Origin(BaseModel, ABC):
     """A kind of origin and its options. Every subclass has a `kind`, the name of its file."""
 
@@ -88,6 +101,22 @@ class Origin(BaseModel, ABC):
         Raises:
             InputError: an option names something that does not exist.
         """
+
+    def check(self, questions: Rows, look: Look) -> None:
+        """See, as far as that costs nothing, that this origin will find responses to these questions.
+
+        Raises:
+            InputError: it will not; names the option where it is one's fault.
+        """
+        return
+
+    def templates(self, look: Look) -> Mapping[str, tuple[str, Row]]:
+        """The templates it fills for each question, by option, with columns that the question will have beside its own.
+
+        Raises:
+            InputError: there is no such template.
+        """
+        return {}
 
 
 class Written(Origin, ABC):

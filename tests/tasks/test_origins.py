@@ -1,5 +1,6 @@
 """An origin is one file: its options are checked, and it describes the stage that answers the questions."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from data.benchmark import find as find_benchmark
 from data.errors import InputError
 from tasks import origins
-from tasks.model import Model
+from tasks.model import BUNDLED, Model
 from tasks.options import OptionError
 from tasks.origins import Context, Origin, find, names, parse
 from tasks.questions import questions
@@ -94,9 +95,8 @@ def test_self_asks_the_student() -> None:
 
 
 def test_teacher_asks_another_model(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
-    node = parse({"kind": "teacher", "model": str(tmp_path)}, "origins.mine").responses(
+    folder = shutil.copytree(BUNDLED / "abacus-tutor", tmp_path / "model")
+    node = parse({"kind": "teacher", "model": str(folder)}, "origins.mine").responses(
         asked(), context(roots=(tmp_path,))
     )
     assert node.values["model"].content != STUDENT.content
