@@ -11,6 +11,7 @@ import difflib
 import gzip
 import json
 import math
+import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def locate(path: str, roots: Sequence[Path], where: str = "") -> Path:
         InputError: none of them has it, or it lies where a study may not read; see `data.allowed_paths`.
     """
     for found in allowed_paths.inside(path, roots, where):
-        if found.exists():
+        if os.path.exists(found):  # a name that is too long is no file's
             return found
     looked = ", ".join(str(root) for root in roots)
     raise InputError(f"{f'{where}: ' if where else ''}{path}: there is no such file (looked from {looked or 'here'})")

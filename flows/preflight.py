@@ -11,7 +11,7 @@ from data.errors import InputError, at
 from data.source import Files, Generated, Hub
 from flows.schema import Study
 from tasks import golds, template_trial, verifiers
-from tasks.origins import Look
+from tasks.origins import Look, Origin
 from tasks.questions import as_rows
 from tasks.rows import Row, Rows
 from tasks.template_trial import Trial
@@ -59,14 +59,31 @@ def _check(study: Study) -> None:
         with at("method"):
             study.method.check(model)
     for name, origin in study.origins.items():
+        look = Look(name, study.roots, SMALL)
+        _check_origin(origin, list(seen.values()), look, whole=len(seen) == len(study.names(study.train)))
         for rows in seen.values():
-            look = Look(name, study.roots, SMALL)
-            with at(f"origins.{name}"):
-                origin.check(rows, look)
             templates = origin.templates(look)
             for option, (text, more) in templates.items():
                 trials.append(Trial(f"origins.{name}.{option}", text, {**rows[0], **more}))
     template_trial.check(list({(trial.where, trial.template): trial for trial in trials}.values()))
+
+
+def _check_origin(origin: Origin, seen: list[Rows], look: Look, whole: bool) -> None:
+    """An origin without responses to one benchmark is an arm less; one without any is a slip of the study file.
+
+    Args:
+        seen: questions of the training benchmarks that were looked at.
+        whole: whether these are all of them.
+    """
+    wrong: list[InputError] = []
+    for rows in seen:
+        try:
+            origin.check(rows, look)
+        except InputError as error:
+            wrong.append(error)
+    if whole and seen and len(wrong) == len(seen):
+        with at(f"origins.{look.origin}"):
+            raise wrong[0]
 
 
 def _found(study: Study, patterns: list[str]) -> list[Benchmark]:

@@ -95,9 +95,9 @@ def _weights(name: str, by: Named | None) -> Model:
         return _in_folder(name, BUNDLED / name, trusted)
     if by is None:
         folder = Path(name).expanduser()
-        return _in_folder(name, folder, trusted) if folder.is_dir() else _on_hub(name, trusted)
+        return _in_folder(name, folder, trusted) if os.path.isdir(folder) else _on_hub(name, trusted)
     is_path = Path(name).name != name or name.startswith("~")
-    if (HUB_ID.match(name) or not is_path) and not any((root / name).is_dir() for root in by.roots):
+    if (HUB_ID.match(name) or not is_path) and not any(os.path.isdir(root / name) for root in by.roots):
         return _on_hub(name, trusted)
     folder = table_file.locate(name, by.roots, by.where)
     model_files.check_links(f"{by.where}: {name}", folder, by.roots)

@@ -1,7 +1,7 @@
 """Templates of a study file, tried on one row each before anything is run, within limits of time and memory.
 
-A template is a program: it can loop, call itself, or make a text of any size. So those that a person wrote are tried in
-a process of its own, which ends at its limits. `python -m tasks.template_trial` is that process.
+A template is a program: it can loop, call itself, or make a text of any size. So one that does more than fill in
+columns is tried in a process of its own, which ends at its limits. `python -m tasks.template_trial` is that process.
 """
 
 import json
@@ -14,7 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
+from jinja2 import Environment, nodes
+
+from data.errors import InputError, at
+from data.prompt import PROMPTS
 from tasks.render import fill
 from tasks.rows import Row
 
@@ -44,6 +47,11 @@ def check(trials: Sequence[Trial]) -> None:
     Raises:
         InputError: one of them is wrong, names a column that its row lacks, or goes beyond a limit; names its place.
     """
+    for trial in trials:
+        if _only_fills(trial.template):
+            with at(trial.where):
+                fill(trial.template, trial.row)
+    trials = [trial for trial in trials if not _only_fills(trial.template)]
     if not trials:
         return
     command = [sys.executable, "-m", "tasks.template_trial"]
@@ -61,6 +69,17 @@ def check(trials: Sequence[Trial]) -> None:
             raise InputError(f"{trial.where}: {why}")
     if len(said) < len(trials):
         raise InputError(f"{trials[len(said)].where}: the template needs more time or memory than {_LIMITS}")
+
+
+def _only_fills(template: str) -> bool:
+    """Whether a template is text and columns alone, or one of the project's: then it needs no limits."""
+    if any(template == file.read_text(encoding="utf-8") for file in PROMPTS.glob("*.jinja")):
+        return True
+    try:
+        parsed = Environment().parse(template)
+    except Exception:  # what is wrong with it is said where there are limits
+        return False
+    return all(isinstance(node, nodes.Output | nodes.TemplateData | nodes.Name) for node in parsed.find_all(nodes.Node))
 
 
 _LIMITS = f"{SECONDS} s and {MEMORY // 2**20} MiB for one row; allowed: a template that fills in the row's columns"
