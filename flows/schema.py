@@ -195,6 +195,8 @@ class Study(BaseModel):
     @field_validator("student")
     @classmethod
     def _distinct_students(cls, given: str | list[str]) -> str | list[str]:
+        if not all(name.strip() for name in ([given] if isinstance(given, str) else given)):
+            raise ValueError("allowed are names of models, folders, or hub ids with a revision")
         titles = [title(name) for name in ([given] if isinstance(given, str) else given)]
         if not titles or len(set(titles)) < len(titles):
             raise ValueError("allowed are one or more models of different names (owners and revisions aside)")

@@ -20,8 +20,8 @@ DEEPEST = 40
 MOST = 20_000
 """Values, those of an alias counted wherever it stands."""
 DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
-WITH_EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
-"""`2e-4` and `1.0e3`, which YAML 1.1 reads as texts."""
+FLOAT = re.compile(r"(?=.*[.eE])[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
+"""Also `2e-4`, `1.0e3` and `-.5`, which PyYAML reads as texts."""
 TAG = "tag:yaml.org,2002:"
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -152,7 +152,7 @@ class _Reading:
             case "float":
                 return self._float(node, where)
             case "str" if node.style is None or node.style == "":
-                return float(text) if WITH_EXPONENT.match(text) else text
+                return float(text) if FLOAT.match(text) else text
             case "str" | "timestamp" | "value" | "merge":
                 return text
         self._refuse(node, where, f"the tag {node.tag.replace(TAG, '!!')} is not allowed")

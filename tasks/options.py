@@ -1,5 +1,6 @@
 """Options from a study file: which model of them a `kind` says, checked, and each error as one line."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 from data import kinds
 from data.errors import InputError, shown
+
+UNION_MEMBER = re.compile(r"str|int|float|bool|[a-z-]+\[.*\]")
+"""What pydantic calls one of the types that a value may have: no key of the file."""
 
 
 class OptionError(ValueError):
@@ -41,7 +45,10 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, OptionError | InputError):
         return str(cause)
-    where = ".".join(str(part) for part in (*filter(None, [prefix]), *first["loc"])) or "the file"
+    location = first["loc"]
+    if location and first["type"] not in ("missing", "extra_forbidden") and UNION_MEMBER.fullmatch(str(location[-1])):
+        location = location[:-1]
+    where = ".".join(str(part) for part in (*filter(None, [prefix]), *location)) or "the file"
     match first["type"]:
         case "extra_forbidden":
             allowed = ", ".join(sorted(_fields(model, first["loc"][:-1])))
