@@ -78,11 +78,11 @@ class UserBenchmark(BaseModel):
             if path is not None
         }
         needed = [name for name in (columns.question, columns.gold, columns.reference, columns.id) if name is not None]
-        reference = columns.reference
+        named = columns.reference is not None or REFERENCE in needed
+        there: list[bool] = []
         for (path,) in paths.values():
             place, row = TableFile(path).first(needed)
-            if reference is None and REFERENCE in row and REFERENCE not in needed:
-                reference = REFERENCE
+            there.append(REFERENCE in row)
             shared = {"labels": list(self.labels)} if self.labels else {}
             verifier_columns.check(self.verifier, place, {**row, "gold": str(row[columns.gold]), **shared})
         return Benchmark(
@@ -92,7 +92,7 @@ class UserBenchmark(BaseModel):
             prompt=template(self.prompt, roots, f"{here}.prompt"),
             question=columns.question,
             gold=columns.gold,
-            reference=reference,
+            reference=columns.reference if named else REFERENCE if all(there) else None,
             id=columns.id,
             labels=self.labels,
             licence=self.licence,

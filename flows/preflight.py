@@ -9,11 +9,13 @@ import itertools
 from data.benchmark import Benchmark, all_questions, chosen
 from data.errors import InputError, at
 from data.source import Files, Generated, Hub
+from flows.results import folder
 from flows.schema import Study
 from tasks import golds, template_trial, verifiers
 from tasks.origins import Look, Origin
 from tasks.questions import as_rows
 from tasks.rows import Row, Rows
+from tasks.store import Store
 from tasks.template_trial import Trial
 from tasks.verify import ERROR_SHARE
 
@@ -34,6 +36,7 @@ def check(study: Study) -> None:
 
 
 def _check(study: Study) -> None:
+    _check_results(study)
     counts = study.questions
     trials: list[Trial] = []
     seen: dict[str, Rows] = {}
@@ -66,6 +69,12 @@ def _check(study: Study) -> None:
             for option, (text, more) in templates.items():
                 trials.append(Trial(f"origins.{name}.{option}", text, {**rows[0], **more}))
     template_trial.check(list({(trial.where, trial.template): trial for trial in trials}.values()))
+
+
+def _check_results(study: Study) -> None:
+    place, store = folder(study).absolute(), Store.from_environment().root
+    if place.is_relative_to(store):
+        raise InputError(f"name: {study.name} is not allowed: its results would lie in the store ({store})")
 
 
 def _check_origin(origin: Origin, seen: list[Rows], look: Look, whole: bool) -> None:
