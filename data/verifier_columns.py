@@ -3,7 +3,7 @@
 from typing import Any
 
 from data import table_file
-from data.errors import InputError
+from data.errors import InputError, shown
 from data.table_file import Row
 
 NEEDED = {"label": "labels", "span": "answers", "rouge_l": "references", "ni_exact": "references"}
@@ -32,6 +32,7 @@ def check(verifier: str, place: str, row: Row) -> None:
         return
     if isinstance(row.get(column), str):
         row[column] = _parsed(place, column, row[column])
+    _check_values(place, column, row.get(column))
     if column not in WHAT:
         return
     if column not in row:
@@ -43,6 +44,16 @@ def check(verifier: str, place: str, row: Row) -> None:
         raise InputError(f"{place}: column {column!r} is {found}; allowed: a list of texts with {WHAT[column]}")
     if verifier == "label" and _plain(row["gold"]) not in map(_plain, values):
         raise InputError(f"{place}: the gold answer {row['gold']!r} is no label; there are {', '.join(values)}")
+
+
+def _check_values(place: str, column: str, given: Any) -> None:
+    """Raises InputError where no column can hold a list or a map: it has other than texts alone, or numbers alone."""
+    values = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
+    found = {table_file.kind(value) for value in values if value is not None}
+    broken = any(not table_file.is_text(value) for value in values if isinstance(value, str))
+    large = any(value.bit_length() > 63 for value in values if isinstance(value, int))
+    if broken or large or len(found) > 1 or given == {}:
+        raise InputError(f"{place}: column {column!r} is {shown(given)}; allowed: a list of texts in Unicode")
 
 
 def _parsed(place: str, column: str, text: str) -> Any:

@@ -14,7 +14,6 @@ from flows.for_machines import say
 from flows.result_file import ResultFile
 from tasks import verifiers
 from tasks.model import weights
-from tasks.questions import as_rows
 from tasks.rows import Row, Rows
 from tasks.score import familiarity
 
@@ -37,7 +36,7 @@ def score(
     student = weights(model)
     template = _template(prompt)
     rows = _rows(file, columns, group, target)
-    scored = _plainly(file, stage.function, rows, student, template)
+    scored = _plainly(stage.function, rows, student, template)
     target.write(_joined(rows, scored, ("tokens", "nll", "perplexity")))
     groups = [_familiarity(name, part) for name, part in _groups(rows, scored, group)]
     if as_json:
@@ -66,7 +65,7 @@ def verify(
     rows = _rows(file, columns, group, target)
     for number, row in enumerate(rows, start=1):
         _with_list(row, judged_as, f"{file}, row {number}")
-    judged = _plainly(file, stage.function, rows, judge)
+    judged = _plainly(stage.function, rows, judge)
     target.write(_joined(rows, judged, ("verdict", "answer", "score")))
     kinds = ("correct", "wrong", "unparseable", "error")
     groups = []
@@ -131,9 +130,11 @@ def _with_list(row: Row, benchmark: Benchmark, place: str) -> None:
     verifier_columns.check(benchmark.verifier, place, row)
 
 
-def _plainly(file: Path, function: Callable[..., Iterator[Any]], rows: list[Row], *arguments: Any) -> list[Row]:
+def _plainly(function: Callable[..., Iterator[Any]], rows: list[Row], *arguments: Any) -> list[Row]:
     """Run a per-row stage outside any study; its output in the order of the rows."""
-    bare = as_rows([{name: value for name, value in row.items() if name != "_file"} for row in rows], str(file))
+    from tasks.questions import as_rows
+
+    bare = as_rows([{name: value for name, value in row.items() if name != "_file"} for row in rows], "the file")
     made = {row["id"]: row for row in function(bare, *arguments)}
     return [made[row["id"]] for row in rows]
 

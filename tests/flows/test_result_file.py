@@ -231,3 +231,24 @@ def test_where_nothing_can_be_written_nothing_is_judged(out: str, said: str, mon
     lines(ROW)
     Path("folder.csv").mkdir()
     refused_before_work(said, "x.jsonl", out, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([["a\ud83d", "b"]], r"x.jsonl, row 1: column 'options' is \['a\\ud83d', 'b'\]; allowed: a list of texts"),
+        ([["a", "b"], ["a", 1]], r"x.jsonl, row 2: column 'options' is \['a', 1\]; allowed: a list of texts"),
+        (
+            [[2**70, "b"]],
+            r"x.jsonl, row 1: column 'options' is \[1180591620717411303424, 'b'\]; allowed: a list of texts",
+        ),
+        ([{}], r"x.jsonl, row 1: column 'options' is \{\}; allowed: a list of texts"),
+        ([["a", "b"], {"A": "a", "B": "b"}], "column 'options' holds values that no one type of column can hold"),
+    ],
+)
+def test_a_list_that_no_column_can_hold_is_named(rows: list[Any], said: str) -> None:
+    lines(*({"question": "?", "gold": "A", "options": options, "response": "A"} for options in rows))
+    with pytest.raises(InputError, match=said) as caught:
+        verify("x.jsonl", None, "ecqa")
+    assert str(caught.value).isprintable()
+    assert [path.name for path in Path().iterdir()] == ["x.jsonl"]
