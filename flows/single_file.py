@@ -132,9 +132,7 @@ def _with_list(row: Row, benchmark: Benchmark, place: str) -> None:
 
 def _plainly(function: Callable[..., Iterator[Any]], rows: list[Row], *arguments: Any) -> list[Row]:
     """Run a per-row stage outside any study; its output in the order of the rows."""
-    from tasks.questions import as_rows
-
-    bare = as_rows([{name: value for name, value in row.items() if name != "_file"} for row in rows], "the file")
+    bare = Rows.of([{name: value for name, value in row.items() if name != "_file"} for row in rows])
     made = {row["id"]: row for row in function(bare, *arguments)}
     return [made[row["id"]] for row in rows]
 
