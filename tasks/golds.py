@@ -11,11 +11,15 @@ def unusable(rows: Iterable[Row], verifier: FunctionType) -> Iterator[tuple[Row,
     """The rows whose gold answer (or options, labels, references) the verifier cannot read, each with why not.
 
     Every verifier reads the row before the response, and raises ValueError for one that it cannot use: so an empty
-    response is enough to ask it, and costs nothing. One that has to run its gold answers says so (`READS_GOLD`).
+    response is enough to ask it, and costs nothing. One that has to run its gold answers has a `gold_problem`, which
+    looks at a row without that.
     """
-    if not getattr(sys.modules[verifier.__module__], "READS_GOLD", True):
-        return
+    without_running = getattr(sys.modules[verifier.__module__], "gold_problem", None)
     for row in rows:
+        if without_running is not None:
+            if why := without_running(row):
+                yield row, why
+            continue
         try:
             verifier("", row)
         except (ValueError, TypeError, KeyError) as error:

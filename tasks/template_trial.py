@@ -61,6 +61,8 @@ def check(trials: Sequence[Trial]) -> None:
         ended = subprocess.run(
             command, input=given, capture_output=True, text=True, cwd=project, timeout=PATIENCE, check=False
         )
+        if ended.returncode > 0 and "MemoryError" not in ended.stderr:
+            raise RuntimeError(f"templates could not be tried: {ended.stderr}")
         said: list[str] = [json.loads(line) for line in ended.stdout.splitlines()]
     except subprocess.TimeoutExpired:
         said = []

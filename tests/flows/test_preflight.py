@@ -202,6 +202,7 @@ def test_what_the_data_cannot_give_is_named(changes: dict[str, Any], said: str) 
             {"verifier": "choice"},
             "59 of 59 gold answers of train cannot be used by the verifier choice, the first in",
         ),
+        ([], {"verifier": "code"}, "59 of 59 gold answers of train cannot be used by the verifier code, .* assert and"),
         ([], {"verifier": "label"}, "bad.jsonl, row 1: the verifier label needs a column 'labels'"),
         ([], {"verifier": "judge"}, "no verifier is called 'judge'"),
         ([], {"columns": {"gold": "goal"}}, "bad.jsonl, row 1: column 'goal' is missing .*did you mean 'gold'"),
