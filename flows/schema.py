@@ -24,7 +24,7 @@ from data.errors import InputError, at, shown
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from flows import plain_values, variables
 from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
-from flows.study_parts import NAME, TAKEN, Control, Questions, check_name
+from flows.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, check_name
 from tasks import endpoint, methods, origins
 from tasks.bounds import LONGEST_NAME, MOST_SEEDS, Seed
 from tasks.cell import UNTRAINED
@@ -55,7 +55,7 @@ class Study(BaseModel):
     name: str = Field(
         description="names the results folder; lower-case letters, digits, dot, dash, underscore",
         max_length=LONGEST_NAME,
-        json_schema_extra={"pattern": NAME.pattern, "not": {"enum": sorted(TAKEN)}},
+        json_schema_extra={"pattern": NAME.pattern, "not": NOT_TAKEN},
     )
     about: str = Field("", max_length=2000, description="one sentence: what this study asks")
     notes: str = Field("", max_length=100_000, description="what a reader of the report must know; shown in it")

@@ -13,6 +13,8 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 """What a study may be called."""
 TAKEN = frozenset(["store", "latest", "previous"])
 """Names that no study has: its results would lie in the default store, or be what `compare` calls another run."""
+NOT_TAKEN: dict[str, Any] = {"enum": sorted(TAKEN)}
+"""The same for a JSON Schema's `not`."""
 ORIGIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 """What an origin and a control may be called."""
 

@@ -7,7 +7,7 @@ large, too deep, or hold too much once their aliases are written out.
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -17,6 +17,8 @@ LARGEST = 500_000
 """Bytes of a file."""
 DEEPEST = 40
 """Lists and maps inside one another."""
+LONGEST_NUMBER = 40
+"""Characters of a whole number; the values' own check then refuses those beyond 64 bits."""
 MOST = 20_000
 """Values, those of an alias counted wherever it stands."""
 DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
@@ -41,8 +43,7 @@ def parse(text: str, what: str) -> Any:
         _check_depth(text, what)
         root = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}" if mark else ""
+        where = _line(error.problem_mark or error.context_mark)
         raise InputError(f"{what}{where}: not valid YAML: {error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
         raise InputError(f"{what}: not valid YAML: character {error.position + 1}: {error.reason}") from None
@@ -60,9 +61,16 @@ def _check_depth(text: str, what: str) -> None:
         count += isinstance(event, yaml.NodeEvent)
         if depth > DEEPEST or count > MOST:
             why = f"more than {DEEPEST} lists and maps inside one another" if depth > DEEPEST else _TOO_MUCH
-            raise InputError(f"{what}, line {event.start_mark.line + 1}: {why}")
+            raise InputError(f"{what}{_line(event.start_mark)}: {why}")
 
 
+def _line(mark: Any) -> str:
+    """Where a mark stands, as errors say it after the file's name; nothing where there is none."""
+    return "" if mark is None else f", line {mark.line + 1}"
+
+
+_BOOLEAN = "some read this as a text, some as true or false; allowed: true or false, or the word in quotes"
+_NUMBER = "some read this as another number; allowed: decimal digits without leading zeros, or a text in quotes"
 _TOO_MUCH = f"more than {MOST:,} values, those of aliases included"
 
 
@@ -137,21 +145,19 @@ class _Reading:
         match node.tag.removeprefix(TAG):
             case "null":
                 return None
-            case "bool" if text.lower() in ("true", "false"):
-                return text.lower() == "true"
             case "bool":
-                self._refuse(node, where, f"{text}: some read this as a text, some as true or false; allowed: true "
-                             "or false, or the word in quotes")  # fmt: skip
+                if text.lower() not in ("true", "false"):
+                    self._refuse(node, where, f"{text}: {_BOOLEAN}")
+                return text.lower() == "true"
             case "int" if DECIMAL.match(text):
-                if len(text) > 40:
+                if len(text) > LONGEST_NUMBER:
                     self._refuse(node, where, f"a number of {len(text):,} digits; allowed: at most 64 bits")
                 return int(text)
-            case "int" | "float" if ":" in text or not re.search(r"[.]", text):
-                self._refuse(node, where, f"{shown(text)}: some read this as another number; allowed: decimal digits "
-                             "without leading zeros, or a text in quotes")  # fmt: skip
+            case "int" | "float" if ":" in text or "." not in text:
+                self._refuse(node, where, f"{shown(text)}: {_NUMBER}")
             case "float":
                 return self._float(node, where)
-            case "str" if node.style is None or node.style == "":
+            case "str" if not node.style:
                 return float(text) if FLOAT.match(text) else text
             case "str" | "timestamp" | "value" | "merge":
                 return text
@@ -167,5 +173,5 @@ class _Reading:
         except ValueError:
             self._refuse(node, where, f"{shown(node.value)} is no number")
 
-    def _refuse(self, node: yaml.Node, where: str, why: str) -> Any:
-        raise InputError(f"{self._what}, line {node.start_mark.line + 1}: {f'{where}: ' if where else ''}{why}")
+    def _refuse(self, node: yaml.Node, where: str, why: str) -> NoReturn:
+        raise InputError(f"{self._what}{_line(node.start_mark)}: {f'{where}: ' if where else ''}{why}")
