@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.history import Kept
 from tasks.cell import Arm
-from tasks.comparison.statistics import Estimate, Resampled, Term
+from tasks.comparison.statistics import Estimate, Measured, Term
 from tasks.store import Store
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ def _paired(
     import pandas as pd
 
     from tasks.comparison.items import matrices
+    from tasks.comparison.peers import peers
 
     asked = [set(zip(run["eval_benchmark"].astype(str), run["id"], strict=True)) for run in (before, after)]
     shared = asked[0] & asked[1]
@@ -228,7 +229,8 @@ def _paired(
     both = pd.concat([_marked(before, "before", shared), _marked(after, "after", shared)], ignore_index=True)
     if both.empty:
         return {}
-    sample = Resampled(matrices(both), limits=(0.0, 1.0))
+    scores = matrices(both)
+    sample = Measured(scores, peers=peers(scores))
     found = {}
     for name in names:
         student, trained, origin, method, on = name

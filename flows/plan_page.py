@@ -1,5 +1,6 @@
 """What `plan` and `status` print."""
 
+import math
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -9,6 +10,8 @@ from flows.for_machines import say
 from flows.forecast import Forecasts, forecast
 from flows.plan import expand
 from flows.schema import Study
+from tasks.comparison.power import SPREAD, Design, claims_of
+from tasks.page.phrasing import points
 from tasks.store import Store
 
 MOST_LINES = 400
@@ -33,6 +36,8 @@ def show(study: Study, as_json: bool) -> None:
         lines += _by_reason(forecasts)
     print("\n".join(lines))
     print(_summary(forecasts, price))
+    for line in power(study):
+        print(f"  {line}")
     for asked in price.asked:
         print(f"  {asked}")
     if price.gpu_hours:
@@ -68,6 +73,39 @@ def _summary(forecasts: Forecasts, price: Cost) -> str:
         return text + "duration unknown until a first run with these models has been timed."
     text += f"about {price.minutes:.1f} minutes, as earlier runs went"
     return text + (f" (without {', '.join(price.unknown)}, never timed yet)." if price.unknown else ".")
+
+
+def power(study: Study) -> list[str]:
+    """How small a difference between two origins the study could show."""
+    train, evaluate = study.names(study.train), study.names(study.evaluate)
+    asked = {on: study.questions.to_evaluate(on) for on in evaluate}
+    if len(study.origins) < 2 or None in asked.values():
+        return []
+    counts = {on: count for on, count in asked.items() if count is not None}
+    others = tuple(tuple(count for on, count in counts.items() if on != trained) for trained in train)
+    families = {"in domain": tuple((counts[on],) for on in train if on in counts), "on the other benchmarks": others}
+    students = len(study.students)
+    claims = students * claims_of(list(study.origins), any(others))
+
+    def said(among: int) -> str:
+        sizes = {
+            where: Design(items, len(study.seeds), len(study.origins), among).detectable()
+            for where, items in families.items()
+        }
+        return " and ".join(f"{points(size)} {where}" for where, size in sizes.items() if not math.isnan(size))
+
+    if not (alone := said(1)):
+        return []
+    spread = f"if seeds spread by {points(SPREAD)}" if len(study.seeds) > 1 else "one seed, so of the questions alone"
+    return [
+        f"80 % power to show that one origin beats another by {alone} as the only claim ({spread});",
+        *(
+            f"by {said(asked)} as any one of {asked} contrasts;"
+            for asked in [len(study.contrasts) * students]
+            if asked > 1
+        ),
+        f"by {said(claims)} as any one of all {claims} claims about its origins.",
+    ]
 
 
 def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:

@@ -26,8 +26,9 @@ from tasks.comparison.baselines import baselines
 from tasks.comparison.contrast import Contrast
 from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
+from tasks.comparison.peers import peers
 from tasks.comparison.responses import by_question, log_perplexities, perplexities, responses_of
-from tasks.comparison.statistics import Resampled
+from tasks.comparison.statistics import Measured
 from tasks.comparison.tables import cell_counts, graded, partly_right, passes, summary
 from tasks.comparison.verdict import plain, verdicts
 from tasks.errors import StageFailed
@@ -75,7 +76,8 @@ def compare(
     kept = responses.drop(columns=["question", "gold", "response", *COLUMNS])
     write_parquet(kept, work.folder / "responses.parquet")
 
-    sample = Resampled(matrices(items))
+    scores = matrices(items)
+    sample = Measured(scores, peers=peers(scores))
     planned = (*names, *missing)
     arms = sorted({Arm(*astuple(name)[:4]) for name in planned if name.origin != UNTRAINED})
     benchmarks = sorted({name.eval_benchmark for name in planned})
@@ -86,7 +88,7 @@ def compare(
     write_csv(perplexities(responses), work.folder / "perplexity.csv")
     write_csv(curves(responses), work.folder / "surprise.csv")
 
-    familiarity = Resampled(log_perplexities(responses), limits=(float("-inf"), float("inf")))
+    familiarity = Measured(log_perplexities(responses), limits=(float("-inf"), float("inf")))
     by_grade = partly_right(items)
     measure = "score" if by_grade else "accuracy"
     lost = frozenset((Arm(*astuple(cell)[:4]), cell.eval_benchmark) for cell in missing)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from tasks.comparison.arms import is_control
+from tasks.comparison.claim import SIGNIFICANCE
 from tasks.page import figures, missing
 from tasks.page.made import matched_by, stages_of, told_by, versions_of
 from tasks.page.surprise import coloured, curves, legend
@@ -191,7 +192,7 @@ def _matrix(summary: pd.DataFrame, order: list[str]) -> dict[str, Any]:
     for row in _records(summary):
         delta = row["delta"]
         shade = 0.0 if math.isnan(delta) else min(1.0, abs(delta) / SATURATED)
-        decided = row["delta_ci_low"] > 0 or row["delta_ci_high"] < 0
+        decided = row["p_holm"] < SIGNIFICANCE
         cell = {
             **row,
             "in_domain": row["train_benchmark"] == row["eval_benchmark"],

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.cell import UNTRAINED, Arm
-from tasks.comparison.statistics import UNDEFINED, Estimate, Resampled, Term
+from tasks.comparison.statistics import UNDEFINED, Estimate, Measured, Term
 
 CONTROL = "@"
 """What parts an origin from the control it is an arm of, as in `human@same_length`."""
@@ -44,8 +44,8 @@ class Arms:
 
     def __init__(
         self,
-        sample: Resampled,
-        familiarity: Resampled,
+        sample: Measured,
+        familiarity: Measured,
         arms: Sequence[Arm],
         benchmarks: Sequence[str],
         missing: Collection[tuple[Arm, str]] = (),
@@ -110,7 +110,7 @@ class Arms:
         """The student with no training, on the training benchmarks."""
         return self.pooled([Term(self.base, on) for on in self.trained])
 
-    def pooled(self, terms: list[Term], sample: Resampled | None = None) -> Estimate:
+    def pooled(self, terms: list[Term], sample: Measured | None = None) -> Estimate:
         """The plain mean of the terms: every training benchmark weighs the same. Undefined where one is missing."""
         if any((arm, term.on) in self.missing for term in terms for arm in (term.plus, term.minus)):
             return UNDEFINED

@@ -1,9 +1,8 @@
 """Claims: statements with a direction, what the data say of them, and the sentence that tells it with its interval.
 
-A claim holds when its 95 % interval lies above zero and its p-value, adjusted over the claims of its kind (Holm), is
+A claim holds when its 95 % interval lies above zero and its p-value, adjusted over all claims of the study (Holm), is
 below 5 %; it does not hold when both say the opposite; otherwise it is undecided. It is missing when an arm is missing
-that it needs. Claims are made about every pair of
-origins; what a study sets out to test is a `Contrast`.
+that it needs. Claims are made about every pair of origins; what a study sets out to test is a `Contrast`.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ def unsure(found: Estimate, p_holm: float) -> str:
 
 
 def claims(arms: Arms, measure: str) -> list[Claim]:
-    """Every claim about two origins, and about each against no training; control arms are left out.
+    """Every claim about two origins, and about each against no training, not judged yet; control arms are left out.
 
     Where origins can be ordered by the student's perplexity, the claims take the direction of the familiarity
     hypothesis (Ren et al. 2024): what the student finds more familiar teaches it more and makes it forget less.
@@ -134,7 +133,7 @@ def claims(arms: Arms, measure: str) -> list[Claim]:
                     lacking=lacking(kind, *others, "human"),
                 )
             )
-        made.extend(judged(of_kind))
+        made.extend(of_kind)
 
     add(
         "perplexity",
@@ -170,10 +169,14 @@ def claims(arms: Arms, measure: str) -> list[Claim]:
     return made
 
 
-def judged(of_kind: Sequence[Claim]) -> list[Claim]:
-    """The claims of one family with adjusted p-values, status and sentence."""
+def judged(made: Sequence[Claim]) -> list[Claim]:
+    """The claims of one family with adjusted p-values, status and sentence.
+
+    A reader sees all claims of a study at once, so they are one family: the chance that any of them holds by luck alone
+    is at most 5 %. A missing claim is none.
+    """
     found = []
-    for claim, p in zip(of_kind, holm([claim.estimate.p for claim in of_kind]), strict=True):
+    for claim, p in zip(made, holm([math.nan if c.lacking else c.estimate.p for c in made]), strict=True):
         status = MISSING if claim.lacking else status_of(claim.estimate, p)
         found.append(replace(claim, p_holm=p, status=status, sentence=finding(claim, status, p)))
     return found

@@ -1,8 +1,9 @@
 """Contrasts: the claims a study sets out to test, each about two arms, and what the data answer.
 
 A contrast holds when its 95 % interval lies above zero and its p-value, adjusted over all contrasts of the study
-(Holm), is below 5 %. It is "opposite" when both say the reverse; otherwise it "does not hold": this study does not show
-it. Where an arm is missing that it needs it is "missing", and where there is nothing to compare "undefined".
+(Holm), those of every student, is below 5 %. It is "opposite" when both say the reverse; otherwise it "does not hold":
+this study does not show it. Where an arm is missing that it needs it is "missing", and where there is nothing to
+compare "undefined".
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -70,15 +72,17 @@ class Answer:
     sentence: str
 
 
-def answers(contrasts: Sequence[Contrast], arms: Arms) -> list[Answer]:
-    """Each contrast's answer, in the order given; p-values are adjusted over all of them."""
-    trained = [_trained(contrast, arms) for contrast in contrasts]
-    estimates = [_estimate(contrast, arms, on) for contrast, on in zip(contrasts, trained, strict=True)]
-    adjusted = holm([estimate.p for estimate in estimates])
-    return [
-        _answer(contrast, tuple(on), estimate, p, arms.lacking(KIND[contrast.on], contrast.better, contrast.than))
-        for contrast, on, estimate, p in zip(contrasts, trained, estimates, adjusted, strict=True)
-    ]
+def answers(contrasts: Sequence[Contrast], groups: Sequence[Arms]) -> list[list[Answer]]:
+    """Each contrast's answer in each group of arms, in the order given; p-values are adjusted over all of them."""
+    asked = [(contrast, arms, _trained(contrast, arms)) for arms in groups for contrast in contrasts]
+    estimates = [_estimate(contrast, arms, trained) for contrast, arms, trained in asked]
+    lacking = [arms.lacking(KIND[contrast.on], contrast.better, contrast.than) for contrast, arms, _ in asked]
+    adjusted = holm([math.nan if absent else e.p for e, absent in zip(estimates, lacking, strict=True)])
+    found = (
+        _answer(contrast, tuple(trained), estimate, p, absent)
+        for (contrast, _, trained), estimate, p, absent in zip(asked, estimates, adjusted, lacking, strict=True)
+    )
+    return [list(islice(found, len(contrasts))) for _ in groups]
 
 
 def _trained(contrast: Contrast, arms: Arms) -> list[str]:

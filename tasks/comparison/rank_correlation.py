@@ -3,9 +3,9 @@
 An arm is an origin on one training benchmark; control arms are left out. Spearman's coefficient is taken of the median
 log-perplexity of the responses an arm trained on with its score, of their mean tokens with its score, and of the first
 two with the ranks of length held fixed (partial rank correlation). Benchmarks differ in difficulty, so each is also
-given with ranks taken within each training benchmark. Intervals are percentiles over the resamplings that the paired
-comparisons use: of evaluation questions, seeds and training questions. The arms are taken as given. Fewer than `FEWEST`
-arms say nothing: NaN.
+given with ranks taken within each training benchmark. Intervals are percentiles over resamplings
+(tasks/comparison/bootstrap.py) of evaluation questions, seeds and training questions. The arms are taken as given.
+Fewer than `FEWEST` arms say nothing: NaN.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.comparison.arms import Arms
+from tasks.comparison.bootstrap import Bootstrap
 from tasks.comparison.statistics import CONFIDENCE, Estimate, Term
 
 if TYPE_CHECKING:
     import numpy as np
 
 FEWEST = 4
-RESAMPLES = 2000
 DEFINED = 0.9
 """Share of resamplings in which a coefficient must be defined, for its interval to be."""
 
@@ -54,14 +54,15 @@ class Correlation:
 def correlations(arms: Arms, responses: Responses) -> list[Correlation]:
     """Over all arms and, with several training benchmarks, within each; in domain and, where evaluated, elsewhere."""
     found = []
+    bootstrap = Bootstrap(arms.sample)
     for on in ("in_domain", *(["elsewhere"] if arms.evaluated_elsewhere() else [])):
         for within in (False, True) if len(arms.planned) > 1 else (False,):
-            correlation = _correlation(arms, responses, on, within)
+            correlation = _correlation(arms, bootstrap, responses, on, within)
             found.append(replace(correlation, sentence=_sentence(correlation)))
     return found
 
 
-def _correlation(arms: Arms, responses: Responses, on: str, within: bool) -> Correlation:
+def _correlation(arms: Arms, bootstrap: Bootstrap, responses: Responses, on: str, within: bool) -> Correlation:
     import numpy as np
 
     points = [(origin, train) for train in arms.planned for origin in arms.origins]
@@ -72,7 +73,7 @@ def _correlation(arms: Arms, responses: Responses, on: str, within: bool) -> Cor
     if len(known) < FEWEST:
         undefined = Estimate(math.nan, items=len(known))
         return Correlation(on, within, len(known), undefined, undefined, undefined, math.nan, math.nan)
-    values = [_values(arms, responses, point, on) for point in known]
+    values = [_values(arms, bootstrap, responses, point, on) for point in known]
     groups = np.array([arms.planned.index(train) if within else 0 for _, train in known])
     ranks = [_ranks(np.column_stack(column), groups) for column in zip(*values, strict=True)]
     by_perplexity = _pearson(ranks[0], ranks[2])
@@ -104,7 +105,9 @@ def _terms(arms: Arms, origin: str, train: str, on: str) -> list[Term]:
     return [Term(arm, other, weight=1 / len(where)) for other in where]
 
 
-def _values(arms: Arms, responses: Responses, point: tuple[str, str], on: str) -> tuple[np.ndarray, ...]:
+def _values(
+    arms: Arms, bootstrap: Bootstrap, responses: Responses, point: tuple[str, str], on: str
+) -> tuple[np.ndarray, ...]:
     """An arm's median log-perplexity, mean tokens and score: as measured, and after it in each resampling."""
     import numpy as np
 
@@ -112,11 +115,11 @@ def _values(arms: Arms, responses: Responses, point: tuple[str, str], on: str) -
     score = arms.sample.estimate(terms).value
     found = responses[arms.student, *point]
     kept = np.isfinite(found).all(axis=0)
-    drawn = arms.familiarity.draws(("responses", point[1]), found.shape[1])[:RESAMPLES, kept]
+    drawn = bootstrap.draws(("responses", point[1]), found.shape[1])[:, kept]
     weights = np.vstack([np.ones((1, drawn.shape[1]), dtype=drawn.dtype), drawn])
     with np.errstate(invalid="ignore", divide="ignore"):
         tokens = (weights @ found[1, kept]) / weights.sum(axis=1)
-    scores = np.concatenate([[score], arms.sample.replicates(terms)[:RESAMPLES]])
+    scores = np.concatenate([[score], bootstrap.replicates(terms)])
     return weighted_median(found[0, kept], weights), tokens, scores
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PERPLEXITY = (
     *("student", "benchmark", "origin", "rows", "tokens_mean"),
     *("ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
+    *("rows_trained", "ppl_trained"),
 )
 
 
@@ -64,23 +65,28 @@ def _parted(name: str, students: Collection[str]) -> tuple[str, str, str]:
 
 
 def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
-    """One row per student, training benchmark and origin (`PERPLEXITY`), over all its scored responses.
+    """One row per student, training benchmark and origin (`PERPLEXITY`).
 
-    `ppl_corpus` is exp(total nll / total tokens); `pass_rate` the share correct among those with a verdict.
+    Over all its scored responses, `ppl_mean` is the arithmetic mean of their perplexities, `ppl_corpus` is
+    exp(total nll / total tokens) and `pass_rate` the share correct among those with a verdict. `ppl_trained` is what
+    the report calls perplexity before: the geometric mean over the `rows_trained` responses that were trained on.
     """
     import numpy as np
     import pandas as pd
 
+    before = by_question(responses)
     rows = []
     for (student, benchmark, origin), group in responses.groupby(["student", "train_benchmark", "origin"], sort=True):
         known = group[group["nll"].notna() & (group["tokens"] > 0)]
         corpus = float(np.exp(known["nll"].sum() / known["tokens"].sum())) if len(known) else float("nan")
         perplexity = known["perplexity"]
         judged = group.loc[group["verdict"].isin(JUDGED), "verdict"]
+        trained = int(group["chosen"].sum())
         rows.append(
             (
                 *(student, benchmark, origin, len(group), known["tokens"].mean()),
                 *(perplexity.mean(), perplexity.median(), corpus, (judged == "correct").mean()),
+                *(trained, np.exp(np.nanmean(before[student, origin, benchmark][0])) if trained else np.nan),
             )
         )
     return pd.DataFrame(rows, columns=list(PERPLEXITY))

@@ -1,33 +1,36 @@
-"""Paired statistics over items and seeds: every arm is resampled on the same items, so that differences are paired.
+"""Paired statistics over items and seeds: every arm is measured on the same items, so that differences are paired.
 
 A contrast is a weighted sum of terms, each the mean over items of one arm's score, or of one arm's minus another's.
-Its interval comes from a bootstrap that draws items, and the seeds of each arm, independently, and adds what the two do
-to the estimate (items crossed with seeds: Owen 2007, "The pigeonhole bootstrap"). Three corrections keep it near 95 %
-with the few seeds there are. One fewer is drawn than there are of each, which makes the bootstrap variance unbiased
-(Rao and Wu 1988). The noise of single answers, which shows among items and again among seeds, is counted once (as in a
-two-way analysis of variance). The quantiles are stretched from the normal to the t distribution with Satterthwaite's
-degrees of freedom, since three seeds say little about how much seeds vary. With one seed the interval speaks of the
-items alone.
+Items and the seeds of each arm are both taken as random, crossed with each other (Owen 2007, "The pigeonhole
+bootstrap"), so its variance has a part for the items of each benchmark and one for the seeds of each arm:
+
+- what items add is estimated from the items' contributions, seeds averaged;
+- what seeds add from the seeds' contributions, less the noise of single answers, which is in the items' part already
+  (as in a two-way analysis of variance);
+- a few seeds can agree by luck, so an arm's part is taken as no less than the median over it and its peers, the arms
+  of its student and method, and no less than the mean over it and its kin, the arms of its origin: some origins vary
+  more than others. Without seeds, as the untrained model is, an arm has no such part.
+
+Interval and p-value come from the same variance and degrees of freedom (t distribution, Satterthwaite 1946), so that
+they agree. The mean of single arms' scores, which lies between two limits, gets Wilson's interval (1927) with the
+number of items that would have this variance. With one seed an interval and a p-value speak of the items alone. How
+often the intervals cover and how often a claim is false by chance: tests/bench/inference.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from tasks.comparison.variance import complete, noise_of_mean, variance_of_sum
 
 if TYPE_CHECKING:
     import numpy as np
 
 CONFIDENCE = 0.95
-RESAMPLES = 10_000
-LATTICE = 5040
-"""Divisible by 1 to 10, so that means over a few seeds or samples fall on whole numbers."""
-EXACT_COST = 30_000_000
-FLIPS = 20_000
-NOTHING = 1e-18
+NEGLIGIBLE = 1e-18
 """A variance that is rounding error."""
 
 
@@ -63,33 +66,79 @@ class Term:
     weight: float = 1.0
 
 
+@dataclass(frozen=True)
+class Component:
+    """A part of a contrast's variance, and how well it is known.
+
+    `doubt` is half the variance of the estimate: v² / f for an estimate v with f degrees of freedom.
+    """
+
+    variance: float
+    doubt: float
+
+
 @dataclass
-class _Parts:
+class Parts:
     """A contrast taken apart: by benchmark what each item adds to it, as it is (`effects`) and around the mean
-    (`by_item`); by arm what each seed adds, and the part of that variance that is noise of single answers."""
+    (`by_item`); by arm the weight of its score on each benchmark (`weights`)."""
 
     effects: dict[str, np.ndarray] = field(default_factory=dict)
     by_item: dict[str, np.ndarray] = field(default_factory=dict)
-    by_seed: dict[Hashable, np.ndarray] = field(default_factory=dict)
-    noise: dict[Hashable, float] = field(default_factory=dict)
+    weights: dict[Hashable, dict[str, float]] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
         return float(sum(effect.sum() for effect in self.effects.values()))
 
+    @property
+    def items(self) -> int:
+        return sum(len(effect) for effect in self.effects.values())
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """How far the mean of each seed of an arm lies from that of all, on one benchmark; NaN for a seed without scores.
+
+    `noise` is the variance that single answers' noise gives the mean over seeds.
+    """
+
+    deviations: np.ndarray
+    noise: float
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An arm whose scores are expected to vary over seeds as much as another's.
+
+    `exchanged` says what the other's benchmarks are for it, where they are not the same. `kin` are of the same origin;
+    only those `counted` are among the peers whose median counts.
+    """
+
+    arm: Any
+    exchanged: Mapping[str, str]
+    kin: bool
+    counted: bool = True
+
+
+def no_peers(arm: Any, on: Collection[str]) -> Sequence[Peer]:
+    """For arms of which none is known to vary like another."""
+    return ()
+
 
 @dataclass
-class Resampled:
-    """Arms' scores with the item and seed weights that every comparison among them shares.
+class Measured:
+    """Scores of arms on benchmarks, and what can be said of contrasts among them.
 
     `scores[arm, benchmark]` is an array of seeds × items with NaN for what is missing; columns are the same items for
-    all arms of a benchmark. `limits` are the least and greatest score there can be.
+    all arms of a benchmark, rows the same seeds for all benchmarks of an arm. `limits` are the least and greatest score
+    there can be. `peers` gives the peers of an arm on some benchmarks.
     """
 
     scores: Mapping[Any, np.ndarray]
     limits: tuple[float, float] = (0.0, 1.0)
-    resamples: int = RESAMPLES
-    _weights: dict[object, np.ndarray] = field(default_factory=dict)
+    peers: Callable[[Any, Collection[str]], Sequence[Peer]] = no_peers
+    _seed_scores: dict[Any, SeedScores] = field(default_factory=dict)
+    _seed_parts: dict[Any, Component | None] = field(default_factory=dict)
 
     def has(self, arm: Hashable, on: str) -> bool:
         """Whether the arm has any score on the benchmark."""
@@ -98,53 +147,120 @@ class Resampled:
         return (arm, on) in self.scores and bool((~np.isnan(self.scores[arm, on])).any())
 
     def estimate(self, terms: Iterable[Term]) -> Estimate:
-        """Value, interval and p-value of a contrast; undefined when it has no term or a term has no items."""
-        import numpy as np
+        """Value, interval and p-value of a contrast; undefined when it has no term or a term has no items.
 
-        terms = list(terms)
-        if not terms or not all(self._items(term).any() for term in terms):
-            return UNDEFINED
-        parts = self._parts(terms)
-        contributions = np.concatenate(list(parts.effects.values()))
-        low, high = self._interval(parts, terms)
-        p = sign_flip(contributions) if all(term.minus is not None for term in terms) else math.nan
-        return Estimate(parts.value, low, high, p, len(contributions))
-
-    def replicates(self, terms: Iterable[Term]) -> np.ndarray:
-        """A contrast in each resampling, (resamples,), NaN where it is undefined.
-
-        Items and seeds are the same for every contrast, so that functions of several can be resampled too.
+        There is no p-value where a term is a single arm's score: that it is zero is nothing to test.
         """
-        import numpy as np
+        from scipy.special import stdtr, stdtrit
 
         terms = list(terms)
-        if not terms or not all(self._items(term).any() for term in terms):
-            return np.full(self.resamples, math.nan)
-        parts = self._parts(terms)
-        return parts.value + self._deviations(parts)[0]
+        parts = self.parts(terms)
+        if parts is None:
+            return UNDEFINED
+        value, paired = parts.value, all(term.minus is not None for term in terms)
+        if min(len(part) for part in parts.by_item.values()) < 2:
+            return Estimate(value, items=parts.items)
+        components = self.components(parts)
+        variance = sum(component.variance for component in components)
+        if variance < NEGLIGIBLE:
+            return self._without_variance(value, parts.items, terms, paired)
+        freedom = variance**2 / sum(component.doubt for component in components)
+        width = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+        least, most = self._reach(terms)
+        if paired or not math.isfinite(most - least):
+            p = float(2 * stdtr(freedom, -abs(value) / math.sqrt(variance))) if paired else math.nan
+            return Estimate(value, max(least, value - width), min(most, value + width), p, parts.items)
+        low, high = wilson((value - least) / (most - least), width / (most - least))
+        return Estimate(value, least + low * (most - least), least + high * (most - least), items=parts.items)
 
-    def _parts(self, terms: Sequence[Term]) -> _Parts:
-        """What each item and each seed adds to a contrast."""
+    def parts(self, terms: Sequence[Term]) -> Parts | None:
+        """A contrast taken apart; None when it has no term or a term has no items."""
         import numpy as np
 
-        parts = _Parts()
+        parts = Parts()
         for term in terms:
             kept = self._items(term)
+            if not kept.any():
+                return None
             difference = np.zeros(int(kept.sum()))
             for arm, sign in ((term.plus, 1.0), (term.minus, -1.0)):
                 if arm is None:
                     continue
-                seeds, values = complete(self.scores[arm, term.on][:, kept])
-                difference += sign * values.mean(axis=0)
-                means = values.mean(axis=1)
-                spread = parts.by_seed.setdefault(arm, np.zeros(len(seeds)))
-                spread[seeds] += sign * term.weight * (means - means.mean()) / len(means)
-                parts.noise[arm] = parts.noise.get(arm, 0.0) + term.weight**2 * noise_of_mean(values)
+                difference += sign * complete(self.scores[arm, term.on][:, kept])[1].mean(axis=0)
+                weights = parts.weights.setdefault(arm, {})
+                weights[term.on] = weights.get(term.on, 0.0) + sign * term.weight
             share = term.weight / len(difference)
             parts.effects.setdefault(term.on, np.zeros(len(kept)))[kept] += share * difference
             by_item = parts.by_item.setdefault(term.on, np.zeros(len(kept)))
             by_item[kept] += share * (difference - difference.mean())
-        return parts
+        return parts if terms else None
+
+    def components(self, parts: Parts) -> list[Component]:
+        """What items and seeds add to a contrast's variance."""
+        found = []
+        for part in parts.by_item.values():
+            if len(part) > 1:
+                variance = variance_of_sum(part)
+                found.append(Component(variance, variance**2 / (len(part) - 1)))
+        return found + [self.seed_part(arm, weights) for arm, weights in parts.weights.items()]
+
+    def seed_part(self, arm: Hashable, weights: Mapping[str, float]) -> Component:
+        """Variance that an arm's seeds give its weighted scores, no less than its peers' and its kin's; zero for an arm
+        without several seeds."""
+        from statistics import fmean, median
+
+        own = self._own_seed_part(arm, weights)
+        if own is None:
+            return Component(0.0, 0.0)
+        all_known, of_kin = [own.variance], [own.variance]
+        kin = 1
+        for peer in self.peers(arm, weights.keys()):
+            there = {peer.exchanged.get(on, on): weight for on, weight in weights.items()}
+            other = self._own_seed_part(peer.arm, there) if all((peer.arm, on) in self.scores for on in there) else None
+            if other is not None:
+                all_known += [other.variance] * peer.counted
+                of_kin += [other.variance] * peer.kin
+                kin += peer.kin and peer.counted
+        least = max(median(all_known), fmean(of_kin))
+        if own.variance >= least:
+            return own
+        seeds = len(self.seed_contributions(arm, weights))
+        return Component(least, max(own.doubt, least**2 / (kin * (seeds - 1))))
+
+    def _own_seed_part(self, arm: Hashable, weights: Mapping[str, float]) -> Component | None:
+        """The same from the arm's own seeds alone; None for an arm without several."""
+        key = (arm, tuple(sorted(weights.items())))
+        if key not in self._seed_parts:
+            contributions = self.seed_contributions(arm, weights)
+            found = None
+            if len(contributions) > 1:
+                with_noise = variance_of_sum(contributions)
+                noise = sum(weight**2 * self._seeds(arm, on).noise for on, weight in weights.items())
+                doubt = with_noise**2 / (len(contributions) - 1)
+                found = Component(max(0.0, with_noise - noise), doubt)
+            self._seed_parts[key] = found
+        return self._seed_parts[key]
+
+    def seed_contributions(self, arm: Hashable, weights: Mapping[str, float]) -> np.ndarray:
+        """What each seed that has a score adds to the arm's weighted scores, around their mean: (seeds,)."""
+        import numpy as np
+
+        deviations = np.array([weight * self._seeds(arm, on).deviations for on, weight in weights.items()])
+        counts = (~np.isnan(deviations)).sum(axis=1, keepdims=True)
+        scored = ~np.isnan(deviations).all(axis=0)
+        return np.asarray(np.nansum(deviations / counts, axis=0)[scored])
+
+    def _seeds(self, arm: Hashable, on: str) -> SeedScores:
+        import numpy as np
+
+        if (arm, on) not in self._seed_scores:
+            scores = self.scores[arm, on]
+            items = (~np.isnan(scores)).any(axis=0)
+            seeds, values = complete(scores[:, items])
+            deviations = np.full(len(seeds), math.nan)
+            deviations[seeds] = values.mean(axis=1) - values.mean()
+            self._seed_scores[arm, on] = SeedScores(deviations, noise_of_mean(values))
+        return self._seed_scores[arm, on]
 
     def _items(self, term: Term) -> np.ndarray:
         """Which items of the term's benchmark all its arms have."""
@@ -155,63 +271,14 @@ class Resampled:
             return np.zeros(1, dtype=bool)
         return np.logical_and.reduce([(~np.isnan(self.scores[arm, term.on])).any(axis=0) for arm in arms])
 
-    def draws(self, what: Hashable, count: int) -> np.ndarray:
-        """How often each of `count` items or seeds is drawn, resamples × count; the same for every use of `what`."""
-        import numpy as np
-
-        if (what, count) not in self._weights:
-            name = hashlib.sha256(repr((what, count)).encode()).digest()
-            generator = np.random.default_rng(int.from_bytes(name[:8], "big"))
-            size = max(1, count - 1)
-            drawn = generator.multinomial(size, np.full(count, 1 / count), size=self.resamples)
-            self._weights[what, count] = drawn.astype(np.float32)
-        return self._weights[what, count]
-
-    def _drawn(self, what: Hashable, part: np.ndarray) -> np.ndarray:
-        """Sums of what is drawn. In float32, as the draws are: to copy them would take longer than to add them up."""
-        import numpy as np
-
-        return np.asarray(self.draws(what, len(part)) @ part.astype(np.float32), dtype=np.float64)
-
-    def _deviations(self, parts: _Parts) -> tuple[np.ndarray, list[tuple[float, int]]]:
-        """How far each resampling moves a contrast, and the variances that adds up from, with degrees of freedom."""
-        import numpy as np
-
-        replicates = np.zeros(self.resamples)
-        variances: list[tuple[float, int]] = []
-        for on, part in parts.by_item.items():
-            if len(part) < 2:
-                continue
-            variances.append((variance_of_sum(part), len(part) - 1))
-            replicates += self._drawn(on, part) * (len(part) / (len(part) - 1))
-        for arm, part in parts.by_seed.items():
-            variance = variance_of_sum(part) if len(part) > 1 else 0.0
-            if variance < NOTHING:
-                continue
-            own = max(0.0, variance - parts.noise[arm])
-            variances.append((own, len(part) - 1))
-            replicates += self._drawn(arm, part) * (len(part) / (len(part) - 1) * math.sqrt(own / variance))
-        return replicates, variances
-
-    def _interval(self, parts: _Parts, terms: Sequence[Term]) -> tuple[float, float]:
-        import numpy as np
-        from scipy.special import ndtri, stdtrit
-
-        value = parts.value
-        if min(len(part) for part in parts.by_item.values()) < 2:
-            return math.nan, math.nan
-        tail = (1 - CONFIDENCE) / 2
-        replicates, variances = self._deviations(parts)
+    def _without_variance(self, value: float, items: int, terms: Sequence[Term], paired: bool) -> Estimate:
+        """Where all items and seeds agree: bounds of Clopper and Pearson (1934) on what none of the items showed, and
+        the sign test."""
         least, most = self._reach(terms)
-        total = sum(variance for variance, _ in variances)
-        if total < NOTHING:
-            unseen = 1 - tail ** (1 / sum(len(part) for part in parts.by_item.values()))
-            reach = (value - least, most - value) if math.isfinite(most - least) else (0.0, 0.0)
-            return value - unseen * reach[0], value + unseen * reach[1]
-        freedom = total**2 / sum(variance**2 / degrees for variance, degrees in variances)
-        stretch = float(stdtrit(freedom, 1 - tail) / ndtri(1 - tail))
-        low, high = np.quantile(replicates, [tail, 1 - tail])
-        return max(least, value + stretch * float(low)), min(most, value + stretch * float(high))
+        unseen = 1 - ((1 - CONFIDENCE) / 2) ** (1 / items)
+        reach = (value - least, most - value) if math.isfinite(most - least) else (0.0, 0.0)
+        p = (1.0 if value == 0 else 2.0 ** (1 - items)) if paired else math.nan
+        return Estimate(value, value - unseen * reach[0], value + unseen * reach[1], p, items)
 
     def _reach(self, terms: Sequence[Term]) -> tuple[float, float]:
         """The least and greatest value a contrast can take."""
@@ -221,70 +288,17 @@ class Resampled:
         return sum(low for low, _ in pairs), sum(high for _, high in pairs)
 
 
-def complete(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Drop seeds without any score and fill the gaps of the others with the item's mean over its other seeds.
+def wilson(share: float, width: float) -> tuple[float, float]:
+    """Wilson's interval (1927) around a share whose symmetric interval would reach `width` to both sides.
 
-    That leaves every item's mean over seeds as it is. Returns a mask over all seeds and the filled array.
+    The variance is taken to be proportional to share × (1 - share), as that of a mean of right and wrong answers is.
     """
-    import numpy as np
-
-    seeds = (~np.isnan(values)).any(axis=1)
-    kept = values[seeds]
-    gaps = np.isnan(kept)
-    return seeds, np.where(gaps, np.nanmean(kept, axis=0), kept) if gaps.any() else kept
-
-
-def variance_of_sum(contributions: np.ndarray) -> float:
-    """Unbiased variance of a sum of independent contributions: n/(n-1) Σ (c - mean)²."""
-    count = len(contributions)
-    return float(((contributions - contributions.mean()) ** 2).sum() * count / (count - 1))
-
-
-def noise_of_mean(values: np.ndarray) -> float:
-    """Variance that the interaction of seeds and items (single answers' noise) gives the mean of seeds × items."""
-    seeds, items = values.shape
-    if seeds < 2 or items < 2:
-        return 0.0
-    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
-    return float((rest**2).sum() / ((seeds - 1) * (items - 1)) / (seeds * items))
-
-
-def sign_flip(contributions: np.ndarray) -> float:
-    """Two-sided p of a paired sign-flip permutation test: under the null each item's difference had either sign.
-
-    Exact, from the characteristic function of the flipped sum (Pagano and Tritchler 1983), where the differences lie on
-    a lattice, as means of right and wrong over a few seeds do; by random flips otherwise. With one seed and one sample
-    it is McNemar's exact test. It asks of the items; that seeds vary as well is in the interval.
-    NaN without items, 1 when no item differs.
-    """
-    import numpy as np
-    from scipy.fft import irfft, next_fast_len
-
-    if not len(contributions):
-        return math.nan
-    differing = contributions[np.abs(contributions) > 1e-12 * max(1e-300, float(np.abs(contributions).max()))]
-    if not len(differing):
-        return 1.0
-    scaled = differing / np.abs(differing).max() * LATTICE
-    steps = np.rint(scaled).astype(np.int64)
-    steps = steps[steps != 0] // np.gcd.reduce(steps)
-    sizes, counts = np.unique(np.abs(steps), return_counts=True)
-    total = int(np.abs(steps).sum())
-    if np.abs(scaled - np.rint(scaled)).max() > 1e-4 or len(sizes) * total > EXACT_COST:
-        generator = np.random.default_rng(len(differing))
-        reached = 0
-        for _ in range(20):
-            signs = generator.integers(0, 2, (FLIPS // 20, len(differing)), dtype=np.int8) * np.int8(2) - np.int8(1)
-            reached += int((np.abs(signs @ differing) >= abs(differing.sum()) * (1 - 1e-9)).sum())
-        return (1 + reached) / (1 + FLIPS)
-    length = next_fast_len(total + 1, real=True)
-    angles = 2j * np.pi * np.arange(length // 2 + 1) / length
-    transform = np.ones(len(angles), dtype=complex)
-    for size, count in zip(sizes, counts, strict=True):
-        transform *= ((1 + np.exp(-angles * size)) / 2) ** count
-    chances = irfft(transform, length)[: total + 1]
-    extreme = np.abs(2 * np.arange(total + 1) - total) >= abs(int(steps.sum()))
-    return float(min(1.0, max(chances[extreme].sum(), 2.0 ** (1 - len(steps)), 1e-15)))
+    spread = share * (1 - share)
+    if spread <= 0:
+        return max(0.0, share - width), min(1.0, share + width)
+    z = width**2 / spread
+    middle, half = (share + z / 2) / (1 + z), math.sqrt(z * spread + z**2 / 4) / (1 + z)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

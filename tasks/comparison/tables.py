@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.cell import Arm, Cell
 from tasks.comparison.items import ARM, CELL, JUDGED
 from tasks.comparison.pass_at_k import mean_pass_at_k
-from tasks.comparison.statistics import UNDEFINED, Estimate, Resampled, Term, holm
+from tasks.comparison.statistics import UNDEFINED, Estimate, Measured, Term, holm
 from tasks.rows import Rows
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SUMMARY = (
 GRADED = (*ARM, "eval_benchmark", "part", "n", "exact", "score")
 
 
-def summary(sample: Resampled, arms: list[Arm], benchmarks: list[str]) -> pd.DataFrame:
+def summary(sample: Measured, arms: list[Arm], benchmarks: list[str]) -> pd.DataFrame:
     """One row per arm and evaluation benchmark (`SUMMARY`), seeds pooled; missing ones have n 0 and no numbers.
 
     `n` counts items; Holm's family is all comparisons of an arm with the base model in the study.

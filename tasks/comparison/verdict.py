@@ -3,14 +3,15 @@
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from tasks.cell import Arm
 from tasks.comparison.arms import Arms, Standing, by_score
-from tasks.comparison.claim import Claim, claims
+from tasks.comparison.claim import Claim, claims, judged
 from tasks.comparison.contrast import Answer, Contrast, answers
 from tasks.comparison.rank_correlation import Correlation, Responses, correlations
-from tasks.comparison.statistics import Estimate, Resampled
+from tasks.comparison.statistics import Estimate, Measured
 from tasks.page.headline import headline
 
 
@@ -44,8 +45,8 @@ class Verdict:
 
 
 def verdicts(
-    sample: Resampled,
-    familiarity: Resampled,
+    sample: Measured,
+    familiarity: Measured,
     planned: Iterable[Arm],
     benchmarks: Sequence[str],
     contrasts: Sequence[Contrast] = (),
@@ -68,15 +69,19 @@ def verdicts(
     groups: dict[tuple[str, str], list[Arm]] = {}
     for arm in planned:
         groups.setdefault((arm.student, arm.method), []).append(arm)
+    compared = [Arms(sample, familiarity, group, benchmarks, missing) for _, group in sorted(groups.items())]
+    made = [claims(arms, measure) for arms in compared]
+    known = iter(judged([claim for of_group in made for claim in of_group]))
     return [
-        _verdict(Arms(sample, familiarity, group, benchmarks, missing), contrasts, responses or {}, measure)
-        for _, group in sorted(groups.items())
+        _verdict(arms, list(islice(known, len(of_group))), answered, responses or {}, measure)
+        for arms, of_group, answered in zip(compared, made, answers(contrasts, compared), strict=True)
     ]
 
 
-def _verdict(arms: Arms, contrasts: Sequence[Contrast], responses: Responses, measure: str) -> Verdict:
+def _verdict(
+    arms: Arms, made: Sequence[Claim], answered: Sequence[Answer], responses: Responses, measure: str
+) -> Verdict:
     standings = sorted((arms.standing(origin, arms.trained) for origin in arms.origins), key=by_score)
-    made = claims(arms, measure)
     first = headline(arms.student, measure, standings, made)
     in_domain = [arms.sample.scores[arms.by_name[o, t], t] for o in arms.origins for t in sorted(arms.trained_on(o))]
     return Verdict(
@@ -93,7 +98,7 @@ def _verdict(arms: Arms, contrasts: Sequence[Contrast], responses: Responses, me
         standings=tuple(standings),
         controls=tuple(arms.standing(origin, sorted(arms.trained_on(origin))) for origin in arms.controls),
         arms=tuple(arms.standing(origin, [on]) for on in arms.planned for origin in arms.origins),
-        contrasts=tuple(answers(contrasts, arms)),
+        contrasts=tuple(answered),
         correlations=tuple(correlations(arms, responses)),
         claims=tuple(made),
     )

@@ -55,7 +55,7 @@ def _among(student: str, measure: str, standings: Sequence[Standing], claims: Se
     behind = [origin for origin, lead in leads.items() if lead.status == "holds"]
     tied = [origin for origin in leads if origin not in behind]
     score = f"{percent(best.score.value)} in domain ({interval(best.score, percent)})"
-    against_none = _against_none(best, measure)
+    against_none = _against_none(best, measure, claims)
     if not leads:
         answer = f"Only {best.origin} responses {alone}: trained on them, {student} reaches {score}."
         return Headline((best.origin,), answer, (against_none,))
@@ -101,11 +101,12 @@ def _lead(best: str, other: str, claims: Sequence[Claim]) -> Claim:
     raise KeyError(f"no claim between {best} and {other}")
 
 
-def _against_none(best: Standing, measure: str) -> str:
+def _against_none(best: Standing, measure: str, claims: Sequence[Claim]) -> str:
     gain = best.gain
     if math.isnan(gain.value):
         return "How that compares with no training is not known: the untrained model was not evaluated."
-    verb = "raises" if gain.above else "lowers" if gain.below else "does not measurably change"
+    status = next(claim.status for claim in claims if claim.kind == "gain" and claim.first == best.origin)
+    verb = {"holds": "raises", "does not hold": "lowers"}.get(status, "is not shown to change")
     return (
         f"Training on {best.origin} responses {verb} in-domain {measure} against no training: "
         f"{points(gain.value, sign=True)}, {interval(gain)}."

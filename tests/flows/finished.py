@@ -20,8 +20,8 @@ def finish(runs: Path, named: str, number: int, items: int = 60, **changes: Any)
     folder = runs / named
     folder.mkdir(parents=True, exist_ok=True)
     chances = {**CHANCES, **changes.pop("chances", {})}
-    study_values = {"name": named, "seeds": [0, 1], "questions": {"evaluate": items}}
-    compared(simulate(train=("abacus/ledger",), seeds=(0, 1), items=items, chances=chances), folder)
+    study_values = {"name": named, "seeds": [0, 1, 2], "questions": {"evaluate": items}}
+    compared(simulate(train=("abacus/ledger",), seeds=(0, 1, 2), items=items, chances=chances), folder)
     manifest = {
         "study": study_values,
         "students": {"abacus-student": "content"},

@@ -120,7 +120,7 @@ def test_what_changed_in_what_it_was_made_of(runs: Path, capsys: pytest.CaptureF
         models={"abacus-student": "other", "api:big": "e"},
         versions={"torch": "2.14.0", "vllm": "0.32.0"},
         failed={"finetune human/abacus/ledger seed 1": "killed"},
-        study={"name": "small", "seeds": [0, 1], "questions": {"evaluate": 60}, "method": {"epochs": 2}},
+        study={"name": "small", "seeds": [0, 1, 2], "questions": {"evaluate": 60}, "method": {"epochs": 2}},
     )
     compare_page.show("previous", "latest", as_json=False)
     lines = capsys.readouterr().out.splitlines()
@@ -148,7 +148,7 @@ def test_numbers_change_with_a_paired_interval(runs: Path, tmp_path: Path, capsy
     assert found.paired
     by_name = {(cell.name[2], cell.name[4]): cell for cell in found.cells}
     human = by_name["human", "abacus/ledger"]
-    assert human.score[1] - human.score[0] == pytest.approx(human.change)
+    assert human.score[1] - human.score[0] == pytest.approx(human.change, abs=1e-6)
     assert 0 < human.low < human.change < human.high
     assert human.items == human.asked == 60
     assert human.decided

@@ -96,7 +96,7 @@ def test_claims_of_the_study_file_are_missing_too(found: dict[str, Any]) -> None
 def test_other_claims_are_what_they_were_and_not_computed_on_less(found: dict[str, Any], whole: dict[str, Any]) -> None:
     def estimates(verdict: dict[str, Any]) -> dict[tuple[str, str, str], Any]:
         return {
-            (c["kind"], c["first"], c["second"]): c["estimate"]
+            (c["kind"], c["first"], c["second"]): (c["estimate"]["value"], c["estimate"]["items"], c["status"])
             for c in verdict["claims"]
             if "self" not in str(c["text"])
         }

@@ -12,7 +12,7 @@ from scipy import stats
 from tasks.cell import Arm
 from tasks.comparison.arms import Arms
 from tasks.comparison.rank_correlation import Correlation, correlations, weighted_median
-from tasks.comparison.statistics import Resampled
+from tasks.comparison.statistics import Measured
 from tasks.rows import Rows
 from tests.tasks import simulated
 from tests.tasks.simulated import simulate
@@ -31,7 +31,7 @@ def arms_of(scores: dict[tuple[str, str], float], items: int = 400, spread: floa
         rng.shuffle(answers[0])
         made[Arm(STUDENT, train, origin, "sft"), train] = answers
     planned = [arm for arm, _ in made]
-    return Arms(Resampled(made), Resampled({}), planned, sorted({train for _, train in made}))
+    return Arms(Measured(made), Measured({}), planned, sorted({train for _, train in made}))
 
 
 def responses_of(

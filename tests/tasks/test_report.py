@@ -63,7 +63,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def study() -> Simulated:
-    return simulate(seeds=(0, 1), items=50)
+    return simulate(seeds=(0, 1, 2), items=80)
 
 
 @pytest.fixture(scope="module")
