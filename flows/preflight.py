@@ -22,7 +22,9 @@ from tasks.verify import ERROR_SHARE
 SMALL = 16 * 2**20
 """Bytes of a benchmark's files, or of a file of responses, that are read whole."""
 FEW = 500
-"""Rows that are looked at of larger ones, and questions that are generated for a look."""
+"""Rows that are looked at of larger ones."""
+GENERATED = 20
+"""Questions that a generator of the project's is asked for: all that it makes are of one form."""
 
 
 def check(study: Study) -> None:
@@ -112,7 +114,7 @@ def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None
     where = f"benchmarks.{benchmark.name}" if benchmark.name in study.benchmarks else place
     if isinstance(source, Generated):
         with at(where):
-            return list(all_questions(benchmark, split, min(FEW, count or FEW), seed))
+            return list(all_questions(benchmark, split, min(GENERATED, count or GENERATED), seed))
     with at(where):
         if _size(source, split) > SMALL:
             return list(itertools.islice(all_questions(benchmark, split, count, seed), FEW))
@@ -157,7 +159,7 @@ def _check_kept(study: Study, benchmark: Benchmark, rows: Rows) -> None:
     if least > total:
         raise InputError(
             f"match.minimum: {least:,} is not allowed: {benchmark.name} has {total:,} training questions; allowed: "
-            "at most so many"
+            "at most so many, or more of these"
         )
 
 

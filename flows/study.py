@@ -56,8 +56,6 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
     global last
     try:
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
-        if not isinstance(study, Study):
-            preflight.check(given)
         with at_hand():
             last = _run(given, strict)
             server_lost.wait()
@@ -74,7 +72,9 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
     """
     allowed_paths.check_folder(folder)
     try:
-        return checked(given, Path(folder) if folder else None)
+        study = checked(given, Path(folder) if folder else None)
+        preflight.check(study)
+        return study
     except InputError as error:
         raise InputError(f"study.{error}") from None
 
