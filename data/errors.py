@@ -32,7 +32,8 @@ def at(where: str, *also: str) -> Iterator[None]:
         yield
     except InputError as error:
         said = str(error)
-        raise InputError(said if not where or said.startswith((where, *also)) else f"{where}: {said}") from None
+        begins = (f"{where}:", f"{where},", *([f"{where}."] if "." in where else []), *also)
+        raise InputError(said if not where or said.startswith(begins) else f"{where}: {said}") from None
 
 
 def one_line(text: str) -> str:

@@ -61,7 +61,7 @@ def _check(study: Study) -> None:
                 seen[benchmark.name] = rows
                 _check_kept(study, benchmark, rows)
     for model in study.models:
-        with at("method"):
+        with at("method", "method."):
             study.method.check(model)
     for name, origin in study.origins.items():
         look = Look(name, study.roots, SMALL)

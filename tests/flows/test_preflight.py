@@ -320,3 +320,10 @@ def test_the_command_line_says_it_in_one_line(command: list[str], here: Path) ->
     assert ended.stderr.startswith("error: s.yaml: benchmarks.tickets.prompt: prompt template '{{ nosuch }}': it needs")
     assert ended.stderr.count("\n") == 1
     assert not (here / "store").exists()
+
+
+def test_a_model_that_is_called_as_its_key_is_named_with_it() -> None:
+    shutil.copytree(STUDENT, "student.v2")
+    Path("student.v2/tokenizer.json").unlink()
+    study(student="student.v2")
+    refused(r"student: student\.v2: this folder has no tokenizer")
