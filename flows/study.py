@@ -14,7 +14,7 @@ from prefect.states import Failed
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, runner, server_lost, shown, stopping, trackers
+from flows import inspection, preflight, results, runner, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -72,7 +72,9 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
     """
     allowed_paths.check_folder(folder)
     try:
-        return checked(given, Path(folder) if folder else None)
+        study = checked(given, Path(folder) if folder else None)
+        preflight.check(study)
+        return study
     except InputError as error:
         raise InputError(f"study.{error}") from None
 
