@@ -1,0 +1,56 @@
+r"""What of a response is the model's own answer to the question, for a verifier to read.
+
+    `<think>Is it 17? No.</think>The answer is 18.<|im_end|>`    The answer is 18.
+
+Left out are reasoning blocks, which hold drafts; the tokens that end a turn and what a model writes after them; and
+the byte-order mark in front.
+"""
+
+import re
+
+_OPENED = r"<(?:think|thinking|thought|reasoning)>|<\|begin_of_thought\|>|\[THINK\]|<seed:think>|◁think▷"
+_CLOSED = r"</(?:think|thinking|thought|reasoning)>|<\|end_of_thought\|>|\[/THINK\]|</seed:think>|◁/think▷"
+_REASONING = re.compile(rf"(?:{_OPENED}).*?(?:{_CLOSED}|\Z)", re.IGNORECASE | re.DOTALL)
+_REASONING_END = re.compile(_CLOSED, re.IGNORECASE)
+_FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")
+_ANALYSIS_CHANNEL = re.compile(r"<\|channel\|>\s*(?:analysis|commentary)\b")
+_ROLE = re.compile(
+    r"\A\s*(?:<s>|<\|begin_of_text\|>|<bos>)?\s*"
+    r"(?:<\|im_start\|>\s*assistant|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<\|assistant\|>"
+    r"|<start_of_turn>\s*model|<\|start\|>\s*assistant|<\|begin_of_solution\|>)\s*"
+)
+_TOKEN = (
+    r"</s>|<eos>|<pad>|<end_of_turn>|<turn\|>|<[|｜](?:end|eot|eos|eom|im_end|endoftext|end_of_text|end_of_turn|end_of_msg"
+    r"|endofturn|endofresponse|eot_id|eom_id|return|END_OF_TURN_TOKEN|end[▁_]of[▁_]sentence|end_of_solution|pad)[|｜]>"
+)
+_TURN_ENDS = re.compile(
+    rf"{_TOKEN}|<\|(?:im_start|start_header_id|user|system|start)\|>|<start_of_turn>|\[/?INST\]|<[|｜](?:User|Assistant)[|｜]>"
+)
+_LAST_TOKENS = re.compile(rf"(?:\s*(?:{_TOKEN}|<\|[a-z_]+\|>))+\s*\Z")
+
+
+def turn(response: str) -> str:
+    """The text of the turn without reasoning and turn tokens.
+
+    A reasoning block that is never closed leaves nothing. Where only its end stands (its start was part of the prompt),
+    what is before it is reasoning.
+    """
+    text = response.removeprefix("\ufeff")
+    if not any(sign in text for sign in "<[◁"):
+        return text
+    if "<|channel|>" in text:
+        final = list(_FINAL_CHANNEL.finditer(text))
+        if final:
+            text = text[final[-1].end() :]
+        elif _ANALYSIS_CHANNEL.search(text):
+            return ""
+    text = _REASONING.sub("", text)
+    closed = list(_REASONING_END.finditer(text))
+    text = _ROLE.sub("", text[closed[-1].end() :] if closed else text)
+    end = _TURN_ENDS.search(text)
+    return text[: end.start()] if end else text
+
+
+def without_end(text: str) -> str:
+    """The text without the tokens that end a turn (`</s>`, `<|im_end|>`), which a tokenizer may have left in."""
+    return _LAST_TOKENS.sub("", text) if text.rstrip().endswith(">") else text
