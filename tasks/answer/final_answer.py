@@ -30,7 +30,7 @@ NO_ANSWER = "no final-answer mark and no box"
 _PASSAGE = re.compile(r"(?:^|\n)[ \t>*_#-]*final[ \t]+answer[*_ \t]*[:\uff1a][*_ \t]*", re.IGNORECASE)
 _NO_TEXT = re.compile(r"[\s*_=~$\\\[\]`>-]*|```\w*|\\(?:begin|end)\{\w+\*?\}")
 _COURTESY = re.compile(
-    r"""(?<=[.!?)\]}*"'$\u3002])\s+
+    r"""(?:(?<=[.!?)\]}*"'$\u3002])\s+|(?<=\S)[^\S\n]*\n\s*)
     (?:(?:i\s+(?:really\s+)?)?hope\s+(?:this|that|it|my|the|you)\b|(?:please\s+)?let\s+me\s+know\b|(?:please\s+)?feel\s+free\b
       |if\s+you\s+(?:have|need|would|want|'d)\b|(?:i'm\s+|i\s+am\s+)?happy\s+to\s+help\b|is\s+there\s+anything\b
       |do\s+you\s+(?:have|need|want)\b|would\s+you\s+like\b|you(?:'|\u2019)re\s+welcome\b|have\s+a\s+(?:nice|great|good)\b
@@ -97,6 +97,13 @@ def final_passage(response: str) -> str:
         if text[mark.end() : after.start()].strip() and run_on(text[: after.start()], mark.end()) is not None:
             return text[mark.end() : run_on(text, mark.end())].strip()
     return text[found[-1].end() if found else 0 :].strip()
+
+
+def unmarked(response: str) -> str:
+    """All of a response that marks no answer, for where that may be the answer: the turn, up to another question."""
+    text = turn(response).strip()
+    line = text.find("\n")
+    return without_courtesy(text[: run_on(text, line) if line >= 0 else None]).strip()
 
 
 def without_courtesy(text: str) -> str:

@@ -20,20 +20,23 @@ _MARK = re.compile(
     (?P<hashes>(?<!\#)\#\#\#\#(?!\#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note|notes|explanation
         |verification|verify|check|checking|reasoning|analysis|calculation|calculations|conclusion|summary|proof
         |given|remark|approach|final[ \t]+answer|answer)\b))
-    | <(?P<tag>(?:final[_\ ]?)?answer)>
+    | <(?P<tag>(?:final[_\ ]?)?answer)>(?:(?P<inside>(?:(?!<(?:final[_\ ]?)?answer>).)*?)</(?P=tag)>)?
     | "(?:final[_\ ]?)?answer"\s*:[ \t]*(?P<json>"(?:[^"\\\n]|\\.)*"|[^\s,}}\n]+)
-    | (?P<alone>(?<=\n)|\A)[\W\d_]*?(?:(?:step|part)\s*\d+\W*)?(?:(?:the|my|our|and\s+the)\s+)?(?:{_GIVEN}\s+)?answer
-        [\W_]*?[*_:\uff1a\ \t]*(?=\n)
+    | (?P<alone>(?<=\n)|\A)(?:(?!\n)[\W\d_])*?(?:(?:step|part)\s*\d+\W*)?
+        (?:(?:the|my|our|and\s+the)\s+)?(?:{_GIVEN}\s+)?answer(?:(?!\n)[\W_])*(?=\n)
     | (?P<denied>answer\s+(?:isn['\u2019]t
         |(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)\b)
     | (?P<words>answer(?:\s*\([^()\n]{{0,40}}\))?(?:\s+in\s+\w+(?:\s+\w+)?)?[*_\ \t]*[:\uff1a=][*_:\uff1a\ \t]*
-        |answer{_TO_QUESTION}?\s*[*_\ \t]*{_IS}[*_:\uff1a\ \t]*
+        |answer{_TO_QUESTION}?\s*[*_\ \t]*{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
         |(?<=final\ )answer[*_\ \t]+(?=[-\u2013\u2014\u2192\ \t]*[$\\(\[]?[\d.]|\([A-Z]\)|\$))
     | (?P<a>(?:(?<=\n)|\A)[ \t>*_#-]*(?:a|ans|answ)[*_ \t]*[:\uff1a.](?<!a\.)(?<!A\.)[*_\ \t]*)
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _OTHER_OPTION = re.compile(r"\n[ \t>*_#-]*b[*_ \t]*[:\uff1a]", re.IGNORECASE)
+_OPTION_LENGTH = 1000
+"""How far behind option A the option B is looked for."""
+
 _BOUNDARY = re.compile(r"\n|[.!?;\u3002](?:\s|$)")
 _COMMENT = re.compile(
     r"""
@@ -117,17 +120,15 @@ def _mark(text: str, found: re.Match[str]) -> Mark | None:
     if found["hashes"]:
         return Mark(text, start, end, strong=True)
     if found["tag"]:
-        close = re.compile(rf"</{re.escape(found['tag'])}>", re.IGNORECASE).search(text, end)
-        inside = text[end : close.start()] if close else None
-        if inside is not None and not inside.strip():
-            return None  # the tags themselves are spoken of
-        return Mark(text, start, close.end() if close else end, strong=True, enclosed=inside)
+        if found["inside"] is not None and not found["inside"].strip():
+            return None  # the tags themselves are named
+        return Mark(text, start, end, strong=True, enclosed=found["inside"])
     if found["json"]:
         return Mark(text, start, end, strong=True, enclosed=found["json"].strip('"'))
     if found["alone"] is not None:
         return Mark(text, start, end, strong=True)
     if found["a"]:
-        return None if _OTHER_OPTION.search(text, end) else Mark(text, start, end, strong=False)
+        return None if _OTHER_OPTION.search(text, end, end + _OPTION_LENGTH) else Mark(text, start, end, strong=False)
     before = _clause_before(text, start)
     if _COMMENT.search(before):
         return None

@@ -8,10 +8,13 @@ the byte-order mark in front.
 
 import re
 
+_BEFORE, _AFTER = "(?<![\"'`])", "(?![\"'`])"
+"""A tag in quotes is spoken of, as in a program that reads such tags."""
+
 _OPENED = r"<(?:think|thinking|thought|reasoning)>|<\|begin_of_thought\|>|\[THINK\]|<seed:think>|◁think▷"
 _CLOSED = r"</(?:think|thinking|thought|reasoning)>|<\|end_of_thought\|>|\[/THINK\]|</seed:think>|◁/think▷"
-_REASONING = re.compile(rf"(?:{_OPENED}).*?(?:{_CLOSED}|\Z)", re.IGNORECASE | re.DOTALL)
-_REASONING_END = re.compile(_CLOSED, re.IGNORECASE)
+_REASONING = re.compile(rf"{_BEFORE}(?:{_OPENED}){_AFTER}.*?(?:{_BEFORE}(?:{_CLOSED}){_AFTER}|\Z)", re.I | re.S)
+_REASONING_END = re.compile(rf"{_BEFORE}(?:{_CLOSED}){_AFTER}", re.IGNORECASE)
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")
 _ANALYSIS_CHANNEL = re.compile(r"<\|channel\|>\s*(?:analysis|commentary)\b")
 _ROLE = re.compile(
@@ -24,9 +27,11 @@ _TOKEN = (
     r"|endofturn|endofresponse|eot_id|eom_id|return|END_OF_TURN_TOKEN|end[▁_]of[▁_]sentence|end_of_solution|pad)[|｜]>"
 )
 _TURN_ENDS = re.compile(
-    rf"{_TOKEN}|<\|(?:im_start|start_header_id|user|system|start)\|>|<start_of_turn>|\[/?INST\]|<[|｜](?:User|Assistant)[|｜]>"
+    rf"{_BEFORE}(?:{_TOKEN}|<\|(?:im_start|start_header_id|user|system|start)\|>|<start_of_turn>|\[/?INST\]"
+    rf"|<[|｜](?:User|Assistant)[|｜]>){_AFTER}"
 )
-_LAST_TOKENS = re.compile(rf"(?:\s*(?:{_TOKEN}|<\|[a-z_]+\|>))+\s*\Z")
+_LAST_TOKEN = re.compile(rf"(?:{_TOKEN}|<\|[a-z_]+\|>)\Z")
+_LONGEST_TOKEN = 40
 
 
 def turn(response: str) -> str:
@@ -53,4 +58,9 @@ def turn(response: str) -> str:
 
 def without_end(text: str) -> str:
     """The text without the tokens that end a turn (`</s>`, `<|im_end|>`), which a tokenizer may have left in."""
-    return _LAST_TOKENS.sub("", text) if text.rstrip().endswith(">") else text
+    while (kept := text.rstrip()).endswith(">"):
+        last = _LAST_TOKEN.search(kept[-_LONGEST_TOKEN:])
+        if last is None:
+            break
+        text = kept[: -len(last[0])]
+    return text
