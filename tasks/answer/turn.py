@@ -8,7 +8,7 @@ the byte-order mark in front.
 
 import re
 
-_BEFORE, _AFTER = "(?<![\"'`])", "(?![\"'`])"
+_BEFORE, _AFTER = "(?<![\"'])(?<![^`]`)", "(?![\"']|`(?!`))"
 """A tag in quotes is spoken of, as in a program that reads such tags."""
 
 _OPENED = r"<(?:think|thinking|thought|reasoning)>|<\|begin_of_thought\|>|\[THINK\]|<seed:think>|◁think▷"
