@@ -1,6 +1,5 @@
 """What verifiers need of a row beside `gold`: checked when questions are read, before any model answers them."""
 
-import json
 from typing import Any
 
 from data import table_file
@@ -48,8 +47,8 @@ def check(verifier: str, place: str, row: Row) -> None:
 
 def _parsed(place: str, column: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return table_file.parsed(text)
+    except ValueError as error:
         raise InputError(f"{place}: column {column!r} is text; allowed: a list (in CSV, as JSON)") from error
 
 

@@ -28,7 +28,7 @@ ENTRYPOINT = "flows.study.study_flow"
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 TOO_BUSY = "is too busy to answer: try again. With many runs, give it PostgreSQL in place of SQLite (docs/operate.md)"
-DEPLOYMENT = re.compile(r"^[^/%&><]+$")
+DEPLOYMENT = re.compile(r"^[^/%&><]+\Z")
 """Names that Prefect takes."""
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from data.benchmark import Benchmark
+from data.errors import at
 from flows.schema import Study
 from tasks import verifiers
 from tasks.attest import attest
@@ -102,7 +103,16 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
         lost: keys of steps that failed. Benchmarks whose questions and origins whose responses are among them are left
             out, and the others are checked for leaks, matched, trained and evaluated among themselves.
         short: origins that a selection had too few responses of, by the selection's key: it is made without them.
+
+    Raises:
+        InputError: a model or a file that the study names is not there or cannot be used; names the study file and the
+            key.
     """
+    with at(study.file):
+        return _expanded(study, lost, short)
+
+
+def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collection[str]]) -> Plan:
     ask = study.questions
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}

@@ -1,27 +1,22 @@
 """The two stages that are useful alone, on a user's own file: `score` and `verify`."""
 
-import csv
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from data import benchmark as benchmarks
-from data import verifier_columns
+from data import table_file, verifier_columns
 from data.benchmark import Benchmark
 from data.errors import InputError
-from data.table_file import read_rows
+from data.table_file import TableFile, read_rows
 from flows.for_machines import say
+from flows.result_file import ResultFile
 from tasks import verifiers
 from tasks.model import weights
-from tasks.rows import Row, Rows, to_table
+from tasks.rows import Row, Rows
 from tasks.score import familiarity
 
-ENDINGS = (".jsonl", ".csv", ".parquet")
 BARE_QUESTION = "{{ question }}"
 
 
@@ -37,12 +32,12 @@ def score(
     """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is."""
     from tasks.score import score as stage
 
-    target = _target(out, file, "scored")
+    target = ResultFile.of(file, out, "scored")
     student = weights(model)
     template = _template(prompt)
-    rows = _rows(file, columns, group)
+    rows = _rows(file, columns, group, target)
     scored = _plainly(stage.function, rows, student, template)
-    _write(target, list(_joined(rows, scored, ("tokens", "nll", "perplexity"))))
+    target.write(_joined(rows, scored, ("tokens", "nll", "perplexity")))
     groups = [_familiarity(name, part) for name, part in _groups(rows, scored, group)]
     if as_json:
         say({"file": str(target), "groups": groups})
@@ -64,14 +59,14 @@ def verify(
     """Add `verdict`, `answer` and `score` to every row of a file, and print the counts."""
     from tasks.verify import verify as stage
 
-    target = _target(out, file, "verified")
+    target = ResultFile.of(file, out, "verified")
     judged_as = benchmarks.find(benchmark)
     judge = verifiers.find(judged_as.verifier)
-    rows = _rows(file, columns, group)
+    rows = _rows(file, columns, group, target)
     for number, row in enumerate(rows, start=1):
         _with_list(row, judged_as, f"{file}, row {number}")
     judged = _plainly(stage.function, rows, judge)
-    _write(target, list(_joined(rows, judged, ("verdict", "answer", "score"))))
+    target.write(_joined(rows, judged, ("verdict", "answer", "score")))
     kinds = ("correct", "wrong", "unparseable", "error")
     groups = []
     for name, part in _groups(rows, judged, group):
@@ -101,16 +96,23 @@ def _template(prompt: Path | None) -> str:
         raise InputError(f"--prompt {prompt}: {error.strerror}") from None
 
 
-def _rows(file: Path, columns: dict[str, str], group: str | None) -> list[Row]:
-    """The file's rows as stages take them, numbered; `_file` holds each row as it was."""
+def _rows(file: Path, columns: dict[str, str], group: str | None, target: ResultFile) -> list[Row]:
+    """The file's rows as stages take them, numbered; `_file` holds each row as it was.
+
+    Raises:
+        InputError: a row is broken, lacks a column, or cannot be written to `target`.
+    """
     needed = {name: column for name, column in columns.items() if name != "id"}
     wanted = [*needed.values(), *([group] if group else [])]
     made: list[Row] = []
+    table = TableFile(file)
     for number, given in enumerate(read_rows(file, wanted), start=1):
         row: Row = {name: "" if given[column] is None else str(given[column]) for name, column in needed.items()}
         called = given.get(columns["id"])
+        table_file.check_text(table.place(number), columns["id"], str(called))
         name = f"row {number}" if called is None else f"{called} (row {number})"
         made.append({**row, "id": name, "sample": 0, "_file": given})
+    target.check(row["_file"] for row in made)
     return made
 
 
@@ -153,43 +155,3 @@ def _familiarity(name: str, rows: list[Row]) -> dict[str, Any]:
     found = familiarity(Rows.of(rows))
     means = {kind: found[f"perplexity_{kind}"] for kind in ("mean", "median", "corpus")}
     return {"group": name, "rows": found["scored"], "tokens": found["tokens"], **means}
-
-
-def _target(given: Path | None, file: Path, added: str) -> Path:
-    """Where the result goes; checked before any work is done."""
-    target = given or file.with_name(f"{file.stem}.{added}{file.suffix}")
-    if target.suffix.lower() not in ENDINGS:
-        raise InputError(f"--out {target}: {target.suffix or 'no'} ending is unknown; allowed: {', '.join(ENDINGS)}")
-    if not target.parent.is_dir():
-        raise InputError(f"--out {target}: there is no folder {target.parent}")
-    return target
-
-
-def _write(target: Path, rows: list[Row]) -> None:
-    """Write all or nothing, in the form the file's name asks for."""
-    draft = target.with_name(f".{target.name}.draft")
-    try:
-        match target.suffix.lower():
-            case ".parquet":
-                pq.write_table(to_table(rows), draft)
-            case ".csv":
-                names = list(dict.fromkeys(name for row in rows for name in row))
-                with draft.open("w", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, fieldnames=names)
-                    writer.writeheader()
-                    writer.writerows(rows)
-            case _:
-                with draft.open("w", encoding="utf-8") as file:
-                    file.writelines(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
-        draft.replace(target)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise InputError(
-            f"--out {target}: a column does not fit Parquet ({error}); .jsonl keeps rows as they are"
-        ) from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _plain(row: Row) -> Row:
-    """NaN is not JSON: an undefined number becomes null."""
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

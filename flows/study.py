@@ -14,7 +14,7 @@ from prefect.states import Failed
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, runner, server_lost, shown, stopping, trackers
+from flows import inspection, preflight, results, runner, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -56,6 +56,8 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
     global last
     try:
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
+        if not isinstance(study, Study):
+            preflight.check(given)
         with at_hand():
             last = _run(given, strict)
             server_lost.wait()

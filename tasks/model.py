@@ -13,12 +13,12 @@ from typing import Any
 
 from data import table_file
 from data.digest import known_digest
-from data.errors import InputError
+from data.errors import InputError, at
 from tasks import endpoint, model_files
 from tasks.endpoint import Endpoint
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
-HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?$")
+HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def resolve(name: str, by: Named | None = None) -> Model | Endpoint:
         InputError: it is no bundled model, no folder with a config and safetensors weights, no pinned hub id, and no
             endpoint; or the study may not use it.
     """
-    return endpoint.find(name) if name.startswith(endpoint.PREFIX) else weights(name, by)
+    if not name.startswith(endpoint.PREFIX):
+        return weights(name, by)
+    with at(by.where if by is not None else ""):
+        return endpoint.find(name)
 
 
 def weights(name: str, by: Named | None = None) -> Model:
@@ -78,8 +81,15 @@ def weights(name: str, by: Named | None = None) -> Model:
     Raises:
         InputError: as `resolve`; and it is behind an endpoint.
     """
-    if name.startswith(endpoint.PREFIX):
-        raise InputError(f"{name}: a model behind an endpoint can be a teacher only: its weights are needed here")
+    with at(by.where if by is not None else ""):
+        if not name.strip():
+            raise InputError(f"{name!r} is not allowed: the name of a model, a folder or a hub id is")
+        if name.startswith(endpoint.PREFIX):
+            raise InputError(f"{name}: a model behind an endpoint can be a teacher only: its weights are needed here")
+        return _weights(name, by)
+
+
+def _weights(name: str, by: Named | None) -> Model:
     trusted = by is not None and name in by.remote_code
     if name in bundled():
         return _in_folder(name, BUNDLED / name, trusted)

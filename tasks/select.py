@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.bounds import MOST_QUESTIONS, Share, Whole
 from tasks.candidates import Candidates, candidates, equal, filled, marks, shuffled, values_at
 from tasks.errors import StageFailed
 from tasks.in_order import POSITION, Run, merged, write_run
@@ -43,14 +44,14 @@ class Match(BaseModel):
     pick: Literal["first", "random", "lowest_perplexity", "highest_perplexity"] = Field(
         default="first", description="Which of an origin's responses to a question is taken, among those that may be."
     )
-    tokens: float | None = Field(
+    tokens: Share | None = Field(
         default=None,
-        gt=0,
-        le=1,
         description="Mean response tokens of the origins differ by at most this share (0.05: 5 %).",
     )
     cut_off: bool = Field(default=False, description="Take responses that were cut off at the token limit as well.")
-    minimum: int = Field(default=10, ge=1, description="Fewer questions than this in any arm, and the stage fails.")
+    minimum: Whole = Field(
+        default=10, ge=1, le=MOST_QUESTIONS, description="Fewer questions than this in any arm, and the stage fails."
+    )
 
     @model_validator(mode="after")
     def _over_the_same_questions(self) -> Match:

@@ -51,6 +51,14 @@ class Method(BaseModel, ABC):
     def train(self, training: Training) -> dict[str, Any]:
         """Train an adapter into `training.folder`; returns facts for the manifest. Runs in a trainer process."""
 
+    def check(self, model: Model) -> None:
+        """See, without loading it, that the model can learn this way.
+
+        Raises:
+            InputError: it cannot; names the option.
+        """
+        return
+
     @property
     def longest(self) -> int | None:
         """Tokens an example may have; None for the model's context."""

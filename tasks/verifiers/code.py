@@ -24,6 +24,8 @@ from tasks.answer.turn import turn
 from tasks.verifiers import Verdict
 
 LANES = "threads"
+READS_GOLD = False
+"""Tests are a program: what is wrong with them shows when they run."""
 
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:

@@ -168,10 +168,18 @@ def test_all_real_references_are_correct(split: str) -> None:
     assert {row["verdict"] for row in verify.function(human, find_verifier("number"))} == {"correct"}
 
 
-@pytest.mark.parametrize("values", [[{}, {}], [{"a": 1}, {"a": "x"}], [1 << 70, 1]])
-def test_values_that_no_column_can_hold_are_named(tmp_path: Path, values: list[object]) -> None:
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([{}, {}], "own/train: column 'extra' holds values that no one type of column can hold"),
+        ([{"a": 1}, {"a": "x"}], "own/train: column 'extra' holds values that no one type of column can hold"),
+        ([1 << 70, 1], "own/train: question train/000000: column 'extra' is 1180591620717411303424, which no column"),
+        ([None, "\ud83d"], r"own/train: question train/000001: column 'extra' is '\\ud83d', which no column can hold"),
+    ],
+)
+def test_values_that_no_column_can_hold_are_named(tmp_path: Path, values: list[object], said: str) -> None:
     rows = [{"question": f"What is {i}?", "gold": str(i), "extra": value} for i, value in enumerate(values)]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     own = UserBenchmark(name="own", train="own.jsonl", verifier="number").resolve([tmp_path])
-    with pytest.raises(InputError, match=r"own/train: column 'extra' holds values"):
+    with pytest.raises(InputError, match=said):
         questions.function(own, "train", None, 0)
