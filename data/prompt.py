@@ -18,7 +18,7 @@ def prompt(name: str) -> str:
     known = {file.stem: file for file in sorted(PROMPTS.glob("*.jinja"))}
     if name not in known:  # also one like ../other, which would lead out of the folder
         raise InputError(kinds.unknown("prompt", name, known))
-    return known[name].read_text(encoding="utf-8")
+    return known[name].read_text(encoding="utf-8-sig")
 
 
 def template(given: str, roots: Sequence[Path], where: str = "") -> str:
@@ -33,5 +33,5 @@ def template(given: str, roots: Sequence[Path], where: str = "") -> str:
     if "{{" in given or "{%" in given:
         return given
     if given.endswith(".jinja"):
-        return table_file.locate(given, roots, where).read_text(encoding="utf-8")
+        return table_file.locate(given, roots, where).read_text(encoding="utf-8-sig")
     return prompt(given)

@@ -26,8 +26,9 @@ _TOKEN = (
     r"</s>|<eos>|<pad>|<end_of_turn>|<turn\|>|<[|｜](?:end|eot|eos|eom|im_end|endoftext|end_of_text|end_of_turn|end_of_msg"
     r"|endofturn|endofresponse|eot_id|eom_id|return|END_OF_TURN_TOKEN|end[▁_]of[▁_]sentence|end_of_solution|pad)[|｜]>"
 )
-_TURN_ENDS = re.compile(
-    rf"{_BEFORE}(?:{_TOKEN}|<\|(?:im_start|start_header_id|user|system|start)\|>|<start_of_turn>|\[/?INST\]"
+_TURN_ENDS = re.compile(rf"{_BEFORE}(?:{_TOKEN}){_AFTER}")
+_ANOTHER_TURN = re.compile(
+    rf"{_BEFORE}(?:<\|(?:im_start|start_header_id|user|system|start)\|>|<start_of_turn>|\[/?INST\]"
     rf"|<[|｜](?:User|Assistant)[|｜]>){_AFTER}"
 )
 _LAST_TOKEN = re.compile(rf"(?:{_TOKEN}|<\|[a-z_]+\|>)\Z")
@@ -51,9 +52,23 @@ def turn(response: str) -> str:
             return ""
     text = _REASONING.sub("", text)
     closed = list(_REASONING_END.finditer(text))
-    text = _ROLE.sub("", text[closed[-1].end() :] if closed else text)
-    end = _TURN_ENDS.search(text)
-    return text[: end.start()] if end else text
+    text, _ = ended(_ROLE.sub("", text[closed[-1].end() :] if closed else text))
+    begun = _ANOTHER_TURN.search(text)
+    return text[: begun.start()] if begun else text
+
+
+def ended(text: str) -> tuple[str, bool]:
+    """The text up to the first token that ends a turn, and whether there is one.
+
+    Such tokens (`</s>`, `<|im_end|>`) are no part of what was said; a tokenizer may have left them in. `</s>` behind
+    an `<s>` of its own, and what stands in quotes, is text.
+    """
+    if ">" not in text:
+        return text, False
+    for token in _TURN_ENDS.finditer(text):
+        if token[0] != "</s>" or not text.rfind("<s>", 1, token.start()) > text.rfind("</s>", 0, token.start()):
+            return text[: token.start()].rstrip(), True
+    return text, False
 
 
 def without_end(text: str) -> str:

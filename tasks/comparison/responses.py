@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PERPLEXITY = (
-    *("student", "benchmark", "origin", "rows", "tokens_mean"),
+    *("student", "benchmark", "origin", "rows", "missing", "tokens_mean"),
     *("ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
 )
 
@@ -66,6 +66,8 @@ def _parted(name: str, students: Collection[str]) -> tuple[str, str, str]:
 def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
     """One row per student, training benchmark and origin (`PERPLEXITY`), over all its scored responses.
 
+    `rows` counts the responses there are, `missing` those that there are not (tasks/no_response.py).
+
     `ppl_corpus` is exp(total nll / total tokens); `pass_rate` the share correct among those with a verdict.
     """
     import numpy as np
@@ -73,13 +75,14 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for (student, benchmark, origin), group in responses.groupby(["student", "train_benchmark", "origin"], sort=True):
+        missing = int(group["response"].isna().sum())
         known = group[group["nll"].notna() & (group["tokens"] > 0)]
         corpus = float(np.exp(known["nll"].sum() / known["tokens"].sum())) if len(known) else float("nan")
         perplexity = known["perplexity"]
         judged = group.loc[group["verdict"].isin(JUDGED), "verdict"]
         rows.append(
             (
-                *(student, benchmark, origin, len(group), known["tokens"].mean()),
+                *(student, benchmark, origin, len(group) - missing, missing, known["tokens"].mean()),
                 *(perplexity.mean(), perplexity.median(), corpus, (judged == "correct").mean()),
             )
         )
