@@ -248,7 +248,7 @@ def _check_golds(unusable: Sequence[tuple[Row, str]], column: str | None) -> Non
         return
     row, why = unusable[0]
     which = "the gold answer" if column is None else f"column {column!r}"
-    more = f" ({len(unusable) - 1:,} more rows have such a one)" if len(unusable) > 1 else ""
+    more = f" (such rows: {len(unusable):,})" if len(unusable) > 1 else ""
     raise InputError(f"{row['_place']}: {which} is {shown(row['gold'])}: {why}{more}")
 
 
@@ -289,9 +289,9 @@ def _listed(names: Iterable[str]) -> str:
 
 def _say_what_is_missing(missing: int, ended: int) -> None:
     if missing:
-        print(f"{missing} responses are missing (null, not the empty text): they are left out of all figures.")
+        print(f"Responses that are missing (null, not the empty text), left out of all figures: {missing}.")
     if ended:
-        print(f"{ended} responses have a token that ends a turn (such as </s>) in their text: each is taken up to it.")
+        print(f"Responses with a token that ends a turn (such as </s>), each taken up to it: {ended}.")
 
 
 def _groups(rows: list[Row], made: list[Row], group: str | None) -> Iterable[tuple[str, list[Row]]]:

@@ -101,9 +101,9 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
         )
         work.facts.update(missing=index.missing, end_tokens=ended[True], models=dict(models))
         if index.missing:
-            work.note(f"{file}: {index.missing} responses are missing (null): they are left out")
+            work.note(f"{file}: responses that are missing (null) and left out: {index.missing}")
         if ended[True]:
-            work.note(f"{file}: {ended[True]} responses have a token that ends a turn: they are taken up to it")
+            work.note(f"{file}: responses with a token that ends a turn, each taken up to it: {ended[True]}")
         if answered < total or index.unused:
             work.note(
                 f"{file}: {answered} of {total} questions have a response; {index.unused} of "

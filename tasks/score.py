@@ -147,7 +147,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
             except MemoryError as error:
                 raise Transient(f"out of memory while scoring: {error}") from error
     if missing and work:
-        work.note(f"{missing} responses are missing: they are left out")
+        work.note(f"responses that are missing and left out: {missing}")
     left_out = len(responses) - scored - missing
     if left_out and left_out == (work.total if work else len(responses)) - missing:
         raise StageFailed(f"no response fits the context of {model.name} ({turned.context} tokens)")

@@ -27,8 +27,8 @@ _MARK = re.compile(
     | (?P<denied>answer\s+(?:isn['\u2019]t
         |(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)\b)
     | (?P<words>answer(?:\s*\([^()\n]{{0,40}}\))?(?:\s+in\s+\w+(?:\s+\w+)?)?[*_\ \t]*[:\uff1a=][*_:\uff1a\ \t]*
-        |answer{_TO_QUESTION}?\s*[*_\ \t]*{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
-        |(?<=final\ )answer[*_\ \t]+(?=[-\u2013\u2014\u2192\ \t]*[$\\(\[]?[\d.]|\([A-Z]\)|\$))
+        |answer{_TO_QUESTION}?[*_\s]{{0,20}}{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
+        |(?<=final\ )answer[*_\ \t]{{1,20}}(?=[-\u2013\u2014\u2192\ \t]{{0,20}}[$\\(\[]?[\d.]|\([A-Z]\)|\$))
     | (?P<a>(?:(?<=\n)|\A)[ \t>*_#-]*(?:a|ans|answ)[*_ \t]*[:\uff1a.](?<!a\.)(?<!A\.)[*_\ \t]*)
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
