@@ -128,7 +128,7 @@ def _bodies(text: str) -> Iterator[str]:
     first, _, rest = text.lstrip(" \t").partition("\n")
     rest = re.split(r"^(?=[^\s])", rest, maxsplit=1, flags=re.MULTILINE)[0]
     for indent in dict.fromkeys(re.findall(r"^[ \t]+(?=\S)", rest, re.MULTILINE)[:2]):
-        yield textwrap.indent(textwrap.dedent(f"{indent}{first}\n{rest}"), "    ")
+        yield textwrap.indent(textwrap.dedent(f"{indent}{first}\n{rest.rstrip()}"), "    ")
     yield textwrap.indent(text.lstrip(" \t"), "    ")
 
 
