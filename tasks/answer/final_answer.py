@@ -128,7 +128,8 @@ def _marked(text: str, start: int) -> str:
 
 
 def _shown(text: str) -> str:
-    return without_courtesy(without_end(without_calculator_marks(text)).strip()).strip("*_").strip()
+    shown = without_courtesy(without_end(without_calculator_marks(text)).strip()).strip("*_").strip()
+    return shown[1:-1] if len(shown) > 2 and shown[0] == shown[-1] == "`" else shown
 
 
 def _line(text: str, found: list[Mark], decided: Mark) -> str:

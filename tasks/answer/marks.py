@@ -15,6 +15,7 @@ _IS = (
     r"(?:is\s+not\b|is\b(?!\s+(?:that|whether)\s+it\b)|equals\b|comes\s+(?:out\s+)?to\b|turns\s+out\s+to\s+be\b|becomes\b"
     r"|(?:would|should|must|will|has\s+to)\s+(?:then\s+|therefore\s+)?be\b)"
 )
+_DENIAL = r"(?:isn['\u2019]t|(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)"
 _MARK = re.compile(
     rf"""
     (?P<hashes>(?<!\#)\#\#\#\#(?!\#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note|notes|explanation
@@ -24,8 +25,7 @@ _MARK = re.compile(
     | "(?:final[_\ ]?)?answer"\s*:[ \t]*(?P<json>"(?:[^"\\\n]|\\.)*"|[^\s,}}\n]+)
     | (?P<alone>(?<=\n)|\A)(?:(?!\n)[\W\d_])*?(?:(?:step|part)\s*\d+\W*)?
         (?:(?:the|my|our|and\s+the)\s+)?(?:{_GIVEN}\s+)?answer(?:(?!\n)[\W_])*(?=\n)
-    | (?P<denied>answer\s+(?:isn['\u2019]t
-        |(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)\b)
+    | answer\s+(?P<denied>{_DENIAL})\b
     | (?P<words>answer(?:\s*\([^()\n]{{0,40}}\))?(?:\s+in\s+\w+(?:\s+\w+)?)?[*_\ \t]*[:\uff1a=][*_:\uff1a\ \t]*
         |answer{_TO_QUESTION}?[*_\s]{{0,20}}{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
         |(?<=final\ )answer[*_\ \t]{{1,20}}(?=[-\u2013\u2014\u2192\ \t]{{0,20}}[$\\(\[]?[\d.]|\([A-Z]\)|\$))
@@ -66,7 +66,9 @@ _JUDGED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _NEGATED = re.compile(r"\W*(?:in|im|un|not\s+)(?=\w)", re.IGNORECASE)
-_NOT = re.compile(r"\W*(?:not|never|neither|no\s+longer)\b\W*", re.IGNORECASE)
+_NOT = re.compile(rf"\W*(?:not|never|neither|no\s+longer|{_DENIAL})\b\W*", re.IGNORECASE)
+_UNIT = re.compile(r"in\s+[^\W\d]+\W*\Z", re.IGNORECASE)
+_REASON = re.compile(r"\W*(?:because|since|as|which)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,14 @@ class Mark:
         return at if self.enclosed is None else self.end
 
     def comments_on(self, earlier: "Mark") -> bool:
-        """Whether it speaks of an earlier answer and gives no other: judges it, or denies something else."""
+        """Whether it speaks of an earlier answer and gives no other: asks, judges or explains it, or denies another."""
         if self.denies:
             return not _repeats(earlier.answer, _NOT.sub("", self.answer, count=1))
-        judged = _JUDGED.match(self.answer) and not _JUDGED.match(_NEGATED.sub("", earlier.answer, count=1))
-        return not self.strong and bool(judged)
+        if self.strong or not earlier.gives:
+            return False
+        if self.answer.endswith("?") or _UNIT.match(self.answer) or _explains(earlier.answer, self.answer):
+            return True
+        return bool(_JUDGED.match(self.answer)) and not _JUDGED.match(_NEGATED.sub("", earlier.answer, count=1))
 
 
 def marks(text: str) -> list[Mark]:
@@ -136,7 +141,7 @@ def _mark(text: str, found: re.Match[str]) -> Mark | None:
     if is_verb and _ANOTHERS.search(before):
         return None
     if found["denied"]:
-        return Mark(text, start, end, strong=False, denies=True)
+        return Mark(text, start, found.start("denied"), strong=False, denies=True)
     denied = re.search(r"is\s+not\b[*_:\uff1a \t]*\Z", found[0], re.IGNORECASE)
     if denied:
         end = start + found[0].lower().rindex("not")
@@ -148,6 +153,12 @@ def _clause_before(text: str, start: int) -> str:
     before = text[max(0, start - 160) : start]
     ends = [boundary.end() for boundary in _BOUNDARY.finditer(before)]
     return before[ends[-1] :] if ends else before
+
+
+def _explains(earlier: str, later: str) -> bool:
+    """Whether a later answer is the earlier one with a reason behind it."""
+    same = earlier.casefold().rstrip(" .")
+    return bool(same) and later.casefold().startswith(same) and bool(_REASON.match(later, len(same)))
 
 
 def _repeats(earlier: str, denied: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tasks.answer.final_answer import NO_ANSWER, final_answer, unmarked
 from tasks.verifiers import Verdict
-from tasks.verifiers.exact import normal
+from tasks.verifiers.exact import normal, unwrapped
 
 LETTERS = "ABCDE"
 """The options of a row that does not list its own."""
@@ -196,5 +196,4 @@ def _gold(gold: str, options: Mapping[str, str]) -> frozenset[str]:
 
 
 def _bare(text: str) -> str:
-    text = re.sub(r"\\(?:text|textbf|mathrm)\s*\{([^{}]*)\}", r"\1", text)
-    return _BOLD.sub("", text).strip("\"'`*_ \t\n$")
+    return _BOLD.sub("", unwrapped(text)).strip("\"'`*_ \t\n$")

@@ -17,7 +17,7 @@ from tasks.verifiers import Verdict
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _AROUND = "\"'`*_ \t\n$"
-_TEXT = re.compile(r"\\(?:text|textbf|mathrm)\s*\{([^{}]*)\}")
+_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _DENIED = re.compile(r"\b(?:not|never|neither|nor|no|cannot)\b[^.;]*$|n't\b[^.;]*$")
 
 
@@ -44,12 +44,15 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
 def normal(text: str) -> str:
     """The text as it is compared: composed Unicode, one case, single spaces, nothing around it."""
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
-    if "\\" in text:
-        text = _TEXT.sub(r"\1", text)
-    text = without_end(text).strip(_AROUND)
+    text = without_end(unwrapped(text)).strip(_AROUND)
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].strip(_AROUND)
     return " ".join(text.casefold().split())
+
+
+def unwrapped(text: str) -> str:
+    r"""A text without `\text{…}` around its words."""
+    return _TEXT.sub(r"\1", text) if "\\" in text else text
 
 
 def _has_more_words(text: str, gold: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 
 from tasks.answer.final_answer import NO_ANSWER, find, unmarked
 from tasks.verifiers import Verdict
+from tasks.verifiers.exact import unwrapped
 
 UNANSWERABLE = "unanswerable"
 """What a response says that finds no answer in the text, and the gold answer where there is none."""
@@ -37,7 +38,7 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     golds = [normal(gold) for gold in answers(row)]
     golds = [gold for gold in golds if gold] or [""]
     found = find(response)
-    answer = unmarked(response) if found is None else found.text
+    answer = unwrapped(unmarked(response) if found is None else found.text)
     if found is None and "\n" in answer:
         return Verdict("unparseable", None, NO_ANSWER)
     if not answer.strip():
