@@ -75,7 +75,7 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for (student, benchmark, origin), group in responses.groupby(["student", "train_benchmark", "origin"], sort=True):
-        missing = int(group["response"].isna().sum())
+        missing = int((group["verdict"] == "missing").sum())
         known = group[group["nll"].notna() & (group["tokens"] > 0)]
         corpus = float(np.exp(known["nll"].sum() / known["tokens"].sum())) if len(known) else float("nan")
         perplexity = known["perplexity"]
