@@ -20,7 +20,7 @@ def prompt(name: str) -> str:
     known = {file.stem: file for file in sorted(PROMPTS.glob("*.jinja"))}
     if name not in known:  # also one like ../other, which would lead out of the folder
         raise InputError(kinds.unknown("prompt", name, known))
-    return known[name].read_text(encoding="utf-8")
+    return known[name].read_text(encoding="utf-8-sig")
 
 
 def template(given: str, roots: Sequence[Path], where: str = "") -> str:

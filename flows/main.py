@@ -179,10 +179,13 @@ def doctor(
 def score(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet")],
     model: Annotated[str, typer.Option(help="a bundled model, a folder, or a hub id with revision")],
-    question: Annotated[str, typer.Option(help="column with the question")] = "question",
+    question: Annotated[str | None, typer.Option(help="column with the question; `question` if not given")] = None,
     response: Annotated[str, typer.Option(help="column with the response")] = "response",
     id_: Annotated[str, typer.Option("--id", help="column that names a row; row numbers where it is missing")] = "id",
-    prompt: Annotated[Path | None, typer.Option(help="prompt template (jinja); the bare question if not given")] = None,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(help="prompt template (jinja) over the file's columns; the bare question if not given"),
+    ] = None,
     group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
     out: Annotated[Path | None, typer.Option(help="result file; FILE.scored.<ext> if not given")] = None,
     as_json: AsJson = False,
@@ -197,10 +200,14 @@ def score(
 @app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet")],
-    benchmark: Annotated[str, typer.Option(help="the benchmark whose verifier judges, such as gsm8k")],
-    question: Annotated[str, typer.Option(help="column with the question")] = "question",
+    benchmark: Annotated[
+        str | None, typer.Option(help="the benchmark whose verifier judges, such as gsm8k; its own rows are read too")
+    ] = None,
+    verifier: Annotated[str | None, typer.Option(help="or the verifier alone, such as exact")] = None,
+    study: Annotated[str | None, typer.Option(help="a study file that describes the benchmark")] = None,
+    question: Annotated[str | None, typer.Option(help="column with the question; `question` if not given")] = None,
     response: Annotated[str, typer.Option(help="column with the response")] = "response",
-    gold: Annotated[str, typer.Option(help="column with the right answer")] = "gold",
+    gold: Annotated[str | None, typer.Option(help="column with the right answer; `gold` if not given")] = None,
     id_: Annotated[str, typer.Option("--id", help="column that names a row; row numbers where it is missing")] = "id",
     group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
     out: Annotated[Path | None, typer.Option(help="result file; FILE.verified.<ext> if not given")] = None,
@@ -210,7 +217,7 @@ def verify(
     from flows import single_file
 
     columns = {"question": question, "response": response, "gold": gold, "id": id_}
-    single_file.verify(file, benchmark, columns, group, out, as_json)
+    single_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
 
 
 def main() -> None:

@@ -174,6 +174,8 @@ def _cost(stage: str, steps: list[Mapping[str, Any]]) -> dict[str, str]:
 def _verified(facts: Mapping[str, Any]) -> dict[str, str]:
     judged = sum(facts[verdict] for verdict in VERDICTS[:3])
     counts = {verdict: f"{facts[verdict]:,}" for verdict in VERDICTS}
+    if facts.get("missing"):
+        counts["missing"] = f"{facts['missing']:,}"
     return counts | {"correct, %": percent(facts["correct"] / judged) if judged else "–"}
 
 
@@ -181,6 +183,7 @@ def _scored(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         "responses": f"{facts['scored']:,}",
         "too long for the model": f"{facts['too_long']:,}",
+        **({"missing": f"{facts['missing']:,}"} if facts.get("missing") else {}),
         "tokens": f"{facts['tokens']:,}",
         "perplexity, median": ratio(facts["perplexity_median"]),
         "perplexity, mean": ratio(facts["perplexity_mean"]),

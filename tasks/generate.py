@@ -21,8 +21,8 @@ def generate(
     """Sample `sampling.n` responses to each question.
 
     Adds `sample` (0 to n - 1), `model` (its name), `response` and `finish` ("stop", or "length" for one cut off at
-    `max_tokens` or at the end of the model's context; "error", with an empty response, where an endpoint gave no
-    usable one). `prompt` is a Jinja template over the question's columns.
+    `max_tokens` or at the end of the model's context; "error", with a response that is null, where an endpoint
+    gave no usable one). `prompt` is a Jinja template over the question's columns.
 
     Raises:
         StageFailed: a prompt leaves no room for a response; names the row. For endpoints see `answered`.

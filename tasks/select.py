@@ -9,7 +9,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,7 @@ from tasks.rows import Rows, Streamed
 from tasks.stage import Work, stage
 from tasks.surprise import COLUMNS
 from tasks.token_match import within_tolerance
+from tasks.verifiers import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -294,11 +295,11 @@ def _limit(usable: Mapping[str, int]) -> str:
 def _facts(rows: Rows, offered: Candidates, taken: np.ndarray) -> dict[str, Any]:
     import numpy as np
 
-    responses = offered.verdicts.total()
+    responses = offered.verdicts.total() - offered.verdicts["missing"]
     facts: dict[str, Any] = {
         "questions": offered.asked,
         "responses": responses,
-        "verdicts": {verdict: offered.verdicts[verdict] for verdict in ("correct", "wrong", "unparseable", "error")},
+        "verdicts": {verdict: offered.verdicts[verdict] for verdict in get_args(Outcome)},
         "pass_rate": offered.verdicts["correct"] / responses if responses else math.nan,
         "questions_passed": offered.passed,
         "taken": len(taken),

@@ -21,6 +21,7 @@ import ast
 from typing import Any
 
 from tasks import sandbox
+from tasks.answer.turn import turn
 from tasks.verifiers import Verdict
 
 LANES = "threads"
@@ -43,6 +44,6 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     Raises:
         SandboxMissing, SandboxBroken: it could not be run where it can do no harm.
     """
-    verdict, code, reason = sandbox.judge(response, row.get("question") or "", row["gold"])
+    verdict, code, reason = sandbox.judge(turn(response), row.get("question") or "", row["gold"])
     assert verdict in ("correct", "wrong", "unparseable", "error")
     return Verdict(verdict, code, reason)  # type: ignore[arg-type]

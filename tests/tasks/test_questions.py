@@ -94,6 +94,8 @@ def test_imported_responses_are_joined_on_the_question(tmp_path: Path) -> None:
         "answered": 2,
         "responses": 2,
         "unused": 0,
+        "missing": 0,
+        "end_tokens": 0,
         "models": {"small": 2, "large": 2},
     }
     (row,) = imported.function(asked(), file(model="large", calculator_marks=False))
@@ -102,10 +104,35 @@ def test_imported_responses_are_joined_on_the_question(tmp_path: Path) -> None:
 
 def test_an_empty_response_is_kept_and_judged(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    path.write_text('{"id": "test/000002", "response": null}')
+    path.write_text('{"id": "test/000002", "response": ""}')
     rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")))
     assert rows[0]["response"] == ""
     assert [row["verdict"] for row in verify.function(Rows.of(rows), find_verifier("number"))] == ["unparseable"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("r.jsonl", '{"id": "test/000001", "response": "A: 5"}\n{"id": "test/000002", "response": null}'),
+        ("r.jsonl", '{"id": "test/000001", "response": "A: 5"}\n{"id": "test/000002", "response": NaN}'),
+        ("r.csv", "id,response\ntest/000001,A: 5\ntest/000002,\n"),
+    ],
+)
+def test_a_missing_response_is_not_the_empty_text(name: str, text: str, tmp_path: Path) -> None:
+    path, facts = tmp_path / name, work(tmp_path)
+    path.write_text(text)
+    rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")), work=facts)
+    assert [row["response"] for row in rows] == ["A: 5", None]
+    assert (facts.facts["answered"], facts.facts["responses"], facts.facts["missing"]) == (1, 1, 1)
+    verdicts = [row["verdict"] for row in verify.function(Rows.of(rows), find_verifier("number"))]
+    assert verdicts == ["wrong", "missing"]
+
+
+def test_a_token_that_ends_a_turn_is_no_part_of_an_imported_response(tmp_path: Path) -> None:
+    path, facts = tmp_path / "r.jsonl", work(tmp_path)
+    path.write_text('{"id": "test/000001", "response": "A: 5<|im_end|>\\n<|im_start|>user"}')
+    rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")), work=facts)
+    assert (rows[0]["response"], facts.facts["end_tokens"]) == ("A: 5", 1)
 
 
 def test_imported_responses_are_joined_on_an_id(tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_rubbish_is_asked_again_and_then_is_an_error_of_one_row(
     server.behave = lambda asked, before: RUBBISH[kind] if " 3 " in asked.prompt else chat()
     made = run(node(20, concurrency=4), empty)
     rows = {row["id"]: row for row in made.rows()}
-    assert (rows["q3"]["response"], rows["q3"]["finish"]) == ("", "error")
+    assert (rows["q3"]["response"], rows["q3"]["finish"]) == (None, "error")
     assert sum(row["finish"] == "stop" for row in rows.values()) == 19
     assert server.times(rows["q3"]["question"]) == client.TRIES_FOR_RUBBISH
     assert (made.facts["unusable"], made.facts["api_requests"]) == (1, 22)
