@@ -68,9 +68,9 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
     """One row per student, training benchmark and origin (`PERPLEXITY`).
 
     `rows` counts the responses there are, `missing` those that there are not (tasks/no_response.py). Over all scored
-    responses, `ppl_mean` is the arithmetic mean of their perplexities, `ppl_corpus` is exp(total nll / total tokens) and
-    `pass_rate` the share correct among those with a verdict. `ppl_trained` is what the report calls perplexity before:
-    the geometric mean over the `rows_trained` responses that were trained on.
+    responses, `ppl_mean` is the arithmetic mean of their perplexities, `ppl_corpus` is exp(total nll / total tokens)
+    and `pass_rate` the share correct among those with a verdict. `ppl_trained` is what the report calls perplexity
+    before: the geometric mean over the `rows_trained` responses that were trained on.
     """
     import numpy as np
     import pandas as pd
