@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from data import allowed_paths
+from data import allowed_paths, variables
 from data.errors import InputError, shown
 
 Row = dict[str, Any]
@@ -41,7 +41,9 @@ class TableFile:
 
     def __str__(self) -> str:
         folder = Path.cwd()
-        return str(self.path.relative_to(folder) if self.path.is_relative_to(folder) else self.path)
+        if self.path.is_relative_to(folder):
+            return str(self.path.relative_to(folder))
+        return variables.as_written(self.path)
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
         """Rows with their places (`file.jsonl, row 17`), for what is said of them.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from data import allowed_paths
+from data import allowed_paths, variables
 from data.errors import InputError
-from flows import pools, server_lost, study_file, variables
-from flows.form import as_form
+from flows import pools, server_lost, study_file
+from flows.form import as_form, as_study
 from flows.schema import Study
 from tasks.errors import StageFailed
 
@@ -120,7 +120,7 @@ def deploy(
         StageFailed: the server does not answer.
     """
     given = study_file.read(path, overrides)
-    unset = tuple(dict.fromkeys(name for name in variables.named(given) if name not in os.environ))
+    unset = tuple(name for name in variables.named(as_study(given)) if name not in os.environ)
     file = study_file.locate(path)
     folder = None if file.parent == study_file.STUDIES else file.parent.absolute()
     try:
@@ -162,8 +162,8 @@ def _opened(folder: Path | None, overrides: list[str], env: Mapping[str, Any]) -
     a person in the UI may change."""
     beside = [folder] if folder and not allowed_paths.may_be_read(folder, ()) else []
     allowed_paths.allow([*beside, *study_file.named_by_hand(overrides)])
-    opened = os.environ.get(allowed_paths.ALLOW, "")
-    return {"env": {**env, allowed_paths.ALLOW: opened}} if opened else {}
+    opened = {name: os.environ[name] for name in (allowed_paths.ALLOW, variables.ALLOW) if os.environ.get(name)}
+    return {"env": {**env, **opened}} if opened else {}
 
 
 def describe(study: Study) -> str:

@@ -185,7 +185,11 @@ def _with_name(option: JsonSchema, required: bool, shown: bool) -> JsonSchema:
 
 
 def _merged(options: list[JsonSchema]) -> JsonSchema:
-    """One schema with the fields of all options: an item is of the last one that has a field which no other has."""
+    """One schema with the fields of all options: an item is of the last one that has a field which no other has.
+
+    The condition asks for a field's absence by `false`, and for nothing by `required`: Prefect's server takes every
+    `required` out of a schema before it looks at a deployment's values.
+    """
     drawn = [_with_name(option, required=True, shown=True) for option in options]
     merged = {
         **drawn[0],
@@ -196,8 +200,8 @@ def _merged(options: list[JsonSchema]) -> JsonSchema:
         (own, *_) = [key for key in option["required"] if key not in others]
         rest = {key: merged.pop(key) for key in ("required", "additionalProperties")}
         merged |= {
-            "if": {"required": [own]},
-            "then": {**option, "properties": dict.fromkeys(option["properties"], True)},
-            "else": {"properties": dict.fromkeys(drawn[0]["properties"], True), **rest},
+            "if": {"properties": {own: False}},
+            "then": {"properties": dict.fromkeys(drawn[0]["properties"], True), **rest},
+            "else": {**option, "properties": dict.fromkeys(option["properties"], True)},
         }
     return merged

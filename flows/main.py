@@ -29,6 +29,13 @@ def _allow(paths: list[Path] | None) -> list[Path] | None:
     return paths
 
 
+def _allow_env(names: list[str] | None) -> list[str] | None:
+    from data import variables
+
+    variables.allow(names or ())
+    return names
+
+
 def _track(name: str | None) -> str | None:
     if name is not None:
         from flows import trackers
@@ -55,6 +62,14 @@ def _choose(option: str, name: str, check: Callable[[str], Any], variable: str) 
 
 
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
+AllowEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-env",
+        help="let the study read this variable, or all of a prefix: --allow-env DATA_*",
+        callback=_allow_env,
+    ),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
 Allow = Annotated[
     list[Path] | None,
@@ -64,7 +79,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 
 
 @app.command()
-def plan(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
+def plan(
+    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+) -> None:
     """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
     from flows import plan_page
     from flows.study_file import load
@@ -77,6 +94,7 @@ def run(
     study: StudyArgument,
     set_: Set = None,
     allow: Allow = None,
+    allow_env: AllowEnv = None,
     track: Annotated[
         str | None, typer.Option(help="also hand the numbers to a tracker: mlflow", callback=_track)
     ] = None,
@@ -104,6 +122,7 @@ def deploy(
     name: Annotated[str | None, typer.Option(help="of the deployment; the study's name if not given")] = None,
     set_: Set = None,
     allow: Allow = None,
+    allow_env: AllowEnv = None,
 ) -> None:
     """Put a study on a Prefect server, to run by schedule or from its UI. The same name again replaces it."""
     from flows import deploy as deployment
@@ -124,7 +143,9 @@ def worker(
 
 
 @app.command()
-def status(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
+def status(
+    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+) -> None:
     """Print how far a study is: finished, begun and missing stages."""
     from flows import plan_page
     from flows.study_file import load
@@ -133,7 +154,9 @@ def status(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json:
 
 
 @app.command()
-def report(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
+def report(
+    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+) -> None:
     """Print the verdict of a finished study and where its report is."""
     from flows import results
     from flows.study_file import load
@@ -167,6 +190,7 @@ def compare(
 def doctor(
     study: Annotated[str | None, typer.Argument(help="also check that this study can run here")] = None,
     allow: Allow = None,
+    allow_env: AllowEnv = None,
     as_json: AsJson = False,
 ) -> None:
     """Check this machine: packages, engine, memory, disk, store, Prefect."""

@@ -18,11 +18,11 @@ from pydantic import (
 )
 
 from data import benchmark as bundled
-from data import kinds
+from data import kinds, variables
 from data.benchmark import Benchmark
 from data.errors import InputError, at, shown
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
-from flows import plain_values, variables
+from flows import plain_values
 from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
 from flows.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, check_name
 from tasks import endpoint, methods, origins
@@ -39,8 +39,6 @@ from tasks.sampling import Sampling
 from tasks.select import Match
 
 MOST_BENCHMARKS = 1000
-RAW = {"variables": "as they are"}
-"""The context of a validation that leaves each `${NAME}` in its place."""
 
 Names = Annotated[list[str], Field(min_length=1, max_length=MOST_BENCHMARKS), Choice(families)]
 AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name, "Origin")]
@@ -101,11 +99,13 @@ class Study(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_variables_and_secrets(cls, given: Any, info: ValidationInfo) -> Any:
+    def _without_secrets(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
             plain_values.check(given)
-            given = as_study(given) if info.context == RAW else variables.resolved(as_study(given))
+            secrets.refuse(given)  # before anything is said of a value
+            given = as_study(given)
             secrets.refuse(given)
+            variables.check(given)
         return given
 
     @field_validator("name")

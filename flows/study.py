@@ -43,8 +43,9 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
     """Run a study to its report: the verdict, and every number it rests on.
 
     Args:
-        study: what is compared: student, benchmarks, origins of the responses, method, seeds. `${NAME}` in a text is
-            the environment variable of the machine that runs the study; keys and passwords have no place here.
+        study: what is compared: student, benchmarks, origins of the responses, method, seeds. `${NAME}` in
+            the name of a file or model is the environment variable of the machine that runs the study; keys and
+            passwords have no place here.
         strict: Start nothing more once a step has failed. Otherwise the other arms go on, and the report says what is
             missing.
         folder: Where relative paths in the study are looked up first; empty: where the run was started.

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from data import table_file
 from data.errors import InputError, at
 from flows import known_names, yaml_values
-from flows.schema import RAW, Study
+from flows.schema import Study
 from tasks import endpoint
 from tasks.options import explain
 
@@ -55,7 +55,7 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
 
 
 def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequence[Path] = ()) -> Study:
-    """The study that values describe, ready to be planned; `${NAME}` in them is the environment's.
+    """The study that values describe, ready to be planned.
 
     Args:
         folder: where relative paths are looked up before the current folder.
@@ -64,7 +64,7 @@ def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequenc
     Raises:
         InputError: one line with the key, the value and what is allowed.
     """
-    study = _validated(given)
+    study = raw(given)
     endpoint.use(study.endpoints, study.name)
     study._roots = (*([folder] if folder else []), Path.cwd(), *named)
     known_names.check(study)
@@ -72,17 +72,13 @@ def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequenc
 
 
 def raw(given: Mapping[str, Any]) -> Study:
-    """The study that values describe, each `${NAME}` left as it is: for a look at it on a machine that need not run it.
+    """The study that values describe, for a look at it on a machine that need not run it.
 
     Raises:
         InputError: as `checked`; but no file is looked for.
     """
-    return _validated(given, RAW)
-
-
-def _validated(given: Mapping[str, Any], context: Any = None) -> Study:
     try:
-        return Study.model_validate(given, context=context)
+        return Study.model_validate(given)
     except ValidationError as error:
         raise InputError(explain(error, Study)) from None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data import table_file
+from data import table_file, variables
 from data.digest import known_digest
 from data.errors import InputError, at
 from tasks import endpoint, model_files
@@ -46,8 +46,9 @@ class Model:
 
 
 def title(name: str) -> str:
-    """`owner/name@revision` and `some/folder/name` as `name`."""
-    return name.partition("@")[0].rstrip("/").rpartition("/")[2].replace(" ", "_")
+    """`owner/name@revision` and `some/folder/name` as `name`, a whole `${NAME}` as `NAME`."""
+    written = variables.VARIABLE.sub(r"\1", name)
+    return written.partition("@")[0].rstrip("/").rpartition("/")[2].replace(" ", "_")
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,10 @@ def _weights(name: str, by: Named | None) -> Model:
     if by is None:
         folder = Path(name).expanduser()
         return _in_folder(name, folder, trusted) if os.path.isdir(folder) else _on_hub(name, trusted)
-    is_path = Path(name).name != name or name.startswith("~")
-    if (HUB_ID.match(name) or not is_path) and not any(os.path.isdir(root / name) for root in by.roots):
-        return _on_hub(name, trusted)
+    place = variables.expanded(name, by.where)
+    is_path = Path(place).name != place or place.startswith("~")
+    if (HUB_ID.match(place) or not is_path) and not any(os.path.isdir(root / place) for root in by.roots):
+        return _on_hub(name, trusted, place)
     folder = table_file.locate(name, by.roots, by.where)
     model_files.check_links(f"{by.where}: {name}", folder, by.roots)
     return _in_folder(name, folder, trusted)
@@ -116,13 +118,15 @@ def _in_folder(name: str, folder: Path, remote_code: bool) -> Model:
 
 
 @functools.cache
-def _on_hub(name: str, remote_code: bool) -> Model:
-    if not HUB_ID.match(name):
+def _on_hub(name: str, remote_code: bool, id: str = "") -> Model:
+    """`id` is the name with its variables expanded, where it has any."""
+    id = id or name
+    if not HUB_ID.match(id):
         raise InputError(
             f"{name}: no such model. Allowed: a bundled model ({', '.join(bundled())}), a folder, a hub id "
             "(owner/name@revision), or for a teacher api:<model id>"
         )
-    path, _, revision = name.partition("@")
+    path, _, revision = id.partition("@")
     commit = _commit(name, path, revision)
     downloaded = _cached(path) / "snapshots" / commit
     if (downloaded / "config.json").exists():
