@@ -13,14 +13,16 @@ from zoneinfo import ZoneInfo
 
 from data import allowed_paths, variables
 from data.errors import InputError
-from flows import pools, server_lost, study_file
+from flows import pools, server_lost, server_values, study_file
 from flows.form import as_form, as_study
 from flows.schema import Study
 from tasks.errors import StageFailed
+from tasks.page.markdown import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.actions import DeploymentScheduleCreate
 
@@ -28,8 +30,9 @@ ENTRYPOINT = "flows.study.study_flow"
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 TOO_BUSY = "is too busy to answer: try again. With many runs, give it PostgreSQL in place of SQLite (docs/operate.md)"
-DEPLOYMENT = re.compile(r"^[^/%&><]+\Z")
-"""Names that Prefect takes."""
+NOT_IN_NAMES = re.compile(r"[/%&><]")
+"""Characters that Prefect takes in no name."""
+LONGEST_REFUSAL = 300
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,8 @@ def deploy(
         raise InputError(f"{path}: {error}") from None
     schedules = schedule.checked()
     name = name or study.name
-    if not DEPLOYMENT.match(name):
-        raise InputError(f"--name {name}: allowed are all characters but / % & > <")
+    if NOT_IN_NAMES.search(name) or not server_values.NAME.fullmatch(name):
+        raise InputError(f"--name {name[:60]}: allowed are up to 200 characters on one line, but not / % & > <")
     with server() as client:
         made = pools.find_or_make(client, pool)
         from prefect.utilities.urls import url_for
@@ -168,7 +171,7 @@ def _opened(folder: Path | None, overrides: list[str], env: Mapping[str, Any]) -
 
 def describe(study: Study) -> str:
     """What the server shows of a study."""
-    return "\n\n".join(text.strip() for text in (study.about, study.notes) if text)
+    return "\n\n".join(escaped(text) for text in (study.about, study.notes) if text.strip())
 
 
 def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -180,10 +183,14 @@ def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     from prefect.utilities.schema_tools.validation import ValidationError, validate
 
     values = {"study": as_form(given), **({"folder": str(folder)} if folder else {})}
+    server_values.check(values)
+    schema = parameter_schema()
     try:
-        validate(values, parameter_schema(), raise_on_error=True)
+        # A deployment is looked at without what a schema requires, a run of it with that.
+        for without_required in (True, False):
+            validate(values, schema, raise_on_error=True, ignore_required=without_required)
     except ValidationError as error:
-        raise InputError(f"the server will not take these values: {' '.join(str(error).split())}") from None
+        raise InputError(f"the server will not take these values: {_cut(str(error))}") from None
     return values
 
 
@@ -193,7 +200,8 @@ def parameter_schema() -> dict[str, Any]:
 
     from flows.study import study_flow
 
-    return {**of_function(study_flow.fn).model_dump_for_openapi(), "additionalProperties": False}
+    schema = of_function(study_flow.fn).model_dump_for_openapi()
+    return {**server_values.bounded(schema), "additionalProperties": False}
 
 
 @contextmanager
@@ -215,13 +223,29 @@ def server() -> "Iterator[SyncPrefectClient]":
     except PrefectHTTPStatusError as error:
         if error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             raise StageFailed(f"the Prefect server at {address} {TOO_BUSY}") from None
-        raise StageFailed(
-            f"the Prefect server at {address} refused: {' '.join(str(error.response.text).split())}"
-        ) from None
+        raise StageFailed(f"the Prefect server at {address} refused: {reason(error.response)}") from None
     except (httpx.HTTPError, OSError) as error:
         raise StageFailed(
             f"the Prefect server at {address} does not answer any more ({type(error).__name__})"
         ) from None
+
+
+def reason(answer: "httpx.Response") -> str:
+    """Why a server refuses, on one short line, without what it repeats of the values and the schema."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = answer.text
+    if isinstance(said, dict):
+        said = said.get("exception_detail") or said.get("detail") or said.get("exception_message") or said
+    if isinstance(said, list):  # pydantic's errors: each has its place, and repeats the whole value
+        said = "; ".join(str(each.get("msg", "")) if isinstance(each, dict) else str(each) for each in said)
+    return f"{_cut(str(said))} (status {answer.status_code})"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_REFUSAL else f"{line[:LONGEST_REFUSAL]}..."
 
 
 def show(deployed: Deployed, schedule: Schedule) -> None:

@@ -96,7 +96,7 @@ def families() -> list[str]:
 
 
 def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a study file as the form draws them: lists in place of maps by name."""
+    """The values of a study file as the form draws them: lists in place of maps by name, a method with its options."""
     found = dict(given)
     for key in BY_NAME:
         if isinstance(given.get(key), Mapping):
@@ -111,6 +111,8 @@ def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
             kind = rest.pop("kind", name)
             lists.setdefault(kind, []).append({**({"name": name} if name != kind else {}), **rest})
         found[BY_KIND] = lists
+    if isinstance(given.get("method"), str):
+        found["method"] = {"kind": given["method"]}
     return found
 
 

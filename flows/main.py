@@ -246,19 +246,23 @@ def verify(
 
 def main() -> None:
     """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
+    from data.visible import one_line
+    from flows import terminal
     from flows.quiet import quiet
+    from tasks.endpoint.secrets import masked
     from tasks.errors import StageFailed, Transient
 
+    terminal.guard()
     quiet(console=True)
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"  # where in the code helps no person
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
     try:
         app()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(masked(str(error), ()))}", file=sys.stderr)
         sys.exit(2)
     except (StageFailed, Transient) as error:
-        print(f"failed: {error}", file=sys.stderr)
+        print(f"failed: {one_line(masked(str(error), ()))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -14,6 +14,7 @@ from prefect.states import Failed
 
 from data import allowed_paths
 from data.errors import InputError
+from data.visible import visible
 from flows import inspection, preflight, results, runner, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
@@ -62,7 +63,7 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
             server_lost.wait()
             return last.state()
     except InputError as error:
-        return Failed(message=str(error), data=error)
+        return Failed(message=visible(str(error)), data=error)
 
 
 def _of_parameters(given: dict[str, Any], folder: str) -> Study:
@@ -101,22 +102,21 @@ def _run(study: Study, strict: bool) -> Outcome:
             outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
         except StageFailed as error:
             outcome.failed["results"] = str(error)
-    say = get_run_logger()
     if outcome.published is not None:
 
         def tracked(text: str) -> None:
-            say.info("%s", text)
+            inspection.line(text)
             runtime.current().listener("note", "results", {"text": text})
 
         trackers.track(outcome.published.parent, tracked)
-    say.info("%s, %.0f s", outcome.counts, time.monotonic() - started)
+    inspection.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
             spent = [walk.futures[node.key].result().model_dump() for node in plan.nodes if node.key in walk.done]
             shown.show_study(study.name, outcome.compared, outcome.published, spent)
-        say.info("%s\n\nReport: %s", verdict_text(outcome.compared.folder), outcome.published.absolute())
+        inspection.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
     if outcome.bug is not None:
-        say.error("an error that no stage foresees", exc_info=outcome.bug)
+        get_run_logger().error("an error that no stage foresees", exc_info=outcome.bug)
     return outcome
 
 
