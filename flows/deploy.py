@@ -1,6 +1,7 @@
 """`mothertongue deploy`: a study on a Prefect server, which runs it by schedule, or when a person says so in the UI."""
 
 import datetime
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ENTRYPOINT = "flows.study.study_flow"
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LEAST_INTERVAL = 60
+"""Seconds. Runs that come faster than a worker takes them wait, and all of them are run."""
 TOO_BUSY = "is too busy to answer: try again. With many runs, give it PostgreSQL in place of SQLite (docs/operate.md)"
 NOT_IN_NAMES = re.compile(r"[/%&><]")
 """Characters that Prefect takes in no name."""
@@ -84,10 +87,10 @@ class Schedule:
         """
         found = INTERVAL.fullmatch(self.interval or "")
         seconds = float(found[1]) * SECONDS[found[2] or "s"] if found else 0
-        if not 1 <= seconds <= 366 * SECONDS["d"]:
+        if not LEAST_INTERVAL <= seconds <= 366 * SECONDS["d"]:
             raise InputError(
                 f"--interval {self.interval!r}: allowed are seconds, or a number with s, m, h, d or w such as 12h, "
-                "from a second to a year"
+                "from a minute to a year"
             )
         return datetime.timedelta(seconds=seconds)
 
@@ -111,6 +114,8 @@ class Deployed:
     """Where a process worker runs it: relative paths, `runs/` and a local store are there."""
     unset: tuple[str, ...]
     """Variables that the study needs and this machine has not: it was not looked at as a whole."""
+    late: int = 0
+    """Runs that an earlier schedule had left, and that are removed."""
 
 
 def deploy(
@@ -157,7 +162,36 @@ def deploy(
             },
         )
         url = url_for("deployment", id) or ""
-    return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset)
+        late = _remove_late(client, id)
+    return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset, late)
+
+
+def _remove_late(client: "SyncPrefectClient", id: UUID) -> int:
+    """Remove the runs that an earlier schedule has made and no worker has taken; returns how many they were.
+
+    Those to come Prefect removes itself where a schedule is replaced. Those that were due it leaves, and the next
+    worker would run them all.
+    """
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterDeploymentId,
+        FlowRunFilterExpectedStartTime,
+        FlowRunFilterState,
+        FlowRunFilterStateName,
+    )
+    from prefect.types._datetime import now
+
+    wanted = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[id]),
+        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled", "Late"])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=now("UTC")),
+    )
+    removed = 0
+    while runs := [run for run in client.read_flow_runs(flow_run_filter=wanted) if run.auto_scheduled]:
+        for run in runs:
+            client.delete_flow_run(run.id)
+        removed += len(runs)
+    return removed
 
 
 def _opened(folder: Path | None, overrides: list[str], env: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,6 +228,7 @@ def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     return values
 
 
+@functools.cache
 def parameter_schema() -> dict[str, Any]:
     """What a run of the flow may be given, as JSON Schema; the UI draws its form from it."""
     from prefect.utilities.callables import parameter_schema as of_function
@@ -255,6 +290,8 @@ def show(deployed: Deployed, schedule: Schedule) -> None:
     print(f"  folder  {deployed.folder}")
     for name in deployed.unset:
         print(f"  needs   {name} in the worker's environment; it is not set here, so no file was looked at")
+    if deployed.late:
+        print(f"  removed {deployed.late} runs that the schedule before had left and no worker has taken")
     print(f"  page    {deployed.url}")
     print("\nA worker runs it; start one where it is to run, if none is there:")
     print(f"  mothertongue worker --pool {deployed.pool}")

@@ -18,6 +18,8 @@ from tasks import endpoint, model_files
 from tasks.endpoint import Endpoint
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
+NOT_IN_TITLES = re.compile(r"[^\w.+-]")
+"""Characters of a folder's name that no name of a step, a tag or a table has."""
 HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?\Z")
 
 
@@ -48,7 +50,7 @@ class Model:
 def title(name: str) -> str:
     """`owner/name@revision` and `some/folder/name` as `name`, a whole `${NAME}` as `NAME`."""
     written = variables.VARIABLE.sub(r"\1", name)
-    return written.partition("@")[0].rstrip("/").rpartition("/")[2].replace(" ", "_")
+    return NOT_IN_TITLES.sub("_", written.partition("@")[0].rstrip("/").rpartition("/")[2])
 
 
 @dataclass(frozen=True)
