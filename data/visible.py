@@ -12,7 +12,7 @@ DIRECTIONS = "\\u061c\\u200e\\u200f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069"
 """Marks that change the direction of what follows, and separators of lines and paragraphs."""
 INVISIBLE = (
     "\\u00ad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u2060-\\u2065\\u206a-\\u206f\\u3164\\ufeff\\uffa0"
-    "\\ufff0-\\ufffb\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff"
+    "\\ufff0-\\ufffb\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff"
 )
 """Characters without width or ink (Unicode's Default_Ignorable_Code_Point), joiners and variation selectors aside."""
 JOINERS = "(?<![^\\x00-\\u024f])[\\u200c\\u200d\\ufe00-\\ufe0f]"

@@ -71,7 +71,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _told_server(number: signal.Signals) -> bool:
-    """Tell the server, also the run's own, whose database stays, that this run has ended; whether it had asked for it."""
+    """Tell the server, also the run's own, that this run has ended; returns whether the server had asked for that."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.objects import State
     from prefect.context import FlowRunContext
