@@ -202,6 +202,7 @@ def _merged(options: list[JsonSchema]) -> JsonSchema:
         (own, *_) = [key for key in option["required"] if key not in others]
         rest = {key: merged.pop(key) for key in ("required", "additionalProperties")}
         merged |= {
+            "required": [key for key in rest["required"] if key in option["required"]],
             "if": {"properties": {own: False}},
             "then": {"properties": dict.fromkeys(drawn[0]["properties"], True), **rest},
             "else": {**option, "properties": dict.fromkeys(option["properties"], True)},

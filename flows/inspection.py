@@ -21,6 +21,7 @@ from prefect.utilities.engine import emit_task_run_state_change_event
 
 from data.visible import visible
 from flows.mailbox import mailbox
+from tasks.page.markdown import escaped
 from tasks.runtime import Listener
 from tasks.store import Artifact
 
@@ -159,7 +160,7 @@ def shown_artifact(kind: str, key: str, data: Any, description: str = "") -> Art
         type=kind,
         key=key,
         data=visible(data) if isinstance(data, str) else data,
-        description=visible(description) or None,
+        description=escaped(description) or None,
         task_run_id=task_run.task_run.id if task_run else None,
         flow_run_id=_flow_run_id(task_run, flow_run),
     )

@@ -81,8 +81,8 @@ def places(name: str, compared: Artifact, report: Path) -> tuple[str, str]:
 
 
 def _cells(table: Table) -> str:
-    """A table as Prefect takes it, each of its texts as it is shown."""
-    return json.dumps([{all_visible(name): all_visible(str(value)) for name, value in row.items()} for row in table])
+    """A table as Prefect takes it. Its pages read a cell as Markdown, a column's name as it is."""
+    return json.dumps([{all_visible(name): escaped(value) for name, value in row.items()} for row in table])
 
 
 def verdict_counts(compared: Artifact) -> Table:

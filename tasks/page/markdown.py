@@ -4,9 +4,11 @@ import re
 
 from data.visible import all_visible
 
-STRUCTURE = re.compile(r"[\\`*_\[\]<>#|~&@]|(?<=:)//|(?<=www)\.|^[-+=]|^\d{1,9}[.)](?=\s|$)", re.IGNORECASE)
+STRUCTURE = re.compile(
+    r"[\\`*\[\]<>#|~&@]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|(?<=www)\.|^[-+=]|^\d{1,9}[.)](?=\s|$)", re.IGNORECASE
+)
 """What Markdown, with GitHub's tables and links of bare addresses, gives a meaning to, also at a line's start."""
-ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "//": "/&#47;"}
+ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "//": "\\/\\/"}
 
 
 def escaped(text: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -130,14 +131,30 @@ def hostile(rows: Rows) -> Rows:
     return Rows.of([{**row, **named} for row in rows])
 
 
-def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
-    bad = replace(
+def with_texts(study: Simulated, change: Callable[[Rows], Rows]) -> Simulated:
+    return replace(
         study,
-        cells=tuple(map(hostile, study.cells)),
-        scored={name: hostile(rows) for name, rows in study.scored.items()},
-        chosen={name: hostile(rows) for name, rows in study.chosen.items()},
+        cells=tuple(map(change, study.cells)),
+        scored={name: change(rows) for name, rows in study.scored.items()},
+        chosen={name: change(rows) for name, rows in study.chosen.items()},
     )
-    run(bad, tmp_path)
+
+
+def test_characters_that_nobody_sees_are_shown(study: Simulated, tmp_path: Path):
+    said = "an \u202eevil\u202c 18\u200b \x1b[2J\ufeff שלום"
+
+    def unseen(rows: Rows) -> Rows:
+        named = {name: said for name in ("question", "gold", "response", "answer") if name in rows.columns}
+        return Rows.of([{**row, **named} for row in rows])
+
+    run(with_texts(study, unseen), tmp_path)
+    page = render(tmp_path, said, {**PROVENANCE, "notes": said})
+    assert page.count(r"an \u202eevil\u202c 18\u200b \x1b[2J\ufeff שלום") > 6
+    assert not set("\u202e\u202c\u200b\x1b\ufeff") & set(page)
+
+
+def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
+    run(with_texts(study, hostile), tmp_path)
     page = render(tmp_path, HOSTILE, {**PROVENANCE, "notes": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}})
     found = Page(page)
     assert "script" not in found.tags
