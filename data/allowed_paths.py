@@ -14,7 +14,7 @@ from pathlib import Path
 from data import variables
 from data.errors import InputError
 
-ALLOW = "MOTHERTONGUE_ALLOW_PATHS"
+ALLOW = variables.ALLOW_PATHS
 PROJECT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"^[A-Za-z][\w+.-]*:/")
 

@@ -15,6 +15,8 @@ from typing import Any
 from data.errors import InputError
 
 ALLOW = "MOTHERTONGUE_ALLOW_ENV"
+ALLOW_PATHS = "MOTHERTONGUE_ALLOW_PATHS"
+"""Folders that studies may read; see `data.allowed_paths`."""
 OWN = ("MOTHERTONGUE_*",)
 STUDIES = Path(__file__).resolve().parent / "studies"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -105,10 +107,11 @@ def as_written(path: Path) -> str:
     """A path as a study that names it by a variable has it, for messages: `${GSM8K}/train.jsonl`."""
     patterns = [*OWN, *bundled(), *_named()]
     folders = {name: value for name, value in os.environ.items() if len(value) > 1 and os.path.isabs(value)}
+    folders.pop(ALLOW_PATHS, None)
     found = [name for name, value in folders.items() if _matches(name, patterns) and path.is_relative_to(value)]
     if not found:
         return str(path)
-    name = max(found, key=lambda name: len(folders[name]))
+    name = max(found, key=lambda name: (len(folders[name]), not _matches(name, OWN)))
     return str(Path(f"${{{name}}}") / path.relative_to(folders[name]))
 
 
