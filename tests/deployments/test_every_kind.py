@@ -148,6 +148,23 @@ def test_a_study_that_would_break_the_server_is_refused_before_it_sees_it(
         place.deployment("broken")
 
 
+def test_the_server_itself_refuses_a_run_with_such_a_number(place: Place) -> None:
+    place.mothertongue("deploy", "abacus", "--name", "bounded")
+    study = place.deployment("bounded")["parameters"]["study"]
+    teacher = {"teacher": [{"name": "api", "model": "api:m"}]}
+    for changes in (
+        {"questions": {"seed": 2**70}},
+        {"seeds": [2**70]},
+        {"questions": {"evaluate_each": {"abacus/ledger": 2**70}}},
+        {"origins": teacher, "endpoints": [{"name": "m", "extra": {"a": {"b": [2**70]}}}]},
+        {"origins": teacher, "endpoints": {"m": {"budget_tokens": 2**70}}},
+    ):
+        with pytest.raises(httpx.HTTPStatusError) as refused:
+            place.start("bounded", parameters={"study": {**study, **changes}})
+        assert refused.value.response.status_code == 409
+    assert place.runs("bounded") == []
+
+
 @pytest.mark.parametrize("name", ["two\nlines", "\x1b[2J", "n" * 300, "a/b", ""])
 def test_a_wrong_name_of_a_deployment_is_refused(place: Place, name: str) -> None:
     ended = place.mothertongue("deploy", "abacus", "--name", name or " \n", check=False)
