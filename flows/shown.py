@@ -54,14 +54,18 @@ def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapp
             matrix(compared),
             "Accuracy of every arm on every benchmark, change against no training",
         ),
-        ("table", "summary", main_table(compared), "Every cell, seeds pooled"),
-        ("table", "verdict-counts", verdict_counts(compared), "Verdicts on the responses of each origin"),
-        ("table", "perplexity", perplexity(compared), "How familiar the responses are to the student before training"),
-        ("table", "cost", cost(spent), "What each stage took"),
+        ("table", "summary", _cells(main_table(compared)), "Every cell, seeds pooled"),
+        ("table", "verdict-counts", _cells(verdict_counts(compared)), "Verdicts on the responses of each origin"),
+        (
+            "table",
+            "perplexity",
+            _cells(perplexity(compared)),
+            "How familiar the responses are to the student before training",
+        ),
+        ("table", "cost", _cells(cost(spent)), "What each stage took"),
         ("markdown", "report", page, "Report"),
     ]
     for kind, key, data, what in left:
-        data = _cells(data) if kind == "table" else data
         mailbox.artifact(shown_artifact(kind, artifact_key(key), data, f"{what}: {name}"))
 
 
@@ -80,7 +84,7 @@ def places(name: str, compared: Artifact, report: Path) -> tuple[str, str]:
     return page, escaped(compared.folder.absolute())
 
 
-def _cells(table: Table) -> str:
+def _cells(table: Iterable[Mapping[str, Any]]) -> str:
     """A table as Prefect takes it. Its pages read a cell as Markdown, a column's name as it is."""
     return json.dumps([{all_visible(name): escaped(value) for name, value in row.items()} for row in table])
 

@@ -1,7 +1,7 @@
 """What is printed: no text of a file, a key or a model reaches the terminal as something that it obeys."""
 
 import sys
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from data.visible import visible
 
@@ -41,4 +41,4 @@ def guard() -> None:
 
 def drawn_on(stream: IO[str]) -> IO[str]:
     """The stream for what draws by control characters; texts in it have to be made visible first."""
-    return stream.stream if isinstance(stream, Visible) else cast(IO[str], stream)
+    return stream.stream if isinstance(stream, Visible) else stream

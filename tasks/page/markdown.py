@@ -17,5 +17,4 @@ def escaped(text: object) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    *before, last = found[0]
-    return ENTITIES.get(found[0]) or f"{''.join(before)}\\{last}"
+    return ENTITIES.get(found[0]) or f"{found[0][:-1]}\\{found[0][-1]}"
