@@ -20,6 +20,7 @@ MOST = 2**63 - 1
 LONGEST_TEXT = 100_000
 """Characters of one text; the longest that are needed are templates with examples."""
 LONGEST_KEY = 1_000
+"""Of a key, a name or a path."""
 LONGEST = 500_000
 """Bytes of all values together as JSON; Prefect takes about this much of a run's parameters."""
 DEEPEST = 40
@@ -28,6 +29,8 @@ SHOWN = 60
 """Characters of a wrong value that a message shows."""
 UNKEPT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that no text of a study has: control characters but tab and line breaks, and what is no character."""
+OF_LINES = ("about", "notes", "claim", "prompt", "response", "licence", "labels", "columns", "extra")
+"""Keys whose texts, and those inside them, may have line breaks; the others hold names, which stand in lists."""
 NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]{1,200}")
 """A name on one line."""
 
@@ -82,7 +85,8 @@ def _check(value: Any, place: tuple[str, ...], depth: int) -> None:
             for number, inner in enumerate(value):
                 _check(inner, (*place, str(number)), depth + 1)
         case str():
-            _check_text(value, _where(place), LONGEST_TEXT)
+            of_lines = any(key in OF_LINES for key in place)
+            _check_text(value, _where(place), LONGEST_TEXT if of_lines else LONGEST_KEY, "" if of_lines else "\n\r")
         case None | bool() | BaseModel():
             return
         case int() if not -MOST <= value <= MOST:
@@ -100,8 +104,8 @@ def _check_text(text: str, where: str, longest: int, also: str = "") -> None:
     if len(text) > longest:
         raise InputError(f"{where}: a text of {len(text):,} characters ({_start(text)}). Allowed: {longest:,}")
     if UNKEPT.search(text) or any(character in text for character in also):
-        what = "a control character, or half of a surrogate pair"
-        raise InputError(f"{where}: {_start(text)} holds a character that is none of a text: {what}")
+        what = "a control character, half of a surrogate pair" + (", or a line break" if also else "")
+        raise InputError(f"{where}: {_start(text)} holds a character that is not allowed here: {what}")
 
 
 def _start(text: str) -> str:

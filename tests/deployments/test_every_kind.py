@@ -125,11 +125,13 @@ def test_a_study_with_a_benchmark_of_its_own_runs(place: Place, files: Path) -> 
         ({"notes": "long " * 100_000}, "notes: a text of 500,000 characters ('long long"),
         ({"a\nb": 1}, r"a name in the file: 'a\nb' holds a character"),
         ({"name": "two\nlines"}, "name: "),
+        ({"name": "line\n"}, "name: "),
+        ({"student": ["abacus-student", "two\nlines"]}, r"student.1: 'two\nlines' holds a character"),
         ({"seeds": list(range(200_000))}, "the values are "),
         ({"endpoints": {"m": {"extra": {"x": __import__("functools").reduce(lambda a, _: [a], range(60), 1)}}}},
          "more than 40 lists and maps inside each other"),
     ],
-    ids=range(15),
+    ids=range(17),
 )  # fmt: skip
 def test_a_study_that_would_break_the_server_is_refused_before_it_sees_it(
     place: Place, changes: dict[str, Any], said: str
