@@ -26,11 +26,6 @@ def visible(text: str) -> str:
     return OBEYED.sub(_escape, text)
 
 
-def one_line(text: str) -> str:
-    """As `visible`, and line breaks are escapes too."""
-    return visible(text).replace("\n", "\\n")
-
-
 def all_visible(text: str) -> str:
     """A text for a page: also characters that nobody would see are shown as escapes."""
     return UNSEEN.sub(_escape, text)

@@ -246,7 +246,7 @@ def verify(
 
 def main() -> None:
     """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
-    from data.visible import one_line
+    from data.errors import one_line
     from flows import terminal
     from flows.quiet import quiet
     from tasks.endpoint.secrets import masked

@@ -22,7 +22,7 @@ from data import kinds, variables
 from data.benchmark import Benchmark
 from data.errors import InputError, at, shown
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
-from flows import plain_values, server_values
+from flows import server_values
 from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
 from flows.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, check_name
 from tasks import endpoint, methods, origins
@@ -101,7 +101,6 @@ class Study(BaseModel):
     @classmethod
     def _without_secrets(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            plain_values.check(given)
             server_values.check(given)
             secrets.refuse(given)  # before anything is said of a value
             given = as_study(given)

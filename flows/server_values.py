@@ -7,26 +7,26 @@ of runs fail for everybody, until somebody deletes the row from the database. So
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from data.errors import InputError
-from data.visible import one_line
+from data.errors import InputError, one_line, shown
 from tasks.endpoint.secrets import masked
 
 MOST = 2**63 - 1
 """Of an integer, in SQLite, PostgreSQL and Prefect's own JSON."""
 LONGEST_TEXT = 100_000
 """Characters of one text; the longest that are needed are templates with examples."""
-LONGEST_KEY = 1_000
+LONGEST_NAME = 1_000
 """Of a key, a name or a path."""
 LONGEST = 500_000
 """Bytes of all values together as JSON; Prefect takes about this much of a run's parameters."""
 DEEPEST = 40
 """Lists and maps inside each other."""
-SHOWN = 60
-"""Characters of a wrong value that a message shows."""
+LONGEST_PLACE = 200
+"""Characters of a place that a message shows."""
 UNKEPT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that no text of a study has: control characters but tab and line breaks, and what is no character."""
 OF_LINES = ("about", "notes", "claim", "prompt", "response", "licence", "labels", "columns", "extra")
@@ -74,43 +74,39 @@ def _anything(depth: int) -> dict[str, Any]:
 
 
 def _check(value: Any, place: tuple[str, ...], depth: int) -> None:
+    where = one_line(".".join(place))[:LONGEST_PLACE] or "the file"
     if depth > DEEPEST:
-        raise InputError(f"{_where(place)}: more than {DEEPEST} lists and maps inside each other")
+        raise InputError(f"{where}: more than {DEEPEST} lists and maps inside one another")
     match value:
-        case dict():
+        case Mapping():
             for key, inner in value.items():
-                _check_text(str(key), f"a name in {_where(place)}", LONGEST_KEY, "\n\r")
-                _check(inner, (*place, str(key)), depth + 1)
+                if not isinstance(key, str):
+                    raise InputError(f"{where}: the key {shown(key)} is not allowed: texts are")
+                _check_text(key, f"a name in {where}", LONGEST_NAME, "\n\r")
+                _check(inner, (*place, key), depth + 1)
         case list() | tuple():
             for number, inner in enumerate(value):
                 _check(inner, (*place, str(number)), depth + 1)
         case str():
             of_lines = any(key in OF_LINES for key in place)
-            _check_text(value, _where(place), LONGEST_TEXT if of_lines else LONGEST_KEY, "" if of_lines else "\n\r")
+            _check_text(value, where, LONGEST_TEXT if of_lines else LONGEST_NAME, "" if of_lines else "\n\r")
         case None | bool() | BaseModel():
             return
-        case int() if not -MOST <= value <= MOST:
-            raise InputError(f"{_where(place)}: a whole number of {value.bit_length()} bits. Allowed: up to {MOST}")
-        case float() if not math.isfinite(value):
-            raise InputError(f"{_where(place)}: {value} is not allowed: numbers are")
-        case int() | float():
-            return
+        case int():
+            if not -MOST <= value <= MOST:
+                raise InputError(f"{where}: {shown(value)} is not allowed: whole numbers of at most 64 bits are")
+        case float():
+            if not math.isfinite(value):
+                raise InputError(f"{where}: {value} is not allowed: finite numbers are")
         case _:  # a date, say, as YAML reads it where it stands without quotes
             what = type(value).__name__
-            raise InputError(f"{_where(place)}: a {what}. Allowed: texts (in quotes), numbers, lists and maps")
+            raise InputError(f"{where}: a {what}. Allowed: texts (in quotes), numbers, lists and maps")
 
 
 def _check_text(text: str, where: str, longest: int, also: str = "") -> None:
+    start = shown(masked(text[:LONGEST_NAME], ()))
     if len(text) > longest:
-        raise InputError(f"{where}: a text of {len(text):,} characters ({_start(text)}). Allowed: {longest:,}")
+        raise InputError(f"{where}: a text of {len(text):,} characters ({start}). Allowed: {longest:,}")
     if UNKEPT.search(text) or any(character in text for character in also):
         what = "a control character, half of a surrogate pair" + (", or a line break" if also else "")
-        raise InputError(f"{where}: {_start(text)} holds a character that is not allowed here: {what}")
-
-
-def _start(text: str) -> str:
-    return f"'{one_line(masked(text[:LONGEST_KEY], ()))[:SHOWN]}{'...' if len(text) > SHOWN else ''}'"
-
-
-def _where(place: tuple[str, ...]) -> str:
-    return one_line(".".join(place))[:200] or "the file"
+        raise InputError(f"{where}: {start} holds a character that is not allowed here: {what}")

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from data.visible import all_visible, in_json, one_line, visible
+from data.visible import all_visible, in_json, visible
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,6 @@ from data.visible import all_visible, in_json, one_line, visible
 )
 def test_a_terminal_is_told_nothing(text: str, shown: str) -> None:
     assert visible(text) == shown
-    assert one_line(text) == shown.replace("\n", "\\n")
     assert all_visible(text) == shown
 
 
