@@ -7,6 +7,7 @@ tuple `BENCHMARKS`. A user's own needs no file here, see `data.user_benchmark`.
 import fnmatch
 import functools
 import itertools
+import math
 import random
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -225,6 +226,8 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
         }
         for column, value in given.items():
             if column not in CHAIN and column not in row and column not in mapped:
+                if isinstance(value, float) and math.isnan(value):
+                    value = None  # NaN is nothing, as in a column of text
                 _same_type(place, column, value, types)
                 row[column] = value
         if benchmark.labels:

@@ -39,7 +39,7 @@ def answered(
     client = connect(model, work.runtime.store)
     total = max(work.total, len(questions))
     asked: dict[int, Row] = {}
-    prompts = made = tokens = cut = kept = 0
+    prompts = made = tokens = cut = kept = with_end = 0
     held: list[list[Row]] = []
     unusable: Counter[str] = Counter()
 
@@ -60,7 +60,9 @@ def answered(
             made += 1
             kept += was_kept
             if isinstance(came, Answer):
-                row |= {"response": ended(came.text)[0], "finish": came.finish}
+                text, had_end = ended(came.text)
+                row |= {"response": text, "finish": came.finish}
+                with_end += had_end
                 cut += came.finish == "length"
                 tokens += came.output or 0
             else:
@@ -81,6 +83,8 @@ def answered(
     if not work.partial:
         yield from held
         prompts += len(held)
+    if with_end:
+        work.note(f"{model.name}: responses with a token that ends a turn, each taken up to it: {with_end}")
     facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
     work.facts |= facts | {"unusable": unusable.total(), "api_kept": kept}
     work.facts |= api_facts(client.account.of_stage(work.folder.name))
