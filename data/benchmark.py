@@ -24,7 +24,7 @@ from data.table_file import Document, Row, TableFile
 CHAIN = frozenset(
     [
         *("sample", "model", "response", "finish", "verdict", "answer", "score"),
-        *("tokens", "nll", "perplexity", "token_nll", "token_text", "origin"),
+        *("prompt_tokens", "tokens", "nll", "perplexity", "token_nll", "token_text", "origin"),
     ]
 )
 """Columns that stages add: a benchmark's own columns of these names are left out of the questions."""

@@ -30,13 +30,13 @@ from tasks.bounds import LONGEST_NAME, MOST_SEEDS, Seed
 from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import EndpointSettings, secrets
+from tasks.match import Match
 from tasks.methods import Method
 from tasks.model import Model, Named, title, weights
 from tasks.model import bundled as models
 from tasks.options import OptionError, checked, of_kind
 from tasks.origins import Origin
 from tasks.sampling import Sampling
-from tasks.select import Match
 
 MOST_BENCHMARKS = 1000
 

@@ -14,6 +14,7 @@ from data.visible import all_visible
 from flows.inspection import artifact_key, shown_artifact, span
 from flows.mailbox import mailbox
 from tasks.comparison.arms import is_control
+from tasks.left_out import REASONS
 from tasks.page.markdown import escaped
 from tasks.page.words import percent, points, ratio
 from tasks.report import main_table, verdict_markdown
@@ -210,17 +211,26 @@ def _scored(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _with_room(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "questions": f"{facts['asked']:,}",
+        "left out, since their prompts fill the context": f"{facts['left_out']:,}",
+        "leave less room than an answer may have tokens": f"{facts['short_of_room']:,}",
+        "tokens of the longest prompt": f"{facts['longest']:,}",
+    }
+
+
 def _selected(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
-        origin: f"{each['taken']:,} of {each['responses']:,} responses, {ratio(each.get('tokens_mean'))} tokens each, "
-        f"perplexity {ratio(each.get('perplexity_median'))} (median)"
+        origin: f"{each['taken']:,} of {each['asked']:,} questions{_left_out(each)}, "
+        f"{ratio(each.get('tokens_mean'))} tokens each, perplexity {ratio(each.get('perplexity_median'))} (median)"
         for origin, each in facts["origins"].items()
     }
 
 
 def _trained(facts: Mapping[str, Any]) -> dict[str, str]:
     rows = {
-        "rows": f"{facts['rows']:,}" + (f" ({facts['dropped']:,} too long, left out)" if facts["dropped"] else ""),
+        "rows": f"{facts['rows']:,}",
         "optimiser steps": f"{facts['steps']:,}",
         "tokens seen": f"{facts['tokens']:,}",
         "loss, first and last step": f"{facts['loss_first']:.3g} and {facts['loss_last']:.3g}",
@@ -232,7 +242,13 @@ def _trained(facts: Mapping[str, Any]) -> dict[str, str]:
     return rows | {"batches": batch + (", activations recomputed" if facts["gradient_checkpointing"] else "")}
 
 
+def _left_out(facts: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in facts["left_out"].items())
+    return f" (left out: {said})" if said else ""
+
+
 STEPS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+    "answerable": _with_room,
     "verify": _verified,
     "score": _scored,
     "select": _selected,

@@ -1,13 +1,13 @@
 """Parts of a study: how many questions, controls, and what things may be called."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.bounds import LONGEST_NAME, MOST_QUESTIONS, Seed, Whole
+from tasks.match import Match
 from tasks.options import OptionError
-from tasks.select import Match
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 """What a study may be called."""
@@ -52,6 +52,9 @@ class Questions(BaseModel):
     )
     train_split: str = Field("train", description="the split that training questions come from")
     evaluate_split: str = Field("test", description="the split that evaluation questions come from")
+    too_long: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="evaluation questions that leave a student no room to answer; those left out are counted"
+    )
     seed: Seed = Field(0, description="which questions are drawn")
 
     def to_train(self, benchmark: str) -> int | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from data import table_file
 from tasks.answer.turn import ended
+from tasks.sampling import NO_ROOM
 
-UNANSWERED = frozenset({"error", "no_room"})
+UNANSWERED = frozenset({"error", NO_ROOM})
 """Values of `finish` of rows in which nothing was said."""
 
 

@@ -15,7 +15,7 @@ from data.visible import all_visible
 from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
 from tasks.page import figures, missing
-from tasks.page.made import matched_by, stages_of, told_by, versions_of
+from tasks.page.made import matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
 from tasks.page.markdown import escaped
 from tasks.page.surprise import coloured, curves, legend
 from tasks.page.words import FILTERS, chance, percent, points, ranged
@@ -123,6 +123,8 @@ def render(
         stages=stages_of(made),
         told=told_by(made),
         matched=matched_by(made),
+        trained=trained_by(made),
+        not_asked=not_asked_by(made),
         versions=versions_of(made) if made else versions(),
     )
 

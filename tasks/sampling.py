@@ -11,6 +11,9 @@ from tasks.bounds import MOST_TOKENS, Share, Temperature, Whole
 from tasks.errors import StageFailed
 from tasks.rows import Row
 
+NO_ROOM = "no_room"
+"""The `finish` of a missing response that was never asked for: the prompt alone fills the model's context."""
+
 
 class Sampling(BaseModel):
     """Sampling values of one generation; all of them change the result, so all are part of the key."""

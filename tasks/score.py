@@ -20,7 +20,7 @@ from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, lanes, negative_log_likelihoods
 from tasks.model import Model
 from tasks.no_response import is_missing
-from tasks.render import renderer
+from tasks.render import Rendered, renderer
 from tasks.rows import Row, Rows
 from tasks.stage import Work, stage
 from tasks.surprise import KEPT, kept, pieces
@@ -83,9 +83,10 @@ def perplexity(nll: float, tokens: int) -> float:
 def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
     """Perplexity of each response for `model`.
 
-    Adds `tokens` (int: response tokens, end of turn included), `nll` (float: their negative log-likelihood, nats) and
-    `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer than the model's context,
-    and for one without a response, whose `tokens` are null.
+    Adds `prompt_tokens` (int), `tokens` (int: response tokens, end of turn included), `nll` (float: their negative
+    log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
+    than the model's context, and for one without a response, whose numbers of tokens are null. Prompt and response are
+    rendered as for training, so `select` knows from these numbers what a trainer can hold.
     In a study, adds to some rows, and null to the others, `token_nll` and `token_text` (tasks/surprise.py).
 
     Raises:
@@ -120,15 +121,14 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
             for row in window:
                 if is_missing(row):
                     missing += 1
-                    nothing = {"tokens": None, "nll": math.nan, "perplexity": math.nan}
+                    nothing = {"prompt_tokens": None, "tokens": None, "nll": math.nan, "perplexity": math.nan}
                     yield {**row, "response": None, **nothing, "token_nll": None, "token_text": None}
             window = [row for row in window if not is_missing(row)]
             rendered = turned.rows(prompt, window)
             short = [index for index, item in enumerate(rendered) if len(item.ids) <= turned.context]
             for index in sorted(set(range(len(window))) - set(short)):
-                tokens = len(rendered[index].ids) - rendered[index].prompt_length
-                unknown = {"tokens": tokens, "nll": math.nan, "perplexity": math.nan}
-                yield {**window[index], **unknown, "token_nll": None, "token_text": None}
+                unknown = {"nll": math.nan, "perplexity": math.nan, "token_nll": None, "token_text": None}
+                yield {**window[index], **_lengths(rendered[index]), **unknown}
             examples = [rendered[index] for index in short]
             found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.lanes, halved)
             try:
@@ -138,7 +138,8 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
                     if not math.isfinite(nll):
                         raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
                     scored += 1
-                    row |= {"tokens": len(nats), "nll": nll, "perplexity": perplexity(nll, len(nats))}
+                    row |= _lengths(examples[position])
+                    row |= {"nll": nll, "perplexity": perplexity(nll, len(nats))}
                     row |= {"token_nll": None, "token_text": None}
                     if kept(row["id"], share):
                         texts = pieces(examples[position].response_ids, turned.end_ids, text)
@@ -153,6 +154,10 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         raise StageFailed(f"no response fits the context of {model.name} ({turned.context} tokens)")
     if left_out and work:
         work.note(f"{left_out} responses are longer than the context of {model.name}: they have no perplexity")
+
+
+def _lengths(rendered: Rendered) -> Row:
+    return {"prompt_tokens": rendered.prompt_length, "tokens": len(rendered.ids) - rendered.prompt_length}
 
 
 def _windows(rows: Rows) -> Iterator[list[Row]]:

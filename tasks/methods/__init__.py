@@ -61,7 +61,8 @@ class Method(BaseModel, ABC):
 
     @property
     def longest(self) -> int | None:
-        """Tokens an example may have; None for the model's context."""
+        """Tokens an example may have; None for the model's context. Longer rows are left out by `select`, for all arms
+        alike, and never by the method."""
         return None
 
     def identity(self) -> dict[str, Any]:

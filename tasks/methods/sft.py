@@ -34,7 +34,7 @@ class Sft(Method):
     warmup: Real = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: Real = Field(0.0, ge=0, le=10, description="AdamW weight decay")
     max_tokens: Whole | None = Field(
-        None, gt=1, le=MOST_TOKENS, description="longer rows are left out; null: the model's context"
+        None, gt=1, le=MOST_TOKENS, description="longer rows are left out of all arms alike; null: the context"
     )
 
     def check(self, model: Model) -> None:

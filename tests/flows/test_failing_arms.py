@@ -83,7 +83,7 @@ def test_the_other_arms_reach_the_report_and_the_next_run_does_the_rest(folder: 
     assert "no engine for teacher" in why["teacher", "abacus/boxes"]
     assert "none of its" in why["imported", "abacus/ledger"]
     assert "match.minimum" in why["imported", "abacus/boxes"]
-    assert "longer than 200 tokens" in why["self", "long"]
+    assert "40 too long for the student" in why["self", "long"]
     assert "Missing cells: " in first.stdout
     nothing_is_left(folder)
 

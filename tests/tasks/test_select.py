@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tasks.errors import StageFailed
+from tasks.match import Match
 from tasks.rows import Row, Rows
 from tasks.runtime import Runtime
-from tasks.select import Match, select
+from tasks.select import select
 from tasks.stage import Work
 from tasks.store import Store
 from tasks.token_match import most, within_tolerance
