@@ -27,7 +27,7 @@ from tasks.runtime import Runtime
 from tasks.stage import execute, stage
 from tasks.store import Store
 from tasks.verifiers import Verdict, find, ni_exact, rouge_l, span
-from tasks.verifiers.number import read
+from tasks.answer.plain_number import read
 from tasks.verify import judged, verify
 
 CASES = Path(__file__).parents[1] / "cases"
