@@ -5,7 +5,7 @@ form that may mean the same (`[1,2]` beside `1,2`), a part is not decided, or on
 """
 
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 import sympy
 
@@ -46,7 +46,7 @@ def same_texts(gold: str, answer: str) -> bool:
     verdicts = [_try(golds[0], one) for one in answers]
     if True in verdicts:
         return True
-    if any(_try(other, one) is not False for other in golds[1:] for one in answers):
+    if any(_try(other, one) is True for other in golds[1:] for one in answers):
         raise Unreadable(f"can be read in two ways: {answer[:60]}")
     for verdict in verdicts:
         if isinstance(verdict, Unreadable):
@@ -224,18 +224,20 @@ def _unsure_if(alike: bool, why: str) -> bool:
 
 def _same_listings(gold: Node, answer: Node) -> bool:
     """Bare lists are unordered; one with brackets on the other side goes by these."""
-    expected = _flat(gold)
-    given = _distinct(_flat(answer)) if isinstance(gold, Listing) and not _repeats(expected) else _flat(answer)
+    expected, given = _flat(gold, answer), _flat(answer, gold)
+    if not isinstance(gold, Bracketed) and not _repeats(expected):
+        given = _distinct(given)
     if isinstance(gold, Operation | NamedSet) or isinstance(answer, Operation | NamedSet):
         join = gold.join if isinstance(gold, Listing) else answer.join if isinstance(answer, Listing) else ","
-        return _unsure_if(not equal_sets(gold, answer), "ranges beside a set") if join == "or" else _unsure()
+        return equal_sets(gold, answer) if join == "or" else _unsure()
     names, other_names = ([_name(item) for item in items] for items in (expected, given))
     if len(set(names)) == len(set(other_names)) == len(names) and all(names) and len(names) > 1:
         if set(names) != set(other_names):
             return False
         named = {_name(item): item for item in given}
         return _same_in_order([_value(item) for item in expected], [_value(named[name]) for name in names])
-    ordered = isinstance(gold, Bracketed) or isinstance(answer, Bracketed) or (all(names) and len(set(names)) > 1)
+    tuples = [isinstance(node, Bracketed) and items != [node] for node, items in ((gold, expected), (answer, given))]
+    ordered = any(tuples) or isinstance(answer, Bracketed) or (all(names) and len(set(names)) > 1)
     ordered = ordered and not (isinstance(gold, Listing) and not any(names))
     if len(set(names)) == 1 or ordered:
         expected = [_value(item) for item in expected]
@@ -261,13 +263,18 @@ def _unsure() -> bool:
     raise Unreadable("a list beside a set")
 
 
-def _flat(node: Node) -> list[Node]:
-    """The items of a list, tuple or set, or what stands alone; a list of two signs within it as its items."""
-    items = node.items if isinstance(node, Listing | Bracketed | Braces) else (node,)
-    return [inner for item in items for inner in (_flat(item) if _is_two_signs(item) else [item])]
+def _flat(node: Node, other: Node) -> list[Node]:
+    """The items of a list, tuple or set, or what stands alone; a list of two signs within it as its items.
+
+    A tuple stands alone beside a list of tuples.
+    """
+    of_tuples = isinstance(other, Listing) and any(isinstance(item, Bracketed) for item in other.items)
+    alone = of_tuples and isinstance(node, Bracketed) and not any(isinstance(item, Bracketed) for item in node.items)
+    items = node.items if isinstance(node, Listing | Bracketed | Braces) and not alone else (node,)
+    return [inner for item in items for inner in (item.items if _is_two_signs(item) else (item,))]
 
 
-def _is_two_signs(item: Node) -> bool:
+def _is_two_signs(item: Node) -> TypeGuard[Listing]:
     return isinstance(item, Listing) and all(isinstance(inner, Formula) for inner in item.items) and len(item.items) == 2
 
 
@@ -386,8 +393,10 @@ def _same_equations(gold: Relation, answer: Relation) -> bool:
         alike = _try(gold.sides[-1], answer.sides[-1])
         if gold.name == answer.name:
             return _all_or_raise([alike])
-        values = [len(name) == 1 for name in (gold.name, answer.name)]
-        return _unsure_if(alike is not False and not all(values), "another name")
+        if not all(len(name) == 1 for name in (gold.name, answer.name)):
+            return _unsure_if(alike is not False, "another name")
+        if not any(re.search("[A-Za-z]", node.texts[-1]) for node in (gold, answer)):
+            return False
     if len(gold.sides) > 2 or len(answer.sides) > 2:
         return same(gold.sides[-1], answer.sides[-1])
     one, two = (_difference(node) for node in (gold, answer))

@@ -17,6 +17,7 @@ from sympy import Expr, I, Integer, Rational, Symbol, oo, pi
 
 from tasks.answer.errors import Unreadable
 from tasks.answer.limits import check_binomial, check_factorial, check_power
+from tasks.answer.quantity import quantity
 
 LOG_BASE = Symbol("log of the base")
 
@@ -30,7 +31,7 @@ TERMS = 10_000
 """Terms that a sum or product may have."""
 
 _TOKEN = re.compile(
-    r"\d*\.\d*(?=\\overline\{\d+\})|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+"
+    r"\d*\.\d*(?=\\overline\{\d+\})|(?:\d+(?:\.\d+)?|\.\d+)[eE][-+]?\d+(?![\d.])|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+"
     r"|\\text\{[^{}]*\}|\\begin\{[a-zA-Z]+\}(?:\{[^{}]*\})?|\\end\{[a-zA-Z]+\}|\\operatorname\{[A-Za-z]+\}"
     r"|\\[A-Za-z]+|\\.|[A-Za-z]+|\S| "
 )
@@ -242,6 +243,8 @@ class _Parser:
         if self.next == "\\overline" and "." in token:
             self.take()
             return self.repeating(token)
+        if "e" in token.lower():
+            return self.scientific(token)
         value = Rational(token)
         if self.next == "\\frac" and "." not in token:
             start = self.at
@@ -253,6 +256,12 @@ class _Parser:
                 return value + _quotient(upper, lower)
             self.at = start
         return value
+
+    def scientific(self, token: str) -> Any:
+        found = quantity(token)
+        if found is None or self.next[:1].isalnum():
+            raise Unreadable(f"can be read in two ways: {self.text[:60]}")
+        return Rational(found.value.numerator, found.value.denominator)
 
     def repeating(self, token: str) -> Any:
         r"""`0.1\overline{6}` as 1/6: its digits over nines."""

@@ -69,7 +69,7 @@ _WRITING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"\s*((?<!\\)[{}]|\\text\{)\s*"), r"\1"),
     (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
 )
-_SPACE = re.compile(r"(?<![0-9A-Za-z,]) +|(?<=,) +(?!\d{3}(?!\d))| +(?![0-9A-Za-z])")
+_SPACE = re.compile(r"(?<![0-9A-Za-z,]) +|(?<=,) +(?!\d{3}(?!\d)|\d{1,3},\d{3})| +(?![0-9A-Za-z])")
 _AROUND = " .,;:*"
 
 

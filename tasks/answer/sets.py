@@ -5,6 +5,7 @@ The end points of both, in order, part the line into points and open intervals; 
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from tasks.answer import symbolic
 from tasks.answer.errors import Unreadable
 from tasks.answer.expression import expression
 from tasks.answer.structure import Braces, Bracketed, Formula, Listing, NamedSet, Node, Operation, Relation
+
+_VARIABLE = re.compile(r"(?:[A-Za-z]|\\[a-z]{2,8})(?:_\{\w+\})?(?:\([a-z]\))?")
 
 Cells = list[bool]
 """Which parts of the line a set has: the first open interval, the first point, the second interval, and so on."""
@@ -46,9 +49,7 @@ def variable(node: Node) -> str:
 
 
 def _is_name(side: Node) -> bool:
-    return isinstance(side, Formula) and side.text.rstrip(")").endswith(tuple("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) and (
-        len(side.text) == 1 or side.text[1:2] in ("(", "_")
-    )
+    return isinstance(side, Formula) and _VARIABLE.fullmatch(side.text) is not None
 
 
 def _bounds(node: Relation) -> list[tuple[str, Node]]:

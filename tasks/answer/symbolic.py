@@ -151,12 +151,20 @@ def _equal_with_symbols(one: Any, two: Any) -> bool:
     whole = one.has(sympy.factorial, sympy.binomial) or two.has(sympy.factorial, sympy.binomial)
     for point in _WHOLE_POINTS if whole else _POINTS:
         values = {symbol: Rational(point[at % len(point)]) for at, symbol in enumerate(symbols)}
-        if _differs(one.subs(values), two.subs(values), real=True):
+        meant = all(_in_domain(value, values) for value in (one, two))
+        if meant and _differs(one.subs(values), two.subs(values), real=True):
             return False
     real = {symbol: Symbol(f"{symbol} real", real=True) for symbol in symbols}
     if _is_zero((one - two).subs(real)):
         return True
     raise Unreadable("equal where it was tried, but not shown to be equal")
+
+
+def _in_domain(value: Any, point: dict[Any, Any]) -> bool:
+    """Whether all roots and logarithms of a formula are of positive numbers at a point."""
+    roots = [power.base for power in value.atoms(sympy.Pow) if not power.exp.is_Integer and power.base.free_symbols]
+    logarithms = [logarithm.args[0] for logarithm in value.atoms(sympy.log) if logarithm.free_symbols]
+    return all(bool(part.subs(point).evalf(5) > 0) for part in (*roots, *logarithms))
 
 
 def _differs(one: Any, two: Any, real: bool = False) -> bool:

@@ -51,6 +51,7 @@ _SEGMENT = re.compile(r"(?<!\\)\$\$?(.+?)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\
 _TAIL = re.compile(r"\s*([A-Za-z]+(?: [A-Za-z]+)?)[\s.*]*")
 _BETWEEN = re.compile(r"[\s,;]*(?:\b(?:and|or)\b)?[\s,;]*")
 _STATED = re.compile(r"(.*[A-Za-z]{2}.*)(?<![\\A-Za-z])(?:is|are|equals|be)(?![A-Za-z])[\s:]*(.*)", re.DOTALL)
+_UNIT = re.compile(r"(?<=[\w)}])\\text\{[^{}]*\}(?=$|[,;)\]\\])")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 _FUNCTION = re.compile(
     r"(?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|log|ln|exp|lim|det|gcd|lcm|sqrt|pi|max|min|[bpv]?matrix|cases|array|aligned"
@@ -192,7 +193,7 @@ def _is_all(gold: str, boxes: list[str]) -> bool:
 
 def _letters(text: str) -> str:
     r"""The text without `\text{…}` and spaces, but for spaces between digits: `5\text{ m}` as `5m`."""
-    return re.sub(r"(?<!\d) +| +(?!\d)", "", unwrapped(text))
+    return re.sub(r"(?<![\d,]) +| +(?!\d)", "", unwrapped(text))
 
 
 def _same_words(gold: str, answer: str) -> bool:
@@ -206,7 +207,8 @@ def _in_prose(answer: str) -> Quantity | None:
     """The number of a sentence ("12 apples (see step 3)"), by the rules of the number verifier."""
     answer = unwrapped(answer)
     words = re.findall(r"[A-Za-z]+", answer)
-    if not any(len(word) > 2 for word in words) or re.search(r"[\\^*+_{}|<>]", answer):
+    computed = "*+" if sum(len(word) > 3 for word in words) < 2 else ""
+    if not any(len(word) > 2 for word in words) or any(char in f"\\^_{{}}|<>{computed}" for char in answer):
         return None
     if any((len(word) == 1 and word not in "aAI") or _FUNCTION.fullmatch(word) for word in words):
         return None
@@ -214,7 +216,8 @@ def _in_prose(answer: str) -> Quantity | None:
 
 
 def _words(text: str) -> set[str]:
-    return {word for word in _WORD.findall(unwrapped(text)) if not _FUNCTION.fullmatch(word)}
+    """Words that are no unit and no function."""
+    return {word for word in _WORD.findall(unwrapped(_UNIT.sub("", text))) if not _FUNCTION.fullmatch(word)}
 
 
 def _shown(text: str) -> str:
