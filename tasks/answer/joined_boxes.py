@@ -8,7 +8,8 @@ import re
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _JOINT = re.compile(
-    r"(?:[\s,;$&.]|\\[()\[\],;:! ]|\\q?quad(?![A-Za-z])|\\text\s*\{\s*,?\s*(?:and|or)?\s*\}|\b(?:and|or)\b)*", re.IGNORECASE
+    r"(?:[\s,;$&.]|\\[()\[\],;:! ]|\\q?quad(?![A-Za-z])|\\text\s*\{\s*,?\s*(?:and|or)?\s*\}|\b(?:and|or)\b)*",
+    re.IGNORECASE,
 )
 
 

@@ -29,7 +29,10 @@ _WIDE = {
 }
 _VULGAR = re.compile("(\\d?)\\s*([\u00bc-\u00be\u2150-\u215e])")
 _TEX = (
-    (re.compile(r"(\d?)\\frac\{(-?[\d.,]+)\}\{([\d.,]+)\}"), lambda found: f"{found[1]}{' ' * bool(found[1])}{found[2]}/{found[3]}"),
+    (
+        re.compile(r"(\d?)\\frac\{(-?[\d.,]+)\}\{([\d.,]+)\}"),
+        lambda found: f"{found[1]}{' ' * bool(found[1])}{found[2]}/{found[3]}",
+    ),
     (re.compile(r"\\lor(?![A-Za-z])"), lambda found: " or "),
     (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), lambda found: " * "),
     (re.compile(r"\^\\circ"), lambda found: " "),
@@ -50,15 +53,16 @@ _EXPLAINED = re.compile(
 )
 _DETAIL = re.compile(r"\b(?:after|in|per|for|from|than|when|if|on|at|by|every|each|with|of)\b", re.IGNORECASE)
 _CONCLUDED = re.compile(
-    r"\b(?:so|thus|hence|therefore|giving|making|totall?ing|for a total|in total|altogether|wait|actually|correction|sorry"
-    r"|oops|rather|instead|recheck(?:ing)?|double-?check(?:ing)?)\b",
+    r"\b(?:so|thus|hence|therefore|giving|making|totall?ing|for a total|in total|altogether|wait|actually|correction"
+    r"|sorry|oops|rather|instead|recheck(?:ing)?|double-?check(?:ing)?)\b",
     re.IGNORECASE,
 )
 _COPULA = re.compile(r"\b(?:is|are|equals|be)\b", re.IGNORECASE)
-_ALTERNATIVES = re.compile(r"\b(?:or|and)\b", re.IGNORECASE)
+_ALTERNATIVES = re.compile(r"\b(?:or|and(?!\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b))\b", re.IGNORECASE)
 _COMPUTED = re.compile(r"[-+*/^()!\u221a]|\\[A-Za-z]+|\d\s*x\s*\d|\b(?:plus|minus|times|divided|of)\b")
 _GOES_ON = re.compile(
-    r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|\s*[kKMB]\b|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b"
+    r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
+    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
 )
 _EXPRESSION = re.compile(r"\\[a-zA-Z]+|[\u221a-\u221c\u03c0]|\d\s?(?:pi|sqrt)\b")
 
@@ -83,7 +87,7 @@ def read(text: str) -> str:
             values.add(_of_statement(part))
     if not values:
         raise Unreadable("no number in the final answer")
-    if hedged("", statement[max(found.end() for found in _NUMBER.finditer(statement)) :]):
+    if hedged("", statement[max(map(_end, _NUMBER.finditer(statement))) :]):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     if len(values) > 1:
         raise Unreadable(f"several numbers in the final answer: {text[:60]}")
@@ -101,6 +105,8 @@ def strictly(text: str) -> str:
         Unreadable: it is anything else.
     """
     last = text.rpartition("####")[2].strip()
+    if text.count("####") > 1:
+        raise Unreadable(f"several marks ####; allowed: {ALLOWED_GOLDS}")
     if plain := _PLAIN.fullmatch(last):
         return str(int(plain[1]))
     if "\n" in last:
@@ -137,9 +143,8 @@ def _cleaned(text: str) -> str:
             text = pattern.sub(plain, text)
         text = unwrapped(text)
     if not text.isascii():
-        text = _VULGAR.sub(_fraction, text)
+        text = _VULGAR.sub(_fraction, text).translate(_DASHES).translate(_SPACES).translate(_WIDE)
         text = _SUPERSCRIPT.sub(lambda found: f"*10^{found[1].translate(_RAISED)}", text)
-        text = text.translate(_DASHES).translate(_SPACES).translate(_WIDE)
         text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     text = _CURRENCY.sub(lambda found: found[1] or " ", text)
     if "10" in text:
@@ -167,7 +172,7 @@ def _improper(found: re.Match[str]) -> str:
 def _parted(text: str) -> tuple[str, str]:
     """What is said, and how it is explained after it."""
     first = _NUMBER.search(text)
-    at = first.end() if first else 0
+    at = _end(first) if first else 0
     while found := _EXPLAINED.search(text, at):
         rest = text[found.start() :].lstrip()
         if rest.startswith("("):
@@ -184,17 +189,18 @@ def _of_statement(text: str) -> str:
     if "=" in text:
         *computed, text = text.split("=")
         left = _COPULA.split(computed[-1])[-1]
-        if (number := _NUMBER.search(left)) and not _COMPUTED.search(left.replace(number[0], "", 1)):
-            if _of_statement(left) != _of_statement(text):
-                raise Unreadable(f"several numbers in the final answer: {left.strip()[:30]} = {text.strip()[:30]}")
+        number = _NUMBER.search(left)
+        computed_left = number is None or _COMPUTED.search(left.replace(number[0], "", 1))
+        if not computed_left and _of_statement(left) != _of_statement(text):
+            raise Unreadable(f"several numbers in the final answer: {left.strip()[:30]} = {text.strip()[:30]}")
     if _EXPRESSION.search(text):
         raise Unreadable(f"an expression, not a number: {text[:60]}")
     numbers = list(_NUMBER.finditer(text))
     if not numbers:
         raise Unreadable("no number in the final answer")
-    detail = _DETAIL.search(text, numbers[0].end())
+    detail = _DETAIL.search(text, _end(numbers[0]))
     end = detail.start() if detail else len(text)
-    if hedged(text[: numbers[0].start()], text[numbers[0].end() : end]):
+    if hedged(text[: numbers[0].start()], text[_end(numbers[0]) : end]):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     values = {_value(text, number) for number in numbers if number.start() < end}
     if len(values) > 1:
@@ -202,11 +208,16 @@ def _of_statement(text: str) -> str:
     return values.pop()
 
 
+def _end(found: re.Match[str]) -> int:
+    """Where a number ends, without the full stop or comma after it."""
+    return found.start(2) + len(found[2].rstrip(".,/"))
+
+
 def _value(text: str, found: re.Match[str]) -> str:
     sign, digits = found[1], found[2].rstrip(".,/")
     if not sign and re.search(r"-\s+$", text[: found.start()]):
         raise Unreadable(f"is the sign of {digits[:60]} a minus?")
-    if _GOES_ON.match(text, found.start(2) + len(digits)):
+    if _GOES_ON.match(text, _end(found)):
         raise Unreadable(f"the number goes on after {digits[:60]}")
     if len(digits) > LONGEST:
         raise Unreadable(f"a number of more than {LONGEST} digits")

@@ -79,9 +79,10 @@ _SCALES = {
 UNIT_NAMES = sorted((name for name in _SCALES if name.isalpha()), key=len, reverse=True)
 """Units in letters, longer ones first."""
 
+_LONG_NAMES = "|".join(name for name in UNIT_NAMES if len(name) > 1)
 _UNIT_AT_END = re.compile(
     r"(?P<formula>.*?[^\\])(?P<unit>(?:\s*(?:\\?%|\^\\circ\s?[CF]?|\\text\{[^{}]*[A-Za-z]{2}[^{}]*\}"
-    rf"|(?<=[\d)}}]) (?:(?:square|cubic|sq|cu)\.? )?(?:{'|'.join(name for name in UNIT_NAMES if len(name) > 1)})s?))+(?:\^\{{[23]\}})?)"
+    rf"|(?<=[\d)}}]) (?:(?:square|cubic|sq|cu)\.? )?(?:{_LONG_NAMES})s?))+(?:\^\{{[23]\}})?)"
 )
 
 
@@ -94,11 +95,14 @@ class Unit(NamedTuple):
     """The unit in the first unit of its dimension."""
 
 
+NO_UNIT = Unit()
+
+
 class Quantity(NamedTuple):
     """A number with the unit it was written with."""
 
     value: Fraction
-    unit: Unit = Unit()
+    unit: Unit = NO_UNIT
 
 
 @functools.lru_cache(maxsize=4096)
@@ -153,7 +157,7 @@ def without_unit(text: str) -> tuple[str, Unit]:
     """
     found = _UNIT_AT_END.fullmatch(text)
     if found is None:
-        return text, Unit()
+        return text, NO_UNIT
     words = found["unit"]
     if _FORMULA.search(words) or hedged("", words) or len(re.findall("[A-Za-z]+", unwrapped(words))) > LONGEST_UNIT:
         raise Unreadable(f"words in a formula: {words.strip()[:60]}")
@@ -172,7 +176,7 @@ def _unit(unit: str) -> Unit:
     names = (plain, plain.lower(), plain.lower().removesuffix("s"))
     known = next((_SCALES[name] for name in names if name in _SCALES), None)
     if known is None:
-        return Unit()
+        return NO_UNIT
     return Unit(known[0] if power == 1 else f"{known[0]}^{power}", known[1] ** power)
 
 

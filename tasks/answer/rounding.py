@@ -1,4 +1,4 @@
-"""Decimals that a computer printed for a value that has no finite decimal: no value of their own, and no wrong answer."""
+"""Decimals that a computer printed for a value that has no finite decimal: neither right nor surely wrong."""
 
 import re
 from typing import Any

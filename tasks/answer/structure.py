@@ -12,7 +12,7 @@ from typing import Literal
 
 from tasks.answer.errors import Unreadable
 from tasks.answer.latex import closed, split
-from tasks.answer.quantity import Unit, without_unit
+from tasks.answer.quantity import NO_UNIT, Unit, without_unit
 
 Join = Literal[",", "or"]
 
@@ -22,7 +22,7 @@ class Formula:
     """One expression in LaTeX, and the unit written after it."""
 
     text: str
-    unit: Unit = Unit()
+    unit: Unit = NO_UNIT
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Ratio:
     """`3:2`, or a time of day."""
 
     parts: "tuple[Node, ...]"
-    unit: Unit = Unit()
+    unit: Unit = NO_UNIT
 
 
 @dataclass(frozen=True)

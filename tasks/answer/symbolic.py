@@ -20,10 +20,13 @@ import sympy
 from sympy import Rational, Symbol
 
 from tasks.answer.errors import Unreadable
-from tasks.answer.expression import LOG_BASE
+from tasks.answer.vocabulary import LOG_BASE
 
 SECONDS = 5.0
 """Time limit of reading and comparing one answer."""
+
+CHEAP = 20
+"""The largest power of a sum that is multiplied out before the sides are tried at points."""
 
 DIGITS = 30
 """Certain digits that a difference is asked for."""
@@ -127,7 +130,7 @@ def _equal(one: Any, two: Any) -> bool:
     if any(value.has(sympy.oo, -sympy.oo, sympy.zoo) for value in (one, two)):
         return _equal_infinite(one, two)
     difference = one - two
-    if difference.expand() == 0:
+    if _is_cheap(difference) and difference.expand() == 0:
         return True
     if difference.free_symbols:
         return _equal_with_symbols(one, two)
@@ -136,6 +139,12 @@ def _equal(one: Any, two: Any) -> bool:
     if _is_zero(difference):
         return True
     raise Unreadable(f"equal in {DIGITS} digits, but not shown to be equal")
+
+
+def _is_cheap(value: Any) -> bool:
+    """Whether no power in a formula has more terms than multiplying out is worth before anything else is tried."""
+    exponents = (power.exp for power in value.atoms(sympy.Pow) if power.base.is_Add)
+    return all(not exponent.is_Integer or abs(exponent) <= CHEAP for exponent in exponents)
 
 
 def _equal_infinite(one: Any, two: Any) -> bool:

@@ -31,7 +31,7 @@ from typing import Any, Literal
 from tasks.answer import compare, plain_number
 from tasks.answer.errors import Unreadable
 from tasks.answer.final_answer import final_answer
-from tasks.answer.hedges import hedged
+from tasks.answer.hedges import hedged_anywhere
 from tasks.answer.joined_boxes import all_boxes, joined_boxes
 from tasks.answer.latex import normal, unwrapped
 from tasks.answer.quantity import Quantity, equal, quantity
@@ -52,13 +52,17 @@ _TAIL = re.compile(r"\s*([A-Za-z]+(?: [A-Za-z]+)?)[\s.*]*")
 _BETWEEN = re.compile(r"[\s,;]*(?:\b(?:and|or)\b)?[\s,;]*")
 _STATED = re.compile(r"(.*[A-Za-z]{2}.*)(?<![\\A-Za-z])(?:is|are|equals|be)(?![A-Za-z])[\s:]*(.*)", re.DOTALL)
 _UNIT = re.compile(r"(?<=[\w)}])\\text\{[^{}]*\}(?=$|[,;)\]\\])")
-_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
+_CONCLUDED = re.compile(r"\d[\s.,;]+(?:so|thus|hence|therefore|wait|but|which)\b", re.IGNORECASE)
+_WORD = re.compile(
+    r"(?<![\\A-Za-z])(?:[A-Za-z]{4,}|so|the|we|get|for|is|are|of|to|if|by|at|it|as|per|via|but|now)(?![A-Za-z])"
+)
 _FUNCTION = re.compile(
     r"(?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|log|ln|exp|lim|det|gcd|lcm|sqrt|pi|max|min|[bpv]?matrix|cases|array|aligned"
 )
 _OTHER_READING = re.compile(r",|\d\.\d{8}|\.\d{10}")
 """A comma that may part a list, or a decimal that may be a rounded value."""
 
+_LAST_SIGNS = {"!": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
 _LABEL = re.compile(r"\(?(?:\\text\{\s*\(?[^{}\d\\]+\)?\s*\}|[A-Za-z][a-z]{3,}(?: [a-z]+)*|\([A-Z]\))\)?")
 
 
@@ -69,14 +73,11 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     if answer is None:
         return Verdict("unparseable", None, "no final-answer mark and no box")
     try:
-        joined = [formula(box) for box in joined_boxes(response, answer)]
-        text = ", ".join(joined) or formula(answer)
+        text = ", ".join(formula(box) for box in joined_boxes(response, answer)) or formula(answer)
         if not text:
             return Verdict("unparseable", None, "the final answer is empty")
         if same(gold, text):
             return Verdict("correct", _shown(text))
-        if gold in joined:
-            raise Unreadable("several boxes, one of them with the gold answer")
         boxes = all_boxes(response)
         if len(boxes) > 1 and _is_all(gold, boxes):
             raise Unreadable("several boxes with words between them")
@@ -125,6 +126,8 @@ def formula(text: str) -> str:
         Unreadable: there are several formulas, with more than commas, "and" or "or" between them, or the words around
             it make it a bound, a guess or a denial.
     """
+    if hedged_anywhere(_without_explanation(text)):
+        raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     found = list(_SEGMENT.finditer(text))
     if not found or found[0].span() == (0, len(text)):
         return _stated(text)
@@ -137,19 +140,22 @@ def formula(text: str) -> str:
         if _STATED.fullmatch(text):
             return _stated(text)
         raise Unreadable(f"several formulas in the final answer: {text[:60]}")
-    if hedged(text[: found[0].start()], re.split(r"[.;](?=\s|$)", tail)[0]):
-        raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     unit = f"\\text{{ {named[1]}}}" if (named := _TAIL.fullmatch(tail)) else ""
     parts = [one[1] or one[2] or one[3] for one in found]
     joints = [" \\lor " if "or" in part else ", " for part in between]
     return normal("".join(itertools.chain.from_iterable(zip(parts, [*joints, unit], strict=True))))
 
 
+def _without_explanation(text: str) -> str:
+    """The first sentence of a text, without what is set off from it."""
+    return re.split(r"[.!?;](?=\s|$)|,?\s+(?:because|since)\b|\s\((?=[A-Za-z])|,\s+not\b", text)[0]
+
+
 def _stated(text: str) -> str:
     """What a sentence says something to be (`the largest $n$ is 34`), or the text where it is no such sentence."""
     if (found := _STATED.fullmatch(text)) and re.search(r"[\d$\\]", found[2]):
-        if hedged(found[1]):
-            raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
+        if _CONCLUDED.search(found[1]):
+            raise Unreadable(f"several numbers in the final answer: {text[:60]}")
         if not _WORD.search(unwrapped(normal(found[2]))):
             return normal(found[2])
     return normal(text)
@@ -177,10 +183,18 @@ def same(gold: str, answer: str) -> bool:
         alike = equal(expected, given)
         if alike or not _OTHER_READING.search(gold + answer):
             return alike
+    if expected is not None and _may_mean(answer, expected):
+        raise Unreadable(f"can be read in two ways: {answer[:60]}")
     if strange := _words(answer) - _words(gold):
         raise Unreadable(f"words in a formula: {' '.join(sorted(strange))[:60]}")
     with time_limit(answer):
         return compare.same_texts(gold, answer)
+
+
+def _may_mean(answer: str, gold: Quantity) -> bool:
+    """Whether an answer is the gold number if its last sign is no factorial (`42!`) or factor (`3k`)."""
+    found = quantity(answer[:-1].strip()) if answer[-1] in _LAST_SIGNS else None
+    return found is not None and found.value * _LAST_SIGNS[answer[-1]] == gold.value
 
 
 def _is_all(gold: str, boxes: list[str]) -> bool:

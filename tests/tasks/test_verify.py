@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from data.errors import InputError
 from tasks import verifiers
 from tasks.answer import symbolic
+from tasks.answer.plain_number import read
 from tasks.errors import StageFailed
 from tasks.rows import Rows
 from tasks.runtime import Runtime
 from tasks.stage import execute, stage
 from tasks.store import Store
 from tasks.verifiers import Verdict, find, ni_exact, rouge_l, span
-from tasks.answer.plain_number import read
 from tasks.verify import judged, verify
 
 CASES = Path(__file__).parents[1] / "cases"
