@@ -70,6 +70,7 @@ _WRITING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
 )
 _SPACE = re.compile(r"(?<![0-9A-Za-z,]) +|(?<=,) +(?!\d{3}(?!\d)|\d{1,3},\d{3})| +(?![0-9A-Za-z])")
+_NUMBER_AS_TEXT = re.compile(r"\\text\{([^{}]*\d[^{}]*)\}$")
 _AROUND = " .,;:*"
 
 
@@ -83,7 +84,8 @@ def normal(text: str) -> str:
     for pattern, plain in _WRITING:
         text = pattern.sub(plain, text)
     text = _SPACE.sub("", " ".join(text.split()))
-    return text.removesuffix("\\\\").removesuffix("\\text{.}").rstrip(_AROUND).lstrip(" ,;:*")
+    text = text.removesuffix("\\\\").removesuffix("\\text{.}").rstrip(_AROUND).lstrip(" ,;:*")
+    return _NUMBER_AS_TEXT.sub(r"\1", text) if text.startswith("\\text") else text
 
 
 def unwrapped(text: str) -> str:

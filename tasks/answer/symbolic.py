@@ -31,7 +31,7 @@ CHEAP = 20
 DIGITS = 30
 """Certain digits that a difference is asked for."""
 
-MOST_DIGITS = 400
+MOST_DIGITS = 2000
 """Digits computed with to get them."""
 
 _POINTS = (

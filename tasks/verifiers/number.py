@@ -55,4 +55,5 @@ def read_gold(text: str) -> str:
     try:
         return plain_number.strictly(text)
     except Unreadable as why:
-        raise ValueError(f"the gold answer {text[:80]!r} is no number: {why}") from why
+        allowed = plain_number.ALLOWED_GOLDS
+        raise ValueError(f"the gold answer {text[:80]!r} is no number: {why}; allowed: {allowed}") from why
