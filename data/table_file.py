@@ -267,9 +267,8 @@ def _parquet_of_digits(table: TableFile) -> Iterator[tuple[int, Row]]:
     single: dict[str, type[np.floating[Any]]] | None = None
     for number, row in _parquet(table):
         if single is None:
-            types = {pa.float32(): np.float32, pa.float16(): np.float16}
-            schema = pq.read_schema(table.path)
-            single = {field.name: types[field.type] for field in schema if field.type in types}
+            types: dict[pa.DataType, type[np.floating[Any]]] = {pa.float32(): np.float32, pa.float16(): np.float16}
+            single = {field.name: types[field.type] for field in pq.read_schema(table.path) if field.type in types}
         for name, made in single.items():
             if row[name] is not None:
                 row[name] = float(str(made(row[name])))

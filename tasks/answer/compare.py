@@ -14,6 +14,7 @@ from tasks.answer.expression import expression
 from tasks.answer.formulas import same_formulas, same_numerals, same_ratios, text_of
 from tasks.answer.listings import same_listings
 from tasks.answer.matching import attempt, decided, distinct, in_any_order, in_order, unsure_if
+from tasks.answer.quantity import quantity
 from tasks.answer.relations import same_relations
 from tasks.answer.sets import equal_sets
 from tasks.answer.structure import (
@@ -52,7 +53,10 @@ def same_texts(gold: str, answer: str) -> bool:
         one, two = (readings(other or text)[0] for other, text in zip(others, (gold, answer), strict=True))
         if attempt(same, one, two) is not False:
             raise Unreadable(f"a comma for the decimal point, or two numbers: {answer[:60]}")
-    return any(map(decided, verdicts))
+    alike = any(map(decided, verdicts))
+    for node in () if alike else (golds[0], answers[0]):
+        _check_readable(node)
+    return alike
 
 
 def same(gold: Node, answer: Node) -> bool:
@@ -86,7 +90,8 @@ def _same_sets(gold: Node, answer: Node) -> bool:
         if isinstance(one, Braces) and isinstance(two, Formula):
             return len(distinct(same, one.items)) == 1 and same(one.items[0], two)
         if isinstance(one, Braces) and isinstance(two, Bracketed):
-            return unsure_if(len(one.items) > 2 and in_any_order(same, one.items, two.items), "a tuple beside a set")
+            may_be_list = len(one.items) > 2 or two.opening == "["
+            return unsure_if(may_be_list and in_any_order(same, one.items, two.items), "a tuple beside a set")
         if isinstance(one, NamedSet) and isinstance(two, Formula | Braces):
             return False
         if isinstance(one, Bracketed) and isinstance(two, Formula):
@@ -121,6 +126,23 @@ def _is_vector(one: Bracketed, two: Formula) -> bool:
     if not isinstance(matrix, sympy.MatrixBase) or 1 not in matrix.shape or len(matrix) != len(one.items):
         return False
     return all(symbolic.equal(expression(text_of(item)), cell) for item, cell in zip(one.items, matrix, strict=True))
+
+
+def _check_readable(node: Node) -> None:
+    """Raises Unreadable where a formula anywhere in a node cannot be read: what is not read is not wrong."""
+    if isinstance(node, Formula) and quantity(node.text) is None:
+        expression(node.text)
+    parts: tuple[Node, ...] = ()
+    if isinstance(node, Listing | Bracketed | Braces):
+        parts = node.items
+    elif isinstance(node, Operation):
+        parts = node.sets
+    elif isinstance(node, Ratio):
+        parts = node.parts
+    elif isinstance(node, Relation):
+        parts = node.sides[1:] if node.name else node.sides
+    for part in parts:
+        _check_readable(part)
 
 
 def _written_otherwise(text: str) -> str:

@@ -43,6 +43,9 @@ _WRITING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"(?<!\\)\\!"), ""),
     (re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])"), " "),
     (re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]"), " "),
+    (re.compile(r"\\langle(?![A-Za-z])"), "("),
+    (re.compile(r"\\rangle(?![A-Za-z])"), ")"),
+    (re.compile(r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|underline)(?=\s*\{)|\\color\{[a-z]+\}"), ""),
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\(?:textbf|textit|textrm|textnormal|mathrm|mbox|rm)(?=\s*\{)"), r"\\text"),
     (re.compile(r"\\(le|ge|ne)q(?![A-Za-z])"), r"\\\1"),
@@ -70,6 +73,7 @@ _WRITING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
 )
 _SPACE = re.compile(r"(?<![0-9A-Za-z,]) +|(?<=,) +(?!\d{3}(?!\d)|\d{1,3},\d{3})| +(?![0-9A-Za-z])")
+_LAST_BACKSLASH = re.compile(r"(?<!\\)\\$")
 _NUMBER_AS_TEXT = re.compile(r"\\text\{([^{}]*\d[^{}]*)\}$")
 _AROUND = " .,;:*"
 
@@ -83,7 +87,7 @@ def normal(text: str) -> str:
         text = _ascii_signs(text)
     for pattern, plain in _WRITING:
         text = pattern.sub(plain, text)
-    text = _SPACE.sub("", " ".join(text.split()))
+    text = _LAST_BACKSLASH.sub("", _SPACE.sub("", " ".join(text.split())))
     text = text.removesuffix("\\\\").removesuffix("\\text{.}").rstrip(_AROUND).lstrip(" ,;:*")
     return _NUMBER_AS_TEXT.sub(r"\1", text) if text.startswith("\\text") else text
 

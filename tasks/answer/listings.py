@@ -39,6 +39,9 @@ def same_listings(gold: Node, answer: Node, same: Same) -> bool:
         return True
     if len(expected) != len(given) and in_any_order(same, distinct(same, expected), distinct(same, given)):
         raise Unreadable("a repeated value")
+    conditions = [item for item in given if isinstance(item, Relation) and not item.name]
+    if conditions and any(attempt(same, gold, item) is True for item in given if item not in conditions):
+        raise Unreadable("an answer with conditions")
     one_of = isinstance(gold, Listing) and gold.join == "or" and len(given) == 1
     return unsure_if(
         one_of and any(attempt(same, want, given[0]) is not False for want in expected), "one of several gold answers"

@@ -79,6 +79,7 @@ _SCALES = {
 UNIT_NAMES = sorted((name for name in _SCALES if name.isalpha()), key=len, reverse=True)
 """Units in letters, longer ones first."""
 
+_OF_ANGLE = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _LONG_NAMES = "|".join(name for name in UNIT_NAMES if len(name) > 1)
 _UNIT_AT_END = re.compile(
     r"(?P<formula>.*?[^\\])(?P<unit>(?:\s*(?:\\?%|\^\\circ\s?[CF]?|\\text\{[^{}]*[A-Za-z]{2}[^{}]*\}"
@@ -156,7 +157,7 @@ def without_unit(text: str) -> tuple[str, Unit]:
         Unreadable: the words after it are no unit.
     """
     found = _UNIT_AT_END.fullmatch(text)
-    if found is None:
+    if found is None or (_OF_ANGLE.search(found["formula"]) and "circ" in found["unit"]):
         return text, NO_UNIT
     words = found["unit"]
     if _FORMULA.search(words) or hedged("", words) or len(re.findall("[A-Za-z]+", unwrapped(words))) > LONGEST_UNIT:

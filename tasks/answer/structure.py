@@ -114,7 +114,6 @@ _SUNK = re.compile(r"[0-9)]_\{")
 _NAMED_SETS = {"\\emptyset": "empty", "\\mathbb{R}": "real", "\\R": "real"}
 _BRACKETS = (
     ("\\{", "\\}"),
-    ("\\langle", "\\rangle"),
     *((opening, closing) for opening in "([" for closing in ")]"),
 )
 LONGEST_LIST = 100
@@ -223,6 +222,8 @@ def _relation(sides: list[str], signs: list[str], other: bool) -> Node:
         return _read(sides[1], other)
     if any(sign in ("\\equiv", "\\in", "\\notin") for sign in signs):
         raise Unreadable(f"can't read {signs[0]}")
+    if signs == ["="] and _NAME.fullmatch(sides[1]) and not _NAME.fullmatch(sides[0]):
+        sides = sides[::-1]  # 2=x says x=2
     return Relation(tuple(_side(side, other) for side in sides), tuple(signs), tuple(sides))
 
 
@@ -237,8 +238,8 @@ def _one(text: str, other: bool) -> Node:
     for opening, closing in _BRACKETS:
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening):
             inner = text[len(opening) : -len(closing)].strip()
-            if closed(inner) and (found := _enclosed(opening, closing, inner, other)):
-                return found
+            if closed(inner) and (node := _enclosed(opening, closing, inner, other)):
+                return node
     if found := _BASE.fullmatch(text):
         return Numeral(found[1].lstrip("0") or "0", int(found[2]))
     if _SUNK.search(text):
@@ -264,6 +265,4 @@ def _enclosed(opening: str, closing: str, inner: str, other: bool) -> Node | Non
     parts = _items(inner, other, bracketed=True)
     if len(parts) == 1:
         return None
-    if opening == "\\langle":
-        opening, closing = "(", ")"
     return Bracketed(opening, closing, tuple(_read(part, other) for part in parts))
