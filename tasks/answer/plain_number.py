@@ -21,6 +21,7 @@ LONGEST_GOLD_UNIT = 3
 """Words after the number of a gold answer."""
 
 _PLAIN = re.compile(r"\$?(-?[0-9]{1,15})\.?")
+_GROUPED = re.compile(r"\$?(-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.?")
 _DASHES = dict.fromkeys(map(ord, "\u2212\u2012\u2013\u2014\ufe63\uff0d"), "-")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
 _WIDE = {
@@ -45,7 +46,7 @@ _POWER = re.compile(r"(?<=\d)\s*[*x]\s*10\s?\^\s?(?:\{\s*([-+]?\d{1,9})\s*\}|([-
 _SUPERSCRIPT = re.compile("(?<=\\d)\\s*[*x]\\s*10([\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
 _RAISED = str.maketrans("\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-0123456789")
 _NUMBER = re.compile(r"(?<![^\W_])(?<!\d[.,/])([-+]?)(\.?\d[\d.,/]*(?:[eE][-+]?\d+(?![\w.]))?)")
-_ONE = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d+))?")
+_ONE = re.compile(r"((?:[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d+))?")
 _EXPLAINED = re.compile(
     r"[\[;\u3002]|[.!?](?=\s|$)|,\s+(?=[^\W\d])|\s(?=\()|(?<=[A-Za-z%])(?=\()"
     r"|\b(?:because|since|as|which|that|given|where|whereas|while)\b",
@@ -75,8 +76,8 @@ def read(text: str) -> str:
     Raises:
         Unreadable: there is none, more than one, or one that is a bound, a guess or a denial.
     """
-    if plain := _PLAIN.fullmatch(text):
-        return str(int(plain[1]))
+    if plain := _PLAIN.fullmatch(text) or _GROUPED.fullmatch(text):
+        return str(int(plain[1].replace(",", "")))
     text = _cleaned(text)
     if not text:
         raise Unreadable("the final answer is empty")
@@ -107,8 +108,8 @@ def strictly(text: str) -> str:
     last = text.rpartition("####")[2].strip()
     if text.count("####") > 1:
         raise Unreadable("several marks ####")
-    if plain := _PLAIN.fullmatch(last):
-        return str(int(plain[1]))
+    if plain := _PLAIN.fullmatch(last) or _GROUPED.fullmatch(last):
+        return str(int(plain[1].replace(",", "")))
     if "\n" in last:
         raise Unreadable("several lines")
     formula = normal(without_calculator_marks(last))
