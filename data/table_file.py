@@ -104,6 +104,11 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[Row]:
         yield row
 
 
+def in_digits(number: float) -> str:
+    """A float as the shortest digits that mean it, without an exponent: 0.00001 and not 1e-05."""
+    return format(Decimal(repr(number)), "f") if math.isfinite(number) else str(number)
+
+
 def value(place: str, row: Row, column: str) -> Any:
     """A row's value, whatever it is.
 
@@ -142,11 +147,6 @@ def text_or_none(place: str, row: Row, column: str) -> str | None:
     if not found.isascii() and any("\ud800" <= character <= "\udfff" for character in found):
         raise InputError(f"{place}: column {column!r} is not valid UTF-8 text")
     return found if found.strip() else None
-
-
-def in_digits(number: float) -> str:
-    """A float as the shortest digits that mean it, without an exponent: 0.00001 and not 1e-05."""
-    return format(Decimal(repr(number)), "f") if math.isfinite(number) else str(number)
 
 
 def kind(value: Any) -> str:
