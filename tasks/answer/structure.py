@@ -112,6 +112,7 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _BASE = re.compile(r"\(?([0-9A-Z]+(?:\.[0-9A-Z]+)?)\)?_\{(\d{1,2})\}")
 _SUNK = re.compile(r"[0-9)]_\{")
 _NAMED_SETS = {"\\emptyset": "empty", "\\mathbb{R}": "real", "\\R": "real"}
+_CONDITION = re.compile(r"([a-z])(?:\||:|\\mid)\s?((?=.*\1).*)")
 _BRACKETS = (
     ("\\{", "\\}"),
     *((opening, closing) for opening in "([" for closing in ")]"),
@@ -240,7 +241,7 @@ def _one(text: str, other: bool) -> Node:
             inner = text[len(opening) : -len(closing)].strip()
             if closed(inner) and (node := _enclosed(opening, closing, inner, other)):
                 return node
-    if found := _BASE.fullmatch(text):
+    if (found := _BASE.fullmatch(text)) and _is_numeral(found[1], int(found[2])):
         return Numeral(found[1].lstrip("0") or "0", int(found[2]))
     if _SUNK.search(text):
         raise Unreadable(f"a base in a formula, or none: {text[:60]}")
@@ -254,11 +255,18 @@ def _one(text: str, other: bool) -> Node:
     return Formula(rest, unit)
 
 
+def _is_numeral(digits: str, base: int) -> bool:
+    """Whether digits have a base written below; a letter alone is a name with an index (`A_{1}`)."""
+    return base >= 2 and (len(digits) > 1 or digits.isdecimal())
+
+
 def _enclosed(opening: str, closing: str, inner: str, other: bool) -> Node | None:
     if opening == "\\{":
         if not inner:
             return NamedSet("empty")
         if re.search(r"(?<!\\)[|:]|\\mid(?![a-z])", inner) and _split_by(inner, _SIGN)[1]:
+            if (condition := _CONDITION.fullmatch(inner)) and isinstance(node := _read(condition[2], other), Relation):
+                return node
             raise Unreadable("a set given by a condition")
         found = _read(inner, other, bracketed=True)
         return Braces(found.items if isinstance(found, Listing) else (found,))

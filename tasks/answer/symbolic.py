@@ -44,7 +44,9 @@ _POINTS = (
 """Values that symbols are given, in the order of their names; a ninth symbol starts again."""
 
 _WHOLE_POINTS = (("2", "3", "5", "7", "11", "13", "17", "19"), ("23", "6", "4", "8", "3", "9", "10", "12"))
-"""Values of symbols where there are factorials or binomials, which are meant for whole numbers."""
+"""Values of symbols where there is one of what is meant for whole numbers."""
+
+_OF_WHOLE_NUMBERS = (sympy.factorial, sympy.binomial, sympy.Sum, sympy.Product)
 
 
 class TimeIsUp(BaseException):
@@ -157,7 +159,7 @@ def _equal_with_symbols(one: Any, two: Any) -> bool:
     symbols = sorted(one.free_symbols | two.free_symbols, key=str)
     if one.atoms(sympy.core.function.AppliedUndef) or two.atoms(sympy.core.function.AppliedUndef):
         raise Unreadable("functions that are not known")
-    whole = one.has(sympy.factorial, sympy.binomial) or two.has(sympy.factorial, sympy.binomial)
+    whole = one.has(*_OF_WHOLE_NUMBERS) or two.has(*_OF_WHOLE_NUMBERS)
     for point in _WHOLE_POINTS if whole else _POINTS:
         values = {symbol: Rational(point[at % len(point)]) for at, symbol in enumerate(symbols)}
         meant = all(_in_domain(value, values) for value in (one, two))
