@@ -113,7 +113,13 @@ class _Parser:
             elif self.starts_factor():
                 if (divided and not spaced) or self.next[:1] in "0123456789.":
                     raise Unreadable(f"can be read in two ways: {self.text[:60]}")
-                value = arithmetic.product(value, self.power())
+                bracket = self.next in ("(", "[")
+                factor = self.power()
+                if (
+                    bracket and isinstance(factor, Rational) and isinstance(value, Rational)
+                ):  # 18 (20) may be a number and an aside
+                    raise Unreadable(f"can be read in two ways: {self.text[:60]}")
+                value = arithmetic.product(value, factor)
             else:
                 return value
 

@@ -58,12 +58,17 @@ _CONCLUDED = re.compile(
     r"|sorry|oops|rather|instead|recheck(?:ing)?|double-?check(?:ing)?)\b",
     re.IGNORECASE,
 )
+_CONTINUED = re.compile(
+    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$)",
+    re.IGNORECASE,
+)
+_RATIO = re.compile(r"\s*(?:out of|of|in|to|per|over|for every)\s+\d", re.IGNORECASE)
 _COPULA = re.compile(r"\b(?:is|are|equals|be)\b", re.IGNORECASE)
 _ALTERNATIVES = re.compile(r"\b(?:or|and(?!\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b))\b", re.IGNORECASE)
 _COMPUTED = re.compile(r"[-+*/^()!\u221a]|\\[A-Za-z]+|\d\s*x\s*\d|\b(?:plus|minus|times|divided|of)\b")
 _GOES_ON = re.compile(
     r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
-    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
+    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s*(?:squared|cubed|factorial)\b|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
 )
 _EXPRESSION = re.compile(r"\\[a-zA-Z]+|[\u221a-\u221c\u03c0]|\d\s?(?:pi|sqrt)\b")
 
@@ -92,8 +97,8 @@ def read(text: str) -> str:
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     if len(values) > 1:
         raise Unreadable(f"several numbers in the final answer: {text[:60]}")
-    if concluded := _CONCLUDED.search(explanation):
-        later = {number[2].rstrip(".,/") for number in _NUMBER.finditer(explanation, concluded.start())}
+    if found := _CONTINUED.match(explanation) or _CONCLUDED.search(explanation):
+        later = {number[2].rstrip(".,/") for number in _NUMBER.finditer(explanation, found.start())}
         if later - values:
             raise Unreadable(f"several numbers in the final answer: {text[:60]}")
     return values.pop()
@@ -116,7 +121,7 @@ def strictly(text: str) -> str:
     found = quantity(formula)
     words = re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", "", formula))
     if found is None or len(words) > LONGEST_GOLD_UNIT or hedged("", " ".join(words)):
-        raise Unreadable("more or less than a number")
+        raise Unreadable("it is not a number alone")
     return decimal(found.value)
 
 
@@ -199,6 +204,8 @@ def _of_statement(text: str) -> str:
     numbers = list(_NUMBER.finditer(text))
     if not numbers:
         raise Unreadable("no number in the final answer")
+    if _RATIO.match(text, _end(numbers[0])):
+        raise Unreadable(f"two numbers: {text[:60]}")
     detail = _DETAIL.search(text, _end(numbers[0]))
     end = detail.start() if detail else len(text)
     if hedged(text[: numbers[0].start()], text[_end(numbers[0]) : end]):
