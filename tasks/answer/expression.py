@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 import sympy
-from sympy import Expr, I, Integer, Symbol, oo, pi
+from sympy import Expr, I, Integer, Rational, Symbol, oo, pi
 
 from tasks.answer import arithmetic, notation
 from tasks.answer.errors import Unreadable

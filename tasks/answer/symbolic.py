@@ -71,7 +71,7 @@ def time_limit(what: str) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except TimeIsUp:
         raise Unreadable(f"could not be compared in {SECONDS:g} s: {what[:60]}") from None
-    except Unreadable:
+    except (Unreadable, NameError):  # a name that does not exist is no fault of the response
         raise
     except Exception as error:
         raise Unreadable(f"could not be compared ({type(error).__name__}): {what[:60]}") from error
