@@ -68,7 +68,8 @@ _ALTERNATIVES = re.compile(r"\b(?:or|and(?!\s+(?:an?\s+)?(?:half|third|quarter|f
 _COMPUTED = re.compile(r"[-+*/^()!\u221a]|\\[A-Za-z]+|\d\s*x\s*\d|\b(?:plus|minus|times|divided|of)\b")
 _GOES_ON = re.compile(
     r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
-    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s*(?:squared|cubed|factorial)\b|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
+    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s*(?:squared|cubed|factorial)\b"
+    r"|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
 )
 _EXPRESSION = re.compile(r"\\[a-zA-Z]+|[\u221a-\u221c\u03c0]|\d\s?(?:pi|sqrt)\b")
 

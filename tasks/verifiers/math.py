@@ -93,9 +93,11 @@ def read_gold(text: str) -> str:
     Raises:
         ValueError: it is empty, or it is not certain what of the text is the answer; says what is allowed.
     """
-    boxes = all_boxes(text)
+    boxes, marks = all_boxes(text), text.count("####")
     text = text.rpartition("####")[2].strip()
     try:
+        if marks > 1:
+            raise Unreadable("several marks ####")
         if len(set(boxes)) > 1 and (joined := joined_boxes(text, boxes[-1])) == boxes:
             gold = ", ".join(formula(box) for box in joined)
         elif len(set(boxes)) > 1:
@@ -116,6 +118,8 @@ def _gold_formula(text: str) -> str:
     words = [word for word in re.findall(r"[A-Za-z]{2,}", outside) if not _FUNCTION.fullmatch(word)]
     if len(words) > GOLD_WORDS and re.search(r"\d|\$", text):
         raise Unreadable("a sentence with numbers in it")
+    if (found := _STATED.fullmatch(text)) and re.search(r"[\d$\\]", found[2]):
+        raise Unreadable("a sentence, not its answer alone")
     return formula(text)
 
 
