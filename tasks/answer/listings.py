@@ -29,7 +29,11 @@ def same_listings(gold: Node, answer: Node, same: Same) -> bool:
         named = dict(zip(other_names, given, strict=True))
         return set(names) == set(other_names) and in_order(same, expected, [named[name] for name in names])
     tuples = [isinstance(node, Bracketed) and items != [node] for node, items in ((gold, expected), (answer, given))]
-    if _are_names(names) or (any(tuples) and not (isinstance(gold, Listing) and not any(names))):
+    if (
+        _are_names(names)
+        or _has_square_bracket(gold, answer)
+        or (any(tuples) and not (isinstance(gold, Listing) and not any(names)))
+    ):
         return _same_tuples(gold, answer, list(map(_value, expected)), list(map(_value, given)), same)
     if len(set(names)) == 1:
         expected = list(map(_value, expected))
@@ -49,13 +53,17 @@ def same_listings(gold: Node, answer: Node, same: Same) -> bool:
 
 
 def _same_tuples(gold: Node, answer: Node, expected: list[Node], given: list[Node], same: Same) -> bool:
-    brackets = {(node.opening, node.closing) for node in (gold, answer) if isinstance(node, Bracketed)}
-    if brackets - {("(", ")")}:
+    if _has_square_bracket(gold, answer):
         return unsure_if(in_order(same, expected, given), "a list beside an interval")
     if in_order(same, expected, given):
         return True
     named = isinstance(answer, Listing) and all(_name(item) for item in answer.items)
     return unsure_if(named and in_any_order(same, expected, given), "an order that is not said")
+
+
+def _has_square_bracket(gold: Node, answer: Node) -> bool:
+    brackets = [node.opening + node.closing for node in (gold, answer) if isinstance(node, Bracketed)]
+    return any(pair != "()" for pair in brackets)
 
 
 def _items(node: Node, other: Node) -> list[Node]:
