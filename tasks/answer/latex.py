@@ -41,7 +41,7 @@ _WRITING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])\.?"), ""),
     (_GROUPED, lambda found: re.sub(r"[^\d]", "", found[0])),
     (re.compile(r"(?<!\\)\\!"), ""),
-    (re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])"), " "),
+    (re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad"), " "),
     (re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]"), " "),
     (re.compile(r"\\langle(?![A-Za-z])"), "("),
     (re.compile(r"\\rangle(?![A-Za-z])"), ")"),

@@ -29,12 +29,11 @@ def same_listings(gold: Node, answer: Node, same: Same) -> bool:
         named = dict(zip(other_names, given, strict=True))
         return set(names) == set(other_names) and in_order(same, expected, [named[name] for name in names])
     tuples = [isinstance(node, Bracketed) and items != [node] for node, items in ((gold, expected), (answer, given))]
-    if (
-        _are_names(names)
-        or _has_square_bracket(gold, answer)
-        or (any(tuples) and not (isinstance(gold, Listing) and not any(names)))
-    ):
-        return _same_tuples(gold, answer, list(map(_value, expected)), list(map(_value, given)), same)
+    unordered_gold = isinstance(gold, Listing) and not any(names)
+    alternatives = any(isinstance(node, Listing) and node.join == "or" for node in (gold, answer))
+    if _are_names(names) or (any(tuples) and (alternatives or not unordered_gold or _has_square_bracket(gold, answer))):
+        certain = not alternatives and not isinstance(answer, Braces) and _in_order_of_names(names, other_names)
+        return _same_tuples(gold, answer, list(map(_value, expected)), list(map(_value, given)), certain, same)
     if len(set(names)) == 1:
         expected = list(map(_value, expected))
     if len(set(other_names)) == 1 or not any(names):
@@ -52,13 +51,18 @@ def same_listings(gold: Node, answer: Node, same: Same) -> bool:
     )
 
 
-def _same_tuples(gold: Node, answer: Node, expected: list[Node], given: list[Node], same: Same) -> bool:
+def _same_tuples(gold: Node, answer: Node, expected: list[Node], given: list[Node], certain: bool, same: Same) -> bool:
+    """Whether two tuples are the same; what is not written as one is not decided where its order is not certain."""
     if _has_square_bracket(gold, answer):
         return unsure_if(in_order(same, expected, given), "a list beside an interval")
-    if in_order(same, expected, given):
-        return True
-    named = isinstance(answer, Listing) and all(_name(item) for item in answer.items)
-    return unsure_if(named and in_any_order(same, expected, given), "an order that is not said")
+    if not certain:
+        return unsure_if(in_any_order(same, expected, given), "an order that is not said")
+    return in_order(same, expected, given)
+
+
+def _in_order_of_names(*names: list[str]) -> bool:
+    """Whether values with names stand as a tuple would have them: by their names, where each has its own."""
+    return all(found == sorted(found) for found in names if _are_names(found))
 
 
 def _has_square_bracket(gold: Node, answer: Node) -> bool:

@@ -29,7 +29,8 @@ def same_relations(gold: Node, answer: Node, same: Same) -> bool:
         return equal_sets(gold, answer)
     value = relation.sides[-1]
     if relation is answer:
-        return same(gold, value)
+        solved = relation.name or relation.texts[-1] != "0" or not re.search("[A-Za-z]", relation.texts[-2])
+        return same(gold, value) if solved else unsure_if(same(gold, value), "an equation, not its solution")
     if relation.name:
         return same(value, answer)
     return unsure_if(attempt(same, value, answer) is not False, "the right side of an equation")
