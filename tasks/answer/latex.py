@@ -80,7 +80,7 @@ _AROUND = " .,;:*"
 
 def normal(text: str) -> str:
     """The LaTeX in one way of writing, on one line; "" where nothing stands in it."""
-    text = text.strip()
+    text = " ".join(text.split())
     if _PLAIN.fullmatch(text):
         return text
     if not text.isascii():

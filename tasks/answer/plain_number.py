@@ -17,6 +17,9 @@ from tasks.answer.latex import normal, unwrapped
 from tasks.answer.quantity import LARGEST_EXPONENT, LONGEST, quantity
 
 ALLOWED_GOLDS = "one number (18, -1,080.5, 3/4, 2 1/2, 1.5e-05, \\frac{3}{4}) with no more than a currency or unit"
+LONGEST_TEXT = 3000
+"""Characters that an answer may have."""
+
 LONGEST_GOLD_UNIT = 3
 """Words after the number of a gold answer."""
 
@@ -84,7 +87,9 @@ def read(text: str) -> str:
     """
     if plain := _PLAIN.fullmatch(text) or _GROUPED.fullmatch(text):
         return str(int(plain[1].replace(",", "")))
-    text = _cleaned(text)
+    if len(text) > LONGEST_TEXT:
+        raise Unreadable(f"an answer of more than {LONGEST_TEXT} characters")
+    text = _cleaned(" ".join(text.split()))
     if not text:
         raise Unreadable("the final answer is empty")
     statement, explanation = _parted(text)
@@ -116,7 +121,7 @@ def strictly(text: str) -> str:
         raise Unreadable("several marks ####")
     if plain := _PLAIN.fullmatch(last) or _GROUPED.fullmatch(last):
         return str(int(plain[1].replace(",", "")))
-    if "\n" in last:
+    if "\n" in last or len(last) > LONGEST_TEXT:
         raise Unreadable("several lines")
     formula = normal(without_calculator_marks(last))
     found = quantity(formula)

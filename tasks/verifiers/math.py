@@ -42,7 +42,10 @@ LANES: Literal["processes", "threads"] = "processes"
 """Rows are judged in parallel in processes: the work is sympy's, and its alarms need a main thread."""
 
 LONGEST = 600
-"""Characters an answer may have."""
+"""Characters an answer may have in normal LaTeX."""
+
+LONGEST_TEXT = 3000
+"""Characters an answer may have as it is written."""
 
 GOLD_WORDS = 4
 """Words that a gold answer with digits in it may have outside of formulas."""
@@ -114,6 +117,8 @@ def read_gold(text: str) -> str:
 
 
 def _gold_formula(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise Unreadable(f"more than {LONGEST_TEXT} characters")
     outside = re.sub(r"\\text\s*\{[^{}]*\}|\\[A-Za-z]+", " ", _SEGMENT.sub(" ", text))
     words = [word for word in re.findall(r"[A-Za-z]{2,}", outside) if not _FUNCTION.fullmatch(word)]
     if len(words) > GOLD_WORDS and re.search(r"\d|\$", text):
@@ -130,6 +135,9 @@ def formula(text: str) -> str:
         Unreadable: there are several formulas, with more than commas, "and" or "or" between them, or the words around
             it make it a bound, a guess or a denial.
     """
+    if len(text) > LONGEST_TEXT:
+        raise Unreadable(f"an answer of more than {LONGEST_TEXT} characters")
+    text = " ".join(text.split())
     if hedged_anywhere(_without_explanation(text)):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     found = list(_SEGMENT.finditer(text))
