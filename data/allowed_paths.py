@@ -2,22 +2,21 @@
 
 A study file can come from somebody else, and a deployment's parameters from whoever reaches the Prefect server, so a
 path in it is no reason to read a file. Whoever runs the study opens other folders: MOTHERTONGUE_ALLOW_PATHS, the option
---allow-path, and the variables that bundled studies name (`${GSM8K}`), which nobody sets for anything else. `${HOME}`
-opens nothing. Paths are judged by where they really lead: links, `..` and `~` resolved.
+--allow-path, and the variables that bundled studies name (`${GSM8K}`), which nobody sets for anything else. Other
+variables open nothing. Paths are judged by where they really lead: links, `..` and `~` resolved.
 """
 
-import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from data import variables
 from data.errors import InputError
 
-ALLOW = "MOTHERTONGUE_ALLOW_PATHS"
+ALLOW = variables.ALLOW_PATHS
 PROJECT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"^[A-Za-z][\w+.-]*:/")
-VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def allow(paths: Iterable[Path]) -> None:
@@ -39,14 +38,16 @@ def inside(given: str, roots: Sequence[Path], where: str = "") -> list[Path]:
     if ADDRESS.match(given):
         raise InputError(f"{said}: an address, not a path. Allowed: files and folders of this machine")
     try:
-        path = Path(given).expanduser()
+        path = Path(variables.expanded(given, where)).expanduser()
         places = [root / path for root in roots or (Path(),)]
         found = [place for place in places if may_be_read(place, roots)]
         first = places[0].resolve()
+    except InputError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:  # a ring of links, a user without a home, a byte 0
         raise InputError(f"{said}: no path that can be followed ({error})") from None
     if not found:
-        raise InputError(_refused(said, first, roots))
+        raise InputError(_refused(said, None if variables.VARIABLE.search(given) else first, roots))
     return found
 
 
@@ -85,21 +86,16 @@ def _own(roots: Sequence[Path]) -> list[Path]:
 
 def _opened() -> list[Path]:
     """What the environment opens."""
-    named = [os.environ.get(name, "") for name in _project_variables()]
+    named = [os.environ.get(name, "") for name in variables.bundled()]
     given = [*os.environ.get(ALLOW, "").split(os.pathsep), *named]
     return [Path(text).expanduser().resolve() for text in given if text]
 
 
-@functools.cache
-def _project_variables() -> frozenset[str]:
-    """The variables by which bundled studies name folders of data."""
-    texts = (path.read_text(encoding="utf-8") for path in sorted((PROJECT / "data" / "studies").glob("*.yaml")))
-    return frozenset(name for text in texts for name in VARIABLE.findall(text))
-
-
-def _refused(said: str, real: Path, roots: Sequence[Path]) -> str:
+def _refused(said: str, real: Path | None, roots: Sequence[Path]) -> str:
+    """`real` is None where it would tell the value of a variable."""
     allowed = ", ".join(map(str, dict.fromkeys([*_own(roots), *_opened()])))
-    leads = "a study may not read this" if said.endswith(str(real)) else f"leads to {real}, which a study may not read"
+    unsaid = real is None or said.endswith(str(real))
+    leads = "a study may not read this" if unsaid else f"leads to {real}, which a study may not read"
     return (
         f"{said}: {leads}. Allowed: what lies in {allowed}, hidden folders aside; "
         f"open more with --allow-path, or {ALLOW} in the environment"

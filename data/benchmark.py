@@ -7,6 +7,7 @@ tuple `BENCHMARKS`. A user's own needs no file here, see `data.user_benchmark`.
 import fnmatch
 import functools
 import itertools
+import math
 import random
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from data.table_file import Document, Row, TableFile
 CHAIN = frozenset(
     [
         *("sample", "model", "response", "finish", "verdict", "answer", "score"),
-        *("tokens", "nll", "perplexity", "token_nll", "token_text", "origin"),
+        *("prompt_tokens", "tokens", "nll", "perplexity", "token_nll", "token_text", "origin"),
     ]
 )
 """Columns that stages add: a benchmark's own columns of these names are left out of the questions."""
@@ -225,6 +226,8 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
         }
         for column, value in given.items():
             if column not in CHAIN and column not in row and column not in mapped:
+                if isinstance(value, float) and math.isnan(value):
+                    value = None  # NaN is nothing, as in a column of text
                 _same_type(place, column, value, types)
                 row[column] = value
         if benchmark.labels:
@@ -233,20 +236,43 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
         yield place, row
 
 
+def as_asked(benchmark: Benchmark, place: str, raw: Row) -> Row:
+    """What a verifier reads of one row of the benchmark's own source: `question`, `gold` and the row's other columns.
+
+    Raises:
+        InputError: as for the rows of a study.
+    """
+    given = _in_form(benchmark, place, raw)
+    row: Row = {
+        "question": table_file.text(place, given, benchmark.question),
+        "gold": table_file.text(place, given, benchmark.gold),
+    }
+    row |= {column: value for column, value in given.items() if column not in CHAIN and column not in (*row, "id")}
+    if benchmark.labels:
+        row["labels"] = list(benchmark.labels)
+    verifier_columns.check(benchmark.verifier, place, row)
+    return row
+
+
+def _in_form(benchmark: Benchmark, place: str, raw: Row) -> Row:
+    """A row in the form that the benchmark's columns describe."""
+    if benchmark.row is None:
+        return raw
+    try:
+        return benchmark.row(raw)
+    except KeyError as error:
+        table_file.value(place, raw, str(error.args[0]))
+        raise
+    except ValueError as error:
+        raise InputError(f"{place}: {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"{place}: is no row of {benchmark.name}: {error}") from error
+
+
 def _shaped(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -> Iterator[tuple[int, str, Row]]:
     """The rows that belong to the split in the form that the benchmark's columns describe, numbered as they lie."""
     for number, (place, raw) in enumerate(source):
-        row = raw
-        if benchmark.row:
-            try:
-                row = benchmark.row(raw)
-            except KeyError as error:
-                table_file.value(place, raw, str(error.args[0]))
-                raise
-            except ValueError as error:
-                raise InputError(f"{place}: {error}") from error
-            except (TypeError, AttributeError) as error:
-                raise InputError(f"{place}: is no row of {benchmark.name}: {error}") from error
+        row = _in_form(benchmark, place, raw)
         if benchmark.keep is None or benchmark.keep(row, split):
             yield number, place, row
 

@@ -6,7 +6,10 @@ import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
 
-from data.errors import InputError
+from data.errors import InputError, shown
+
+LONGEST_COMPARED = 200
+"""Characters of a name that is looked for among others: the comparison is slow for long ones."""
 
 
 def names(package: ModuleType) -> tuple[str, ...]:
@@ -29,6 +32,6 @@ def load(package: ModuleType, name: str, what: str) -> ModuleType:
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
     """One line that says a name is not among the allowed ones, and which of them it may have meant."""
     allowed = list(allowed)
-    near = difflib.get_close_matches(value, allowed, n=2, cutoff=0.5)
+    near = difflib.get_close_matches(value[:LONGEST_COMPARED], allowed, n=2, cutoff=0.5)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-    return f"no {what} is called {value!r}{hint}. Allowed: {', '.join(allowed) or 'none, there are none'}"
+    return f"no {what} is called {shown(value)}{hint}. Allowed: {', '.join(allowed) or 'none, there are none'}"

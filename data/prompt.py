@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data import kinds, table_file
-from data.errors import InputError
+from data.errors import InputError, at
 
+LARGEST = 1_000_000
+"""Bytes of a template's file."""
 PROMPTS = Path(__file__).parent / "prompts"
 
 
@@ -18,7 +20,7 @@ def prompt(name: str) -> str:
     known = {file.stem: file for file in sorted(PROMPTS.glob("*.jinja"))}
     if name not in known:  # also one like ../other, which would lead out of the folder
         raise InputError(kinds.unknown("prompt", name, known))
-    return known[name].read_text(encoding="utf-8")
+    return known[name].read_text(encoding="utf-8-sig")
 
 
 def template(given: str, roots: Sequence[Path], where: str = "") -> str:
@@ -33,5 +35,24 @@ def template(given: str, roots: Sequence[Path], where: str = "") -> str:
     if "{{" in given or "{%" in given:
         return given
     if given.endswith(".jinja"):
-        return table_file.locate(given, roots, where).read_text(encoding="utf-8")
-    return prompt(given)
+        with at(where):
+            return read(table_file.locate(given, roots, where))
+    with at(where):
+        return prompt(given)
+
+
+def read(path: Path) -> str:
+    """A template's file, without a byte-order mark.
+
+    Raises:
+        InputError: it cannot be read, is not UTF-8, or is larger than a template is.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise InputError(f"{path}: is {size:,} bytes large; allowed: a template of at most {LARGEST:,}")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 (byte {error.start + 1})") from None

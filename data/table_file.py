@@ -5,11 +5,13 @@ JSONL may be compressed (`.jsonl.gz`). A JSON document of another shape is a tab
 Nothing is guessed: a row that is not whole is an error, never skipped.
 """
 
+import codecs
 import csv
 import difflib
 import gzip
 import json
 import math
+import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
-from data import allowed_paths
-from data.errors import InputError
+from data import allowed_paths, variables
+from data.errors import InputError, shown
 
 Row = dict[str, Any]
 
@@ -40,7 +42,9 @@ class TableFile:
 
     def __str__(self) -> str:
         folder = Path.cwd()
-        return str(self.path.relative_to(folder) if self.path.is_relative_to(folder) else self.path)
+        if self.path.is_relative_to(folder):
+            return str(self.path.relative_to(folder))
+        return variables.as_written(self.path)
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
         """Rows with their places (`file.jsonl, row 17`), for what is said of them.
@@ -144,15 +148,56 @@ def text_or_none(place: str, row: Row, column: str) -> str | None:
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise InputError(f"{place}: column {column!r} is {kind(found)}; allowed: text or a number")
     found = str(found)
-    if not found.isascii() and any("\ud800" <= character <= "\udfff" for character in found):
-        raise InputError(f"{place}: column {column!r} is not valid UTF-8 text")
+    check_text(place, column, found)
     return found if found.strip() else None
+
+
+def check_text(place: str, column: str, found: str) -> None:
+    """Raises InputError at half a surrogate pair (JSON's `\\ud83d` alone), which no file and no model can take."""
+    if not is_text(found):
+        raise InputError(f"{place}: column {column!r} is not valid UTF-8 text: {shown(found)}")
+
+
+def is_text(found: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    return found.isascii() or not any("\ud800" <= character <= "\udfff" for character in found)
 
 
 def kind(value: Any) -> str:
     """What sort of thing a value is, in words."""
     kinds = {dict: "an object", list: "a list", bool: "true or false", str: "text", int: "a number", float: "a number"}
     return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def parsed(text: str) -> Any:
+    """A JSON text's value.
+
+    Raises:
+        ValueError: it is no JSON, is nested too deep, has a key twice in one object, or a number of more than 4,300
+            digits; says which, and where.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("is not valid JSON: it is nested too deep") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not valid JSON: {error}") from None
+    except _Twice as error:
+        raise ValueError(f"has the key {shown(error.args[0])} twice in one object") from None
+    except ValueError:
+        raise ValueError("has a whole number of more than 4,300 digits; allowed: fewer, or it as text") from None
+
+
+class _Twice(Exception):
+    """An object names a key a second time."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        raise _Twice(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    return found
 
 
 def locate(path: str, roots: Sequence[Path], where: str = "") -> Path:
@@ -165,7 +210,7 @@ def locate(path: str, roots: Sequence[Path], where: str = "") -> Path:
         InputError: none of them has it, or it lies where a study may not read; see `data.allowed_paths`.
     """
     for found in allowed_paths.inside(path, roots, where):
-        if found.exists():
+        if os.path.exists(found):  # a name that is too long is no file's
             return found
     looked = ", ".join(str(root) for root in roots)
     raise InputError(f"{f'{where}: ' if where else ''}{path}: there is no such file (looked from {looked or 'here'})")
@@ -179,20 +224,30 @@ def _lines(table: TableFile) -> Iterator[tuple[int, bytes]]:
     read = gzip.open if table.path.suffix.lower() == ".gz" else open
     with read(table.path, "rb") as lines:
         try:
-            yield from enumerate(lines, start=1)
+            for number, line in enumerate(lines, start=1):
+                if number == 1:
+                    _check_encoding(table, line)
+                yield number, line
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(f"{table}: cannot be read as gzip: {error}") from error
+
+
+def _check_encoding(table: TableFile, start: bytes) -> None:
+    """Raises InputError at UTF-16 and UTF-32, known by their byte-order marks or the zeros in their first letters."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32's other one begins as UTF-16's
+    if start.startswith(marks) or b"\0" in start[:4]:
+        raise InputError(f"{table}: is not UTF-8: it begins as UTF-16 or UTF-32 does. Allowed: save it as UTF-8")
 
 
 def _json(table: TableFile) -> Iterator[tuple[int, Row]]:
     assert table.document is not None
     shape = f"{table.document.__module__}.{table.document.__qualname__}"
     try:
-        content = json.loads(b"".join(line for _, line in _lines(table)).decode("utf-8-sig"))
+        content = parsed(b"".join(line for _, line in _lines(table)).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"{table}: is not UTF-8 (byte {error.start + 1})") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{table}: is not valid JSON: {error}") from error
+    except ValueError as error:
+        raise InputError(f"{table}: {error}") from error
     try:
         rows = list(table.document(content))
     except KeyError as error:
@@ -211,11 +266,11 @@ def _jsonl(table: TableFile) -> Iterator[tuple[int, Row]]:
         if blank:
             _fail(table, blank, "is empty")
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            row = parsed(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
             _fail(table, number, f"is not UTF-8 (byte {error.start + 1} of the line)")
-        except (json.JSONDecodeError, RecursionError) as error:
-            _fail(table, number, f"is not valid JSON: {error}")
+        except ValueError as error:
+            _fail(table, number, str(error))
         if not isinstance(row, dict):
             _fail(table, number, f"is {kind(row)}; allowed: one JSON object a line, with a key a column")
         yield number, row
@@ -223,7 +278,9 @@ def _jsonl(table: TableFile) -> Iterator[tuple[int, Row]]:
 
 def _csv(table: TableFile) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(LONGEST_FIELD)
-    # Bytes that are no UTF-8 become surrogates here, and are reported with their row and column when they are read.
+    with table.path.open("rb") as start:
+        _check_encoding(table, start.read(4))
+    # Bytes that are no UTF-8 become surrogates here, and are reported with their row and column.
     with table.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, strict=True)
         number = 0
@@ -240,6 +297,10 @@ def _csv(table: TableFile) -> Iterator[tuple[int, Row]]:
                     _fail(table, number, what)
                 row = dict(zip(header, fields, strict=True))
                 row.pop("", None)
+                if wrong := [(name, text) for name, text in zip(header, fields, strict=True) if not is_text(text)]:
+                    column, text = wrong[0]
+                    given = text.encode("utf-8", "surrogateescape")
+                    _fail(table, number, f"column {column!r} is not UTF-8: {shown(given)}; allowed: save it as UTF-8")
                 yield number, row
         except csv.Error as error:
             _fail(table, number + 1, f"is not valid CSV: {error} (line {reader.line_num})")
@@ -250,6 +311,9 @@ def _check_header(table: TableFile, header: list[str]) -> None:
     if not header:
         return
     header = header[1:] if header[0] == "" else header
+    if wrong := [name for name in header if not is_text(name)]:
+        given = wrong[0].encode("utf-8", "surrogateescape")
+        raise InputError(f"{table}: the header is not UTF-8: {shown(given)}; allowed: save it as UTF-8")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice or "" in header:
         what = f"names {twice[0]!r} twice" if twice and twice[0] else "has a column without a name"
@@ -282,12 +346,31 @@ def _parquet(table: TableFile) -> Iterator[tuple[int, Row]]:
     number = 0
     try:
         with pq.ParquetFile(table.path, pre_buffer=False, buffer_size=1 << 18) as file:  # no whole row group at once
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(f"{table}: names the column {twice[0]!r} twice")
             for batch in file.iter_batches(4096):
-                for row in batch.to_pylist():
+                for row in _values(table, batch, number):
                     number += 1
                     yield number, row
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{table}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def _values(table: TableFile, batch: Any, before: int) -> list[Row]:
+    """A batch's rows as Python has them; `before` it there are so many rows."""
+    try:
+        rows: list[Row] = batch.to_pylist()
+        return rows
+    except (ValueError, OverflowError, LookupError):  # no UTF-8, a date beyond Python's, an unknown time zone
+        for number in range(batch.num_rows):
+            for name in batch.schema.names:
+                try:
+                    batch.column(name)[number].as_py()
+                except (ValueError, OverflowError, LookupError) as error:
+                    what = f"column {name!r} holds what cannot be read ({batch.schema.field(name).type}): {error}"
+                    _fail(table, before + number + 1, what)
+        raise
 
 
 _READERS = {

@@ -13,6 +13,9 @@ from data.prompt import template
 from data.source import Files
 from data.table_file import TableFile
 
+REFERENCE = "reference"
+"""The column with a person's response, where the study file names no other."""
+
 
 class Columns(BaseModel):
     """Which columns of a file hold what."""
@@ -21,7 +24,10 @@ class Columns(BaseModel):
 
     question: str = Field(default="question", description="What is asked.")
     gold: str = Field(default="gold", description="The right answer, which the verifier compares with.")
-    reference: str | None = Field(default=None, description="A person's response; needed for the origin `human`.")
+    reference: str | None = Field(
+        default=None,
+        description="A person's response, for the origin `human`; null for the column `reference`, if there is one.",
+    )
     id: str | None = Field(default=None, description="What a row is called; without it, rows are numbered.")
 
 
@@ -35,7 +41,9 @@ class UserBenchmark(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(description="What it is called in the results.", pattern=r"^[\w./-]+$")
+    name: str = Field(
+        description="What it is called in the results.", pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$", max_length=64
+    )
     train: str | None = Field(default=None, description="File with the questions of the split `train`.")
     test: str | None = Field(default=None, description="File with the questions of the split `test`.")
     columns: Columns = Field(default_factory=Columns, description="Which columns hold what.")
@@ -70,8 +78,11 @@ class UserBenchmark(BaseModel):
             if path is not None
         }
         needed = [name for name in (columns.question, columns.gold, columns.reference, columns.id) if name is not None]
+        named = columns.reference is not None or REFERENCE in needed
+        there: list[bool] = []
         for (path,) in paths.values():
             place, row = TableFile(path).first(needed)
+            there.append(REFERENCE in row)
             shared = {"labels": list(self.labels)} if self.labels else {}
             verifier_columns.check(self.verifier, place, {**row, "gold": str(row[columns.gold]), **shared})
         return Benchmark(
@@ -81,7 +92,7 @@ class UserBenchmark(BaseModel):
             prompt=template(self.prompt, roots, f"{here}.prompt"),
             question=columns.question,
             gold=columns.gold,
-            reference=columns.reference,
+            reference=columns.reference if named else REFERENCE if all(there) else None,
             id=columns.id,
             labels=self.labels,
             licence=self.licence,

@@ -1,10 +1,9 @@
 """What verifiers need of a row beside `gold`: checked when questions are read, before any model answers them."""
 
-import json
 from typing import Any
 
 from data import table_file
-from data.errors import InputError
+from data.errors import InputError, shown
 from data.table_file import Row
 
 NEEDED = {"label": "labels", "span": "answers", "rouge_l": "references", "ni_exact": "references"}
@@ -33,6 +32,7 @@ def check(verifier: str, place: str, row: Row) -> None:
         return
     if isinstance(row.get(column), str):
         row[column] = _parsed(place, column, row[column])
+    _check_values(place, column, row.get(column))
     if column not in WHAT:
         return
     if column not in row:
@@ -46,10 +46,20 @@ def check(verifier: str, place: str, row: Row) -> None:
         raise InputError(f"{place}: the gold answer {row['gold']!r} is no label; there are {', '.join(values)}")
 
 
+def _check_values(place: str, column: str, given: Any) -> None:
+    """Raises InputError where no column can hold a list or a map: it has other than texts alone, or numbers alone."""
+    values = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
+    found = {table_file.kind(value) for value in values if value is not None}
+    broken = any(not table_file.is_text(value) for value in values if isinstance(value, str))
+    large = any(value.bit_length() > 63 for value in values if isinstance(value, int))
+    if broken or large or len(found) > 1 or given == {}:
+        raise InputError(f"{place}: column {column!r} is {shown(given)}; allowed: a list of texts in Unicode")
+
+
 def _parsed(place: str, column: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return table_file.parsed(text)
+    except ValueError as error:
         raise InputError(f"{place}: column {column!r} is text; allowed: a list (in CSV, as JSON)") from error
 
 

@@ -1,6 +1,7 @@
 """`mothertongue deploy`: a study on a Prefect server, which runs it by schedule, or when a person says so in the UI."""
 
 import datetime
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -11,25 +12,30 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from data import allowed_paths
+from data import allowed_paths, variables
 from data.errors import InputError
-from flows import pools, server_lost, study_file, variables
-from flows.form import as_form
+from flows import pools, server_lost, server_values, study_file
+from flows.form import as_form, as_study
 from flows.schema import Study
 from tasks.errors import StageFailed
+from tasks.page.markdown import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.actions import DeploymentScheduleCreate
 
 ENTRYPOINT = "flows.study.study_flow"
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LEAST_INTERVAL = 60
+"""Seconds. Runs that come faster than a worker takes them wait, and all of them are run."""
 TOO_BUSY = "is too busy to answer: try again. With many runs, give it PostgreSQL in place of SQLite (docs/operate.md)"
-DEPLOYMENT = re.compile(r"^[^/%&><]+$")
-"""Names that Prefect takes."""
+NOT_IN_NAMES = re.compile(r"[/%&><]")
+"""Characters that Prefect takes in no name."""
+LONGEST_REFUSAL = 300
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,10 @@ class Schedule:
         """
         found = INTERVAL.fullmatch(self.interval or "")
         seconds = float(found[1]) * SECONDS[found[2] or "s"] if found else 0
-        if not 1 <= seconds <= 366 * SECONDS["d"]:
+        if not LEAST_INTERVAL <= seconds <= 366 * SECONDS["d"]:
             raise InputError(
                 f"--interval {self.interval!r}: allowed are seconds, or a number with s, m, h, d or w such as 12h, "
-                "from a second to a year"
+                "from a minute to a year"
             )
         return datetime.timedelta(seconds=seconds)
 
@@ -108,6 +114,8 @@ class Deployed:
     """Where a process worker runs it: relative paths, `runs/` and a local store are there."""
     unset: tuple[str, ...]
     """Variables that the study needs and this machine has not: it was not looked at as a whole."""
+    late: int = 0
+    """Runs that an earlier schedule had left, and that are removed."""
 
 
 def deploy(
@@ -120,7 +128,7 @@ def deploy(
         StageFailed: the server does not answer.
     """
     given = study_file.read(path, overrides)
-    unset = tuple(dict.fromkeys(name for name in variables.named(given) if name not in os.environ))
+    unset = tuple(name for name in variables.named(as_study(given)) if name not in os.environ)
     file = study_file.locate(path)
     folder = None if file.parent == study_file.STUDIES else file.parent.absolute()
     try:
@@ -129,8 +137,8 @@ def deploy(
         raise InputError(f"{path}: {error}") from None
     schedules = schedule.checked()
     name = name or study.name
-    if not DEPLOYMENT.match(name):
-        raise InputError(f"--name {name}: allowed are all characters but / % & > <")
+    if NOT_IN_NAMES.search(name) or not server_values.NAME.fullmatch(name):
+        raise InputError(f"--name {name[:60]}: allowed are up to 200 characters on one line, but not / % & > <")
     with server() as client:
         made = pools.find_or_make(client, pool)
         from prefect.utilities.urls import url_for
@@ -154,7 +162,36 @@ def deploy(
             },
         )
         url = url_for("deployment", id) or ""
-    return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset)
+        late = _remove_late(client, id)
+    return Deployed(f"study/{name}", id, url, pool, made.made, Path.cwd(), unset, late)
+
+
+def _remove_late(client: "SyncPrefectClient", id: UUID) -> int:
+    """Remove the runs that an earlier schedule has made and no worker has taken; returns how many they were.
+
+    Those to come Prefect removes itself where a schedule is replaced. Those that were due it leaves, and the next
+    worker would run them all.
+    """
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterDeploymentId,
+        FlowRunFilterExpectedStartTime,
+        FlowRunFilterState,
+        FlowRunFilterStateName,
+    )
+    from prefect.types._datetime import now
+
+    wanted = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[id]),
+        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled", "Late"])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=now("UTC")),
+    )
+    removed = 0
+    while runs := [run for run in client.read_flow_runs(flow_run_filter=wanted) if run.auto_scheduled]:
+        for run in runs:
+            client.delete_flow_run(run.id)
+        removed += len(runs)
+    return removed
 
 
 def _opened(folder: Path | None, overrides: list[str], env: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,13 +199,13 @@ def _opened(folder: Path | None, overrides: list[str], env: Mapping[str, Any]) -
     a person in the UI may change."""
     beside = [folder] if folder and not allowed_paths.may_be_read(folder, ()) else []
     allowed_paths.allow([*beside, *study_file.named_by_hand(overrides)])
-    opened = os.environ.get(allowed_paths.ALLOW, "")
-    return {"env": {**env, allowed_paths.ALLOW: opened}} if opened else {}
+    opened = {name: os.environ[name] for name in (allowed_paths.ALLOW, variables.ALLOW) if os.environ.get(name)}
+    return {"env": {**env, **opened}} if opened else {}
 
 
 def describe(study: Study) -> str:
     """What the server shows of a study."""
-    return "\n\n".join(text.strip() for text in (study.about, study.notes) if text)
+    return "\n\n".join(escaped(text) for text in (study.about, study.notes) if text.strip())
 
 
 def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -180,20 +217,26 @@ def parameters(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     from prefect.utilities.schema_tools.validation import ValidationError, validate
 
     values = {"study": as_form(given), **({"folder": str(folder)} if folder else {})}
+    server_values.check(values)
+    schema = parameter_schema()
     try:
-        validate(values, parameter_schema(), raise_on_error=True)
+        # A deployment is looked at without what a schema requires, a run of it with that.
+        for without_required in (True, False):
+            validate(values, schema, raise_on_error=True, ignore_required=without_required)
     except ValidationError as error:
-        raise InputError(f"the server will not take these values: {' '.join(str(error).split())}") from None
+        raise InputError(f"the server will not take these values: {_cut(str(error))}") from None
     return values
 
 
+@functools.cache
 def parameter_schema() -> dict[str, Any]:
     """What a run of the flow may be given, as JSON Schema; the UI draws its form from it."""
     from prefect.utilities.callables import parameter_schema as of_function
 
     from flows.study import study_flow
 
-    return {**of_function(study_flow.fn).model_dump_for_openapi(), "additionalProperties": False}
+    schema = of_function(study_flow.fn).model_dump_for_openapi()
+    return {**server_values.bounded(schema), "additionalProperties": False}
 
 
 @contextmanager
@@ -215,13 +258,29 @@ def server() -> "Iterator[SyncPrefectClient]":
     except PrefectHTTPStatusError as error:
         if error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             raise StageFailed(f"the Prefect server at {address} {TOO_BUSY}") from None
-        raise StageFailed(
-            f"the Prefect server at {address} refused: {' '.join(str(error.response.text).split())}"
-        ) from None
+        raise StageFailed(f"the Prefect server at {address} refused: {reason(error.response)}") from None
     except (httpx.HTTPError, OSError) as error:
         raise StageFailed(
             f"the Prefect server at {address} does not answer any more ({type(error).__name__})"
         ) from None
+
+
+def reason(answer: "httpx.Response") -> str:
+    """Why a server refuses, on one short line, without what it repeats of the values and the schema."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = answer.text
+    if isinstance(said, dict):
+        said = said.get("exception_detail") or said.get("detail") or said.get("exception_message") or said
+    if isinstance(said, list):  # pydantic's errors: each has its place, and repeats the whole value
+        said = "; ".join(str(each.get("msg", "")) if isinstance(each, dict) else str(each) for each in said)
+    return f"{_cut(str(said))} (status {answer.status_code})"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_REFUSAL else f"{line[:LONGEST_REFUSAL]}..."
 
 
 def show(deployed: Deployed, schedule: Schedule) -> None:
@@ -231,6 +290,8 @@ def show(deployed: Deployed, schedule: Schedule) -> None:
     print(f"  folder  {deployed.folder}")
     for name in deployed.unset:
         print(f"  needs   {name} in the worker's environment; it is not set here, so no file was looked at")
+    if deployed.late:
+        print(f"  removed {deployed.late} runs that the schedule before had left and no worker has taken")
     print(f"  page    {deployed.url}")
     print("\nA worker runs it; start one where it is to run, if none is there:")
     print(f"  mothertongue worker --pool {deployed.pool}")

@@ -153,11 +153,14 @@ def _judges_code(study: str) -> bool:
 
 
 def _study(study: str) -> Finding:
+    from flows import preflight
     from flows.plan import expand
     from flows.study_file import load
 
     try:
-        plan = expand(load(study))
+        read = load(study)
+        plan = expand(read)
+        preflight.check(read)
     except InputError as error:
         return Finding("study", False, str(error))
     return Finding("study", True, f"{Path(study).name}: {len(plan.nodes)} stages, {len(plan.cells)} cells")

@@ -55,7 +55,7 @@ class ByName:
             drawn = _by_kind(kinds, least)
             in_map += [{"type": "string", "enum": list(kinds)}, {"type": "null"}]
         else:
-            drawn = {"type": "array", "title": "list", "items": _merged(options), "minItems": least}
+            drawn = {"type": "array", "title": "list", "items": _one_of(options), "minItems": least}
         # The form draws one of two. The second takes anything here, so that what is refused is said by the one that is
         # meant, at the field that is wrong.
         as_in_file = {"title": "as in a study file", "examples": [self.example]}
@@ -96,7 +96,7 @@ def families() -> list[str]:
 
 
 def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a study file as the form draws them: lists in place of maps by name."""
+    """The values of a study file as the form draws them: lists in place of maps by name, a method with its options."""
     found = dict(given)
     for key in BY_NAME:
         if isinstance(given.get(key), Mapping):
@@ -111,6 +111,8 @@ def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
             kind = rest.pop("kind", name)
             lists.setdefault(kind, []).append({**({"name": name} if name != kind else {}), **rest})
         found[BY_KIND] = lists
+    if isinstance(given.get("method"), str):
+        found["method"] = {"kind": given["method"]}
     return found
 
 
@@ -184,20 +186,16 @@ def _with_name(option: JsonSchema, required: bool, shown: bool) -> JsonSchema:
     }
 
 
-def _merged(options: list[JsonSchema]) -> JsonSchema:
-    """One schema with the fields of all options: an item is of the last one that has a field which no other has."""
+def _one_of(options: list[JsonSchema]) -> JsonSchema:
+    """The options of an item, with its name. Of two kinds the form draws the one that the item is of.
+
+    What is wrong with an item is said by the kind it is of: the second if it has the field that only that one needs.
+    The condition asks for a field's absence by `false`, and for nothing by `required`: Prefect's server takes every
+    `required` out of a schema before it looks at a deployment's values.
+    """
     drawn = [_with_name(option, required=True, shown=True) for option in options]
-    merged = {
-        **drawn[0],
-        "properties": {key: value for one in reversed(drawn) for key, value in one["properties"].items()},
-    }
-    for number, option in enumerate(drawn[1:], 1):
-        others = {key for at, other in enumerate(drawn) if at != number for key in other["properties"]}
-        (own, *_) = [key for key in option["required"] if key not in others]
-        rest = {key: merged.pop(key) for key in ("required", "additionalProperties")}
-        merged |= {
-            "if": {"required": [own]},
-            "then": {**option, "properties": dict.fromkeys(option["properties"], True)},
-            "else": {"properties": dict.fromkeys(drawn[0]["properties"], True), **rest},
-        }
-    return merged
+    if len(drawn) == 1:
+        return drawn[0]
+    first, second = drawn
+    (own, *_) = [key for key in second["required"] if key not in first["properties"]]
+    return {"anyOf": drawn, "if": {"properties": {own: False}}, "then": first, "else": second}

@@ -19,7 +19,9 @@ from prefect.exceptions import MissingContextError
 from prefect.states import Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
+from data.visible import visible
 from flows.mailbox import mailbox
+from tasks.page.markdown import escaped
 from tasks.runtime import Listener
 from tasks.store import Artifact
 
@@ -87,10 +89,10 @@ class Inspection:
             case "done":
                 self._ended(run)
             case "note" | "log":
-                _line(facts["text"] if run in NAMELESS else f"{run}: {facts['text']}")
+                line(facts["text"] if run in NAMELESS else f"{run}: {facts['text']}")
             case "failed":
                 self._ended(run)
-                _line(f"{run} failed: {facts['text']}", error=True)
+                line(f"{run} failed: {facts['text']}", error=True)
 
     def _progress(self, run: str) -> None:
         watched = self._watched[run]
@@ -101,7 +103,7 @@ class Inspection:
             self._show(run, watched.last, text)
         if now >= watched.line_due and watched.last[0] > (watched.at_first or 0):
             watched.line_due = now + LINE_EVERY
-            _line(f"{run}: {text}")
+            line(f"{run}: {text}")
         watched.due = min(watched.line_due, watched.shown_due)
 
     def _ended(self, run: str) -> None:
@@ -157,8 +159,8 @@ def shown_artifact(kind: str, key: str, data: Any, description: str = "") -> Art
     return ArtifactCreate(
         type=kind,
         key=key,
-        data=data,
-        description=description or None,
+        data=visible(data) if isinstance(data, str) else data,
+        description=escaped(description) or None,
         task_run_id=task_run.task_run.id if task_run else None,
         flow_run_id=_flow_run_id(task_run, flow_run),
     )
@@ -217,7 +219,8 @@ def outcome(artifact: Artifact, hit: bool) -> str:
     return f"{rows:,} rows in {took}: {artifact.folder}" if rows else f"{took}: {artifact.folder}"
 
 
-def _line(text: str, error: bool = False) -> None:
+def line(text: str, error: bool = False) -> None:
+    """Say something in the log of this thread's run."""
     with contextlib.suppress(MissingContextError):  # a stage outside a run has no log
         log = get_run_logger()
-        (log.error if error else log.info)("%s", text)
+        (log.error if error else log.info)("%s", visible(text))

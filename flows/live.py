@@ -13,7 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from data.visible import visible
 from flows.plan import Plan
+from flows.terminal import drawn_on
 
 PLAIN_EVERY = 15.0
 """Seconds between progress lines where there is no terminal."""
@@ -23,7 +25,7 @@ class View:
     """Listens to the runtime and shows stages, rows and time left."""
 
     def __init__(self, plan: Plan, minutes: float | None) -> None:
-        self.console = Console(stderr=True)
+        self.console = Console(file=drawn_on(sys.stderr))
         self._total = Counter(node.stage.name for node in plan.nodes)
         self._order = list(dict.fromkeys(node.stage.name for node in plan.nodes))
         self._done: Counter[str] = Counter()
@@ -62,7 +64,7 @@ class View:
                     self._rows.pop(run, None)
                     counter = {"done": self._done, "hit": self._hits, "failed": self._failed}[event]
                     counter[stage] += 1
-            line = self._line(event, run, facts)
+            line = visible(self._line(event, run, facts))
         if line and self.console.is_terminal:
             if event in {"note", "failed"}:
                 self._live.console.print(line, highlight=False, markup=False)
@@ -116,7 +118,7 @@ class View:
                     Text(stage, style="bold" if running else "dim" if done < total else ""),
                     ProgressBar(total=total, completed=done + part, width=24),
                     f"{done}/{total}",
-                    Text(what),
+                    Text(visible(what)),
                     ", ".join(notes),
                 )
             clock = _clock(time.monotonic() - self._started)

@@ -29,6 +29,13 @@ def _allow(paths: list[Path] | None) -> list[Path] | None:
     return paths
 
 
+def _allow_env(names: list[str] | None) -> list[str] | None:
+    from data import variables
+
+    variables.allow(names or ())
+    return names
+
+
 def _track(name: str | None) -> str | None:
     if name is not None:
         from flows import trackers
@@ -55,6 +62,14 @@ def _choose(option: str, name: str, check: Callable[[str], Any], variable: str) 
 
 
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
+AllowEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-env",
+        help="let the study read this variable, or all of a prefix: --allow-env DATA_*",
+        callback=_allow_env,
+    ),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
 Allow = Annotated[
     list[Path] | None,
@@ -64,7 +79,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 
 
 @app.command()
-def plan(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
+def plan(
+    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+) -> None:
     """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
     from flows import plan_page
     from flows.study_file import load
@@ -77,6 +94,7 @@ def run(
     study: StudyArgument,
     set_: Set = None,
     allow: Allow = None,
+    allow_env: AllowEnv = None,
     track: Annotated[
         str | None, typer.Option(help="also hand the numbers to a tracker: mlflow", callback=_track)
     ] = None,
@@ -104,6 +122,7 @@ def deploy(
     name: Annotated[str | None, typer.Option(help="of the deployment; the study's name if not given")] = None,
     set_: Set = None,
     allow: Allow = None,
+    allow_env: AllowEnv = None,
 ) -> None:
     """Put a study on a Prefect server, to run by schedule or from its UI. The same name again replaces it."""
     from flows import deploy as deployment
@@ -124,7 +143,9 @@ def worker(
 
 
 @app.command()
-def status(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
+def status(
+    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+) -> None:
     """Print how far a study is: finished, begun and missing stages."""
     from flows import plan_page
     from flows.study_file import load
@@ -133,7 +154,9 @@ def status(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json:
 
 
 @app.command()
-def report(study: StudyArgument, set_: Set = None, allow: Allow = None, as_json: AsJson = False) -> None:
+def report(
+    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+) -> None:
     """Print the verdict of a finished study and where its report is."""
     from flows import results
     from flows.study_file import load
@@ -167,6 +190,7 @@ def compare(
 def doctor(
     study: Annotated[str | None, typer.Argument(help="also check that this study can run here")] = None,
     allow: Allow = None,
+    allow_env: AllowEnv = None,
     as_json: AsJson = False,
 ) -> None:
     """Check this machine: packages, engine, memory, disk, store, Prefect."""
@@ -179,10 +203,13 @@ def doctor(
 def score(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet")],
     model: Annotated[str, typer.Option(help="a bundled model, a folder, or a hub id with revision")],
-    question: Annotated[str, typer.Option(help="column with the question")] = "question",
+    question: Annotated[str | None, typer.Option(help="column with the question; `question` if not given")] = None,
     response: Annotated[str, typer.Option(help="column with the response")] = "response",
     id_: Annotated[str, typer.Option("--id", help="column that names a row; row numbers where it is missing")] = "id",
-    prompt: Annotated[Path | None, typer.Option(help="prompt template (jinja); the bare question if not given")] = None,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(help="prompt template (jinja) over the file's columns; the bare question if not given"),
+    ] = None,
     group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
     out: Annotated[Path | None, typer.Option(help="result file; FILE.scored.<ext> if not given")] = None,
     as_json: AsJson = False,
@@ -197,10 +224,14 @@ def score(
 @app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet")],
-    benchmark: Annotated[str, typer.Option(help="the benchmark whose verifier judges, such as gsm8k")],
-    question: Annotated[str, typer.Option(help="column with the question")] = "question",
+    benchmark: Annotated[
+        str | None, typer.Option(help="the benchmark whose verifier judges, such as gsm8k; its own rows are read too")
+    ] = None,
+    verifier: Annotated[str | None, typer.Option(help="or the verifier alone, such as exact")] = None,
+    study: Annotated[str | None, typer.Option(help="a study file that describes the benchmark")] = None,
+    question: Annotated[str | None, typer.Option(help="column with the question; `question` if not given")] = None,
     response: Annotated[str, typer.Option(help="column with the response")] = "response",
-    gold: Annotated[str, typer.Option(help="column with the right answer")] = "gold",
+    gold: Annotated[str | None, typer.Option(help="column with the right answer; `gold` if not given")] = None,
     id_: Annotated[str, typer.Option("--id", help="column that names a row; row numbers where it is missing")] = "id",
     group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
     out: Annotated[Path | None, typer.Option(help="result file; FILE.verified.<ext> if not given")] = None,
@@ -210,24 +241,28 @@ def verify(
     from flows import single_file
 
     columns = {"question": question, "response": response, "gold": gold, "id": id_}
-    single_file.verify(file, benchmark, columns, group, out, as_json)
+    single_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
 
 
 def main() -> None:
     """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
+    from data.errors import one_line
+    from flows import terminal
     from flows.quiet import quiet
+    from tasks.endpoint.secrets import masked
     from tasks.errors import StageFailed, Transient
 
+    terminal.guard()
     quiet(console=True)
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"  # where in the code helps no person
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
     try:
         app()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(masked(str(error), ()))}", file=sys.stderr)
         sys.exit(2)
     except (StageFailed, Transient) as error:
-        print(f"failed: {error}", file=sys.stderr)
+        print(f"failed: {one_line(masked(str(error), ()))}", file=sys.stderr)
         sys.exit(1)
 
 

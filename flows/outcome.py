@@ -9,6 +9,7 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from data.visible import visible
 from flows.plan import Plan
 from flows.remaining import SKIPPED, Loss
 from tasks.cell import Cell
@@ -47,8 +48,8 @@ class Outcome:
         if not self.failed:
             # A run that only looked things up is told from one that worked.
             name = "Cached" if not self.ran else "Completed"
-            return Completed(name=name, message="\n".join(self.found()), data=self)
-        return Failed(message=self.message(), data=StudyFailed(self))
+            return Completed(name=name, message=visible("\n".join(self.found())), data=self)
+        return Failed(message=visible(self.message()), data=StudyFailed(self))
 
     def found(self) -> list[str]:
         """The answer, how many stages it took, and where the report is."""

@@ -17,10 +17,23 @@ TRIES = 5
 def prepare() -> None:
     """Have every server that Prefect starts in this process from now on end with it, or say in a line why it cannot
     start."""
-    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.server.api import server
 
-    _starts_or_says_why(SubprocessASGIServer)
-    _ends_with_us(SubprocessASGIServer)
+    setattr(server, "subprocess", _InOwnSession())  # noqa: B010
+    _starts_or_says_why(server.SubprocessASGIServer)
+    _ends_with_us(server.SubprocessASGIServer)
+
+
+class _InOwnSession:
+    """Python's `subprocess` for Prefect's server: Ctrl-C on a terminal would end it before it is told of the run's
+    end."""
+
+    @staticmethod
+    def Popen(*arguments: Any, **options: Any) -> "subprocess.Popen[Any]":
+        return subprocess.Popen(*arguments, start_new_session=True, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
 
 
 def _ends_with_us(kind: "type[SubprocessASGIServer]") -> None:

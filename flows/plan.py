@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from data.benchmark import Benchmark
+from data.errors import at
 from flows.schema import Study
 from tasks import verifiers
+from tasks.answerable import answerable
 from tasks.attest import attest
 from tasks.cell import UNTRAINED, Cell
 from tasks.compare import compare
@@ -102,7 +104,16 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
         lost: keys of steps that failed. Benchmarks whose questions and origins whose responses are among them are left
             out, and the others are checked for leaks, matched, trained and evaluated among themselves.
         short: origins that a selection had too few responses of, by the selection's key: it is made without them.
+
+    Raises:
+        InputError: a model or a file that the study names is not there or cannot be used; names the study file and the
+            key.
     """
+    with at(study.file):
+        return _expanded(study, lost, short)
+
+
+def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collection[str]]) -> Plan:
     ask = study.questions
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}
@@ -123,11 +134,22 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
     if not to_train or not to_evaluate:
         return Plan(study, (), {}, {}, {})
     gate = leak(train=to_train, evaluation=to_evaluate).named(study.name)
-    plan = Plan(study, (*to_train.values(), *to_evaluate.values(), gate), {}, {}, {})
+    students = study.models
+    with_room = {
+        student: {
+            name: answerable(asked, student, evaluation[name].prompt, study.decoding.max_tokens, ask.too_long).named(
+                f"{student.title}/{asked.label}" if len(students) > 1 else asked.label, *asked.tags
+            )
+            for name, asked in to_evaluate.items()
+        }
+        for student in students
+    }
+    rooms = [node for nodes in with_room.values() for node in nodes.values()]
+    plan = Plan(study, (*to_train.values(), *to_evaluate.values(), *rooms, gate), {}, {}, {})
     training = {name: training[name] for name in to_train}
     evaluation = {name: evaluation[name] for name in to_evaluate}
-    for student in study.models:
-        _add(plan, student, training, evaluation, to_train, to_evaluate, lost, short)
+    for student in students:
+        _add(plan, student, training, evaluation, to_train, with_room[student], lost, short)
     return plan
 
 
@@ -162,10 +184,11 @@ def _add(
             within = plan.chosen.get(f"{student.title} {name} {EVERY}") if same else None
             if not pool or (same and within is None):
                 continue
-            taken = select(pool, match, study.questions.keep, study.questions.seed, within).named(label, *tags)
+            how = (match, study.questions.keep, study.questions.seed, within, study.method.longest, to_train[name])
+            taken = select(pool, *how).named(label, *tags)
             while gone := short.get(taken.key):
                 pool = {origin: node for origin, node in pool.items() if origin not in gone}
-                taken = select(pool, match, study.questions.keep, study.questions.seed, within).named(label, *tags)
+                taken = select(pool, *how).named(label, *tags)
             plan.chosen[f"{student.title} {name} {control_name}"] = taken
             for origin in pool:
                 for seed in study.seeds:

@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from typing import Any
 
+from flows import preflight
 from flows.cost import Cost, cost
 from flows.for_machines import say
 from flows.forecast import Forecasts, forecast
@@ -21,6 +22,7 @@ def show(study: Study, as_json: bool) -> None:
     """Print a plan held against the store."""
     store = Store.from_environment()
     plan = expand(study)
+    preflight.check(study)
     forecasts = forecast(plan, store)
     price = cost(plan, forecasts, store)
     if as_json:

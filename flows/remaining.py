@@ -111,15 +111,15 @@ class Remaining:
                 found = {origin: self._store.open(node.stage.name, node.key) for origin, node in pool.items()}
             except (Transient, OSError):  # not to be had just now: nobody knows how many there are
                 continue
-            match = chosen.values["match"]
-            counts = few({origin: artifact.rows() for origin, artifact in found.items() if artifact}, match)
+            match, longest = chosen.values["match"], chosen.values["longest"]
+            counts = few({origin: artifact.rows() for origin, artifact in found.items() if artifact}, match, longest)
             if len(counts) == len(pool):
                 continue
             self._short.setdefault(chosen.key, set()).update(counts)
-            for origin, count in counts.items():
+            for origin, (count, kept_out) in counts.items():
                 why = (
-                    f"{origin} has {count} questions with a response that may be taken, at least {match.minimum} are "
-                    "needed (match.minimum)"
+                    f"{origin} has {count} questions with a response that may be taken{kept_out}, at least "
+                    f"{match.minimum} are needed (match.minimum)"
                 )
                 self._left_out[f"{label.rpartition(' ')[0]} {origin}"] = Loss(chosen.run_name, why)
 

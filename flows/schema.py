@@ -10,7 +10,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PositiveInt,
     PrivateAttr,
     SerializeAsAny,
     ValidationInfo,
@@ -19,72 +18,31 @@ from pydantic import (
 )
 
 from data import benchmark as bundled
-from data import kinds
+from data import kinds, variables
 from data.benchmark import Benchmark
-from data.errors import InputError
+from data.errors import InputError, at, shown
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
-from flows import variables
+from flows import server_values
 from flows.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
+from flows.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, check_name
 from tasks import endpoint, methods, origins
+from tasks.bounds import LONGEST_NAME, MOST_SEEDS, Seed
 from tasks.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import EndpointSettings, secrets
+from tasks.match import Match
 from tasks.methods import Method
 from tasks.model import Model, Named, title, weights
 from tasks.model import bundled as models
 from tasks.options import OptionError, checked, of_kind
 from tasks.origins import Origin
 from tasks.sampling import Sampling
-from tasks.select import Match
 
-ORIGIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
-RAW = {"variables": "as they are"}
-"""The context of a validation that leaves each `${NAME}` in its place."""
+MOST_BENCHMARKS = 1000
 
-Names = Annotated[list[str], Field(min_length=1), Choice(families)]
+Names = Annotated[list[str], Field(min_length=1, max_length=MOST_BENCHMARKS), Choice(families)]
 AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name, "Origin")]
 AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds, "Method")]
-
-
-class Questions(BaseModel):
-    """How many questions, and from which split of a benchmark."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    train: int | None = Field(300, gt=0, description="training questions of each benchmark; null for all of them")
-    keep: int | None = Field(None, gt=0, description="questions an arm trains on; null for as many as all origins have")
-    evaluate: int | None = Field(100, gt=0, description="evaluation questions of each benchmark; null for all of them")
-    train_each: dict[str, PositiveInt | None] = Field(
-        default_factory=dict, description="training questions of single benchmarks, where they differ from `train`"
-    )
-    evaluate_each: dict[str, PositiveInt | None] = Field(
-        default_factory=dict, description="evaluation questions of single benchmarks, where they differ from `evaluate`"
-    )
-    train_split: str = Field("train", description="the split that training questions come from")
-    evaluate_split: str = Field("test", description="the split that evaluation questions come from")
-    seed: int = Field(0, ge=0, description="which questions are drawn")
-
-    def to_train(self, benchmark: str) -> int | None:
-        """How many training questions of this benchmark; None for all of them."""
-        return self.train_each.get(benchmark, self.train)
-
-    def to_evaluate(self, benchmark: str) -> int | None:
-        """How many evaluation questions of this benchmark; None for all of them."""
-        return self.evaluate_each.get(benchmark, self.evaluate)
-
-
-class Control(BaseModel):
-    """Some of the study's origins once more, matched in another way; their arms are called `origin@control`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    origins: list[str] = Field(min_length=1, description="which of the study's origins")
-    match: Match = Field(description="what these arms are matched for")
-    train: list[str] | None = Field(None, description="which of the study's training benchmarks; null for all of them")
-    same_questions: bool = Field(
-        False, description="only questions that the study's own arms train on, so that nothing but the matching differs"
-    )
 
 
 class Study(BaseModel):
@@ -94,11 +52,12 @@ class Study(BaseModel):
 
     name: str = Field(
         description="names the results folder; lower-case letters, digits, dot, dash, underscore",
-        json_schema_extra={"pattern": NAME.pattern},
+        max_length=LONGEST_NAME,
+        json_schema_extra={"pattern": NAME.pattern, "not": NOT_TAKEN},
     )
-    about: str = Field("", description="one sentence: what this study asks")
-    notes: str = Field("", description="what a reader of the report must know; shown in it")
-    student: str | list[str] = Field(
+    about: str = Field("", max_length=2000, description="one sentence: what this study asks")
+    notes: str = Field("", max_length=100_000, description="what a reader of the report must know; shown in it")
+    student: str | Annotated[list[str], Field(max_length=20)] = Field(
         description=f"the model that is fine-tuned, or a list of them, each on its own: a bundled one "
         f"({', '.join(models())}), a folder, or a hub id with revision",
         examples=list(models()),
@@ -123,8 +82,8 @@ class Study(BaseModel):
     contrasts: tuple[Contrast, ...] = Field(
         (), description="the claims that the study tests, each that one origin does better than another"
     )
-    seeds: Annotated[list[int], Field(json_schema_extra={"uniqueItems": True})] = Field(
-        default_factory=lambda: [0], min_length=1, description="one adapter for each"
+    seeds: Annotated[list[Seed], Field(json_schema_extra={"uniqueItems": True})] = Field(
+        default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one adapter for each"
     )
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
     endpoints: Annotated[dict[str, EndpointSettings], ByName({"gpt-4.1-mini": {"budget_tokens": 1000000}})] = Field(
@@ -136,20 +95,26 @@ class Study(BaseModel):
         description="models whose own code may run here with all your rights, named as above; read it first",
     )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
+    _file: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
     @classmethod
-    def _without_variables_and_secrets(cls, given: Any, info: ValidationInfo) -> Any:
+    def _without_secrets(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            given = as_study(given) if info.context == RAW else variables.resolved(as_study(given))
+            server_values.check(given)
+            secrets.refuse(given)  # before anything is said of a value
+            given = as_study(given)
             secrets.refuse(given)
+            variables.check(given)
         return given
 
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        if not NAME.match(name):
+        if not NAME.fullmatch(name):
             raise ValueError("allowed are lower-case letters, digits, dot, dash and underscore")
+        if name in TAKEN:
+            raise ValueError(f"allowed are other names than {', '.join(sorted(TAKEN))}")
         return name
 
     @field_validator("benchmarks", mode="before")
@@ -157,6 +122,9 @@ class Study(BaseModel):
     def _named_benchmarks(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
+        for name, options in given.items():
+            if not isinstance(options, Mapping | BaseModel):
+                raise OptionError(f"benchmarks.{name}: {shown(options)} is not allowed: a map of options is")
         return {
             name: checked(
                 LocatedBenchmark if "path" in options else UserBenchmark,
@@ -174,10 +142,9 @@ class Study(BaseModel):
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
         for name in given:
-            if not isinstance(name, str) or not ORIGIN.match(name) or name == UNTRAINED:
-                raise OptionError(
-                    f"origins.{name}: allowed are letters, digits, dot, dash and underscore, and not {UNTRAINED}"
-                )
+            check_name(name, f"origins.{name}")
+            if name == UNTRAINED:
+                raise OptionError(f"origins.{name}: allowed are other names: {UNTRAINED} is the student untrained")
         return {name: origins.parse(options, f"origins.{name}", name) for name, options in given.items()}
 
     @field_validator("method", mode="before")
@@ -190,6 +157,9 @@ class Study(BaseModel):
     def _known_endpoints(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a model id to its options")
+        for id, options in given.items():
+            if not isinstance(options, Mapping | BaseModel):
+                raise OptionError(f"endpoints.{id}: {shown(options)} is not allowed: a map of options is")
         return {
             str(id): checked(EndpointSettings, options, f"endpoints.{id}") if isinstance(options, Mapping) else options
             for id, options in given.items()
@@ -207,7 +177,7 @@ class Study(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        if len(set(seeds)) < len(seeds):
             raise ValueError("allowed are distinct numbers from 0 up")
         return seeds
 
@@ -216,8 +186,7 @@ class Study(BaseModel):
     def _of_known_origins(cls, controls: dict[str, Control], info: ValidationInfo) -> dict[str, Control]:
         known = info.data.get("origins", {})
         for name, control in controls.items():
-            if not ORIGIN.match(name):
-                raise OptionError(f"controls.{name}: allowed are letters, digits, dot, dash and underscore")
+            check_name(name, f"controls.{name}")
             for origin in control.origins:
                 if known and origin not in known:
                     raise OptionError(f"controls.{name}.origins: {kinds.unknown('origin', origin, known)}")
@@ -226,6 +195,8 @@ class Study(BaseModel):
     @field_validator("student")
     @classmethod
     def _distinct_students(cls, given: str | list[str]) -> str | list[str]:
+        if not all(name.strip() for name in ([given] if isinstance(given, str) else given)):
+            raise ValueError("allowed are names of models, folders, or hub ids with a revision")
         titles = [title(name) for name in ([given] if isinstance(given, str) else given)]
         if not titles or len(set(titles)) < len(titles):
             raise ValueError("allowed are one or more models of different names (owners and revisions aside)")
@@ -275,26 +246,14 @@ class Study(BaseModel):
         """Folders from which relative paths of the study are looked up: the study file's, then the current one."""
         return self._roots
 
+    @property
+    def file(self) -> str:
+        """The study file as it was named, which errors begin with; empty for values of none."""
+        return self._file
+
     def names(self, patterns: Iterable[str]) -> list[str]:
         """The benchmarks that names and patterns stand for, each once."""
         return list(dict.fromkeys(found.name for pattern in patterns for found in self.find(pattern)))
-
-    def check(self) -> None:
-        """What can be checked only when the benchmarks are known.
-
-        Raises:
-            InputError: a name of a benchmark that is none of the study's.
-        """
-        train, evaluate = self.names(self.train), self.names(self.evaluate)
-        asked = [
-            ("questions.train_each", self.questions.train_each, train),
-            ("questions.evaluate_each", self.questions.evaluate_each, evaluate),
-            *((f"controls.{name}.train", self.names(c.train or ()), train) for name, c in self.controls.items()),
-        ]
-        for where, given, known in asked:
-            for name in given:
-                if name not in known:
-                    raise InputError(f"{where}: {kinds.unknown('benchmark of this study', name, known)}")
 
     def find(self, name: str) -> tuple[Benchmark, ...]:
         """The benchmarks a name stands for: one of the study's own, a bundled one, or a family of them (`abacus/*`).
@@ -303,7 +262,8 @@ class Study(BaseModel):
             InputError: there is none; names the nearest and all there are.
         """
         if name in self.benchmarks:
-            return (self.benchmarks[name].resolve(self.roots),)
+            with at(f"benchmarks.{name}"):
+                return (self.benchmarks[name].resolve(self.roots),)
         if "*" in name:
             return bundled.matching(name)
         if name not in bundled.names():

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from data.visible import all_visible
 from flows.inspection import artifact_key, shown_artifact, span
 from flows.mailbox import mailbox
 from tasks.comparison.arms import is_control
+from tasks.left_out import REASONS
+from tasks.page.markdown import escaped
 from tasks.page.words import percent, points, ratio
 from tasks.report import main_table, verdict_markdown
 from tasks.stage import Node
@@ -21,7 +24,9 @@ from tasks.store import Artifact
 Table = list[dict[str, str]]
 VERDICTS = ("correct", "wrong", "unparseable", "error")
 REPORT_URL = "MOTHERTONGUE_REPORT_URL"
-"""Where a web server shows the results folder `runs`, for links that a browser elsewhere can open."""
+"""Where a web server shows the results folder `runs`, for links that a browser can open."""
+SAFE = ":/?#@!$&'*+,;=%~"
+"""What an address in Markdown keeps as it is."""
 
 
 def show_step(node: Node, made: Artifact) -> None:
@@ -29,19 +34,19 @@ def show_step(node: Node, made: Artifact) -> None:
     rows = STEPS[node.stage.name](made.facts) if node.stage.name in STEPS else {}
     if rows:
         table = [{node.stage.name: name, node.label: value} for name, value in rows.items()]
-        mailbox.artifact(shown_artifact("table", artifact_key(node.run_name), json.dumps(table), node.run_name))
+        mailbox.artifact(shown_artifact("table", artifact_key(node.run_name), _cells(table), node.run_name))
 
 
 def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapping[str, Any]]) -> None:
-    """Leave the study's results as tables and Markdown of the flow run, with links to the report and its files.
+    """Leave the study's results as tables and Markdown of the flow run, and where the report and its files are.
 
     Args:
         compared: compare's artifact.
         report: the report's page in the results folder.
         spent: what each step took: `stage`, `made` (in this run), `rows`, `seconds`, `tokens`, `usd`; see `cost`.
     """
-    page, files = links(name, compared, report)
-    text = f"{verdict_markdown(compared)}\n\n[Report]({page}) `{page}`\n\n[Tables and answers]({files}) `{files}`\n"
+    page, files = places(name, compared, report)
+    text = f"{verdict_markdown(compared)}\n\nReport: {page}\n\nTables and answers: {files}\n"
     left = [
         ("markdown", "verdict", text, "Verdict"),
         (
@@ -50,24 +55,39 @@ def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapp
             matrix(compared),
             "Accuracy of every arm on every benchmark, change against no training",
         ),
-        ("table", "summary", main_table(compared), "Every cell, seeds pooled"),
-        ("table", "verdict-counts", verdict_counts(compared), "Verdicts on the responses of each origin"),
-        ("table", "perplexity", perplexity(compared), "How familiar the responses are to the student before training"),
-        ("table", "cost", cost(spent), "What each stage took"),
-        ("markdown", "report", f"[{page}]({page})", "Report"),
+        ("table", "summary", _cells(main_table(compared)), "Every cell, seeds pooled"),
+        ("table", "verdict-counts", _cells(verdict_counts(compared)), "Verdicts on the responses of each origin"),
+        (
+            "table",
+            "perplexity",
+            _cells(perplexity(compared)),
+            "How familiar the responses are to the student before training",
+        ),
+        ("table", "cost", _cells(cost(spent)), "What each stage took"),
+        ("markdown", "report", page, "Report"),
     ]
     for kind, key, data, what in left:
-        data = json.dumps(data) if kind == "table" else data
         mailbox.artifact(shown_artifact(kind, artifact_key(key), data, f"{what}: {name}"))
 
 
-def links(name: str, compared: Artifact, report: Path) -> tuple[str, str]:
-    """Addresses of a study's report and of its tables: in the web where they are there, else on this machine's disk."""
+def places(name: str, compared: Artifact, report: Path) -> tuple[str, str]:
+    """Where a study's report and its tables are, as Markdown: a link where a web server shows the report, else paths.
+
+    A page from a server may not lead to a file, even one of the same machine: browsers block such links.
+    """
     base, store = os.environ.get(REPORT_URL), os.environ.get("MOTHERTONGUE_STORE", "")
-    page = f"{base.rstrip('/')}/{quote(name)}/{report.name}" if base else report.absolute().as_uri()
+    page = escaped(report.absolute())
+    if base:
+        address = f"{base.rstrip('/')}/{quote(name)}/{report.name}"
+        page = f"[{escaped(address)}]({quote(address, safe=SAFE)})"
     if "://" in store:
-        return page, f"{store.rstrip('/')}/{compared.manifest['stage']}/{compared.manifest['key']}"
-    return page, compared.folder.absolute().as_uri()
+        return page, escaped(f"{store.rstrip('/')}/{compared.manifest['stage']}/{compared.manifest['key']}")
+    return page, escaped(compared.folder.absolute())
+
+
+def _cells(table: Iterable[Mapping[str, Any]]) -> str:
+    """A table as Prefect takes it. Its pages read a cell as Markdown, a column's name as it is."""
+    return json.dumps([{all_visible(name): escaped(value) for name, value in row.items()} for row in table])
 
 
 def verdict_counts(compared: Artifact) -> Table:
@@ -123,16 +143,16 @@ def matrix(compared: Artifact) -> str:
     for student, arms in students.items():
         columns = sorted({benchmark for cells in arms.values() for benchmark in cells})
         lines += [
-            f"**{student}**",
+            f"**{escaped(student)}**",
             "",
-            f"| trained on | origin | {' | '.join(columns)} |",
+            f"| trained on | origin | {' | '.join(map(escaped, columns))} |",
             "| --- " * (len(columns) + 2) + "|",
         ]
         base = {on: row["base_score"] for cells in arms.values() for on, row in cells.items()}
         lines.append("|  | no training | " + " | ".join(percent(base[on]) for on in columns) + " |")
         for (benchmark, origin), cells in sorted(arms.items()):
             shown = [_cell(cells.get(on), on == benchmark) for on in columns]
-            lines.append(f"| {benchmark} | {origin} | {' | '.join(shown)} |")
+            lines.append(f"| {escaped(benchmark)} | {escaped(origin)} | {' | '.join(shown)} |")
         lines.append("")
     return "\n".join([*lines, "Accuracy in %, change in points in brackets; in domain in bold type."])
 
@@ -174,6 +194,8 @@ def _cost(stage: str, steps: list[Mapping[str, Any]]) -> dict[str, str]:
 def _verified(facts: Mapping[str, Any]) -> dict[str, str]:
     judged = sum(facts[verdict] for verdict in VERDICTS[:3])
     counts = {verdict: f"{facts[verdict]:,}" for verdict in VERDICTS}
+    if facts.get("missing"):
+        counts["missing"] = f"{facts['missing']:,}"
     return counts | {"correct, %": percent(facts["correct"] / judged) if judged else "–"}
 
 
@@ -181,6 +203,7 @@ def _scored(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         "responses": f"{facts['scored']:,}",
         "too long for the model": f"{facts['too_long']:,}",
+        **({"missing": f"{facts['missing']:,}"} if facts.get("missing") else {}),
         "tokens": f"{facts['tokens']:,}",
         "perplexity, median": ratio(facts["perplexity_median"]),
         "perplexity, mean": ratio(facts["perplexity_mean"]),
@@ -188,17 +211,26 @@ def _scored(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _with_room(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "questions": f"{facts['asked']:,}",
+        "left out, since their prompts fill the context": f"{facts['left_out']:,}",
+        "leave less room than an answer may have tokens": f"{facts['short_of_room']:,}",
+        "tokens of the longest prompt": f"{facts['longest']:,}",
+    }
+
+
 def _selected(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
-        origin: f"{each['taken']:,} of {each['responses']:,} responses, {ratio(each.get('tokens_mean'))} tokens each, "
-        f"perplexity {ratio(each.get('perplexity_median'))} (median)"
+        origin: f"{each['taken']:,} of {each['asked']:,} questions{_left_out(each)}, "
+        f"{ratio(each.get('tokens_mean'))} tokens each, perplexity {ratio(each.get('perplexity_median'))} (median)"
         for origin, each in facts["origins"].items()
     }
 
 
 def _trained(facts: Mapping[str, Any]) -> dict[str, str]:
     rows = {
-        "rows": f"{facts['rows']:,}" + (f" ({facts['dropped']:,} too long, left out)" if facts["dropped"] else ""),
+        "rows": f"{facts['rows']:,}",
         "optimiser steps": f"{facts['steps']:,}",
         "tokens seen": f"{facts['tokens']:,}",
         "loss, first and last step": f"{facts['loss_first']:.3g} and {facts['loss_last']:.3g}",
@@ -210,7 +242,13 @@ def _trained(facts: Mapping[str, Any]) -> dict[str, str]:
     return rows | {"batches": batch + (", activations recomputed" if facts["gradient_checkpointing"] else "")}
 
 
+def _left_out(facts: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in facts["left_out"].items())
+    return f" (left out: {said})" if said else ""
+
+
 STEPS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+    "answerable": _with_room,
     "verify": _verified,
     "score": _scored,
     "select": _selected,

@@ -1,51 +1,138 @@
 """The two stages that are useful alone, on a user's own file: `score` and `verify`."""
 
-import csv
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from data import benchmark as benchmarks
-from data import verifier_columns
+from data import table_file, verifier_columns
 from data.benchmark import Benchmark
-from data.errors import InputError
-from data.table_file import read_rows
+from data.errors import InputError, shown
+from data.table_file import TableFile
 from flows.for_machines import say
-from tasks import verifiers
+from flows.result_file import ResultFile
+from tasks import golds, no_response, verifiers
 from tasks.model import weights
-from tasks.rows import Row, Rows, to_table
+from tasks.rows import Row, Rows
 from tasks.score import familiarity
 
-ENDINGS = (".jsonl", ".csv", ".parquet")
 BARE_QUESTION = "{{ question }}"
+KINDS = ("correct", "wrong", "unparseable", "error", "missing")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of the file hold what; None: the one that is usual. `group` parts the rows for what is printed."""
+
+    response: str = "response"
+    question: str | None = None
+    gold: str | None = None
+    id: str = "id"
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What verdicts are made by: a verifier, and the benchmark whose it is, if any."""
+
+    verifier: str
+    benchmark: Benchmark | None
+
+    @classmethod
+    def of(cls, benchmark: str | None, verifier: str | None, study: str | None) -> "Judge":
+        """The verifier of a benchmark (one of a study file's own, where one is given), or a verifier by name.
+
+        Raises:
+            InputError: there is none of that name, or not exactly one of the two is given.
+        """
+        if (benchmark is None) == (verifier is None):
+            raise InputError("verify: give either --benchmark NAME or --verifier NAME")
+        if verifier is not None:
+            if study is not None:
+                raise InputError("--study says where a --benchmark is described; a --verifier has no use for it")
+            verifiers.find(verifier)
+            return cls(verifier, None)
+        assert benchmark is not None
+        if study is None:
+            found = benchmarks.find(benchmark)
+        else:
+            from flows.study_file import load
+
+            given = load(study)
+            found, *others = given.find(benchmark)
+            if others:
+                raise InputError(f"--benchmark {benchmark}: stands for several; allowed: the name of one")
+        return cls(found.verifier, found)
+
+    def row(self, place: str, given: Row, columns: Columns, official: bool) -> Row:
+        """What the verifier reads of a row of the file.
+
+        Args:
+            official: whether the row has the columns of the benchmark's own source, to be read as a study reads it.
+
+        Raises:
+            InputError: a column is missing or empty, or holds what the verifier cannot use.
+        """
+        if official:
+            assert self.benchmark is not None
+            return benchmarks.as_asked(self.benchmark, place, given)
+        gold, question = self.column("gold", columns), self.column("question", columns)
+        row: Row = {"gold": table_file.text(place, given, gold)}
+        if columns.question is not None or self.verifier == "code" or question in given:
+            row["question"] = table_file.text_or_none(place, given, question) or ""
+        listed = verifier_columns.listed(self.verifier)
+        if listed is not None and listed in given:
+            row[listed] = given[listed]
+        elif self.benchmark is not None and self.benchmark.labels:
+            row["labels"] = list(self.benchmark.labels)
+        verifier_columns.check(self.verifier, place, row)
+        return row
+
+    def column(self, what: str, columns: Columns) -> str:
+        """The column of a file that is no official one that holds the gold answer or the question."""
+        given: str | None = getattr(columns, what)
+        return given or (getattr(self.benchmark, what) if self.benchmark else what)
+
+    def reads_as_official(self, first: Row, columns: Columns) -> bool:
+        """Whether a file's rows are the benchmark's own, which become questions by its `row`: they have no `gold`."""
+        made = self.benchmark is not None and self.benchmark.row is not None
+        return made and columns.gold is None and "gold" not in first
 
 
 def score(
     file: Path,
     model: str,
-    columns: dict[str, str],
+    named: Mapping[str, str | None],
     prompt: Path | None,
     group: str | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is."""
+    """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is.
+
+    Args:
+        named: columns by what they hold (`Columns`).
+    """
     from tasks.score import score as stage
 
-    target = _target(out, file, "scored")
+    columns = Columns(**named, group=group)  # type: ignore[arg-type]
+    target = _target(file, out, "scored")
     student = weights(model)
     template = _template(prompt)
-    rows = _rows(file, columns, group)
+    question = columns.question or "question"
+    rows, ended = _rows(file, columns, target)
+    for row in rows:
+        place, given = row["_place"], row["_file"]
+        if prompt is None or columns.question is not None or question in given:
+            row["question"] = table_file.text_or_none(place, given, question) or ""
+        row |= {name: value for name, value in given.items() if name not in row}
     scored = _plainly(stage.function, rows, student, template)
-    _write(target, list(_joined(rows, scored, ("tokens", "nll", "perplexity"))))
-    groups = [_familiarity(name, part) for name, part in _groups(rows, scored, group)]
+    target.write(_joined(rows, scored, ("tokens", "nll", "perplexity"), "scored"))
+    groups = [_familiarity(name, part) for name, part in _groups(rows, scored, columns.group)]
     if as_json:
-        say({"file": str(target), "groups": groups})
+        say({"file": str(target), "groups": groups, "end_tokens": ended})
         return
     width = max(len(str(g["group"])) for g in groups)
     head = f"{'rows':>7}  {'tokens':>9}  {'mean':>8}  {'median':>8}  {'corpus':>8}"
@@ -53,91 +140,158 @@ def score(
     for g in groups:
         values = "  ".join(f"{g[name]:>8.3f}" for name in ("mean", "median", "corpus"))
         print(f"{g['group']:<{width}}  {g['rows']:>7,}  {g['tokens']:>9,}  {values}")
-    if left_out := sum(math.isnan(row["perplexity"]) for row in scored):
+    if left_out := groups[-1]["too_long"]:
         print(f"{left_out} rows are longer than the model's context: they have no perplexity and are left out.")
+    _say_what_is_missing(groups[-1]["missing"], ended)
+    _say_names(rows, ("tokens", "nll", "perplexity"), "scored")
     print(f"Every row with its figures: {target}")
 
 
 def verify(
-    file: Path, benchmark: str, columns: dict[str, str], group: str | None, out: Path | None, as_json: bool
+    file: Path,
+    benchmark: str | None,
+    named: Mapping[str, str | None],
+    group: str | None,
+    out: Path | None,
+    as_json: bool,
+    verifier: str | None = None,
+    study: str | None = None,
 ) -> None:
-    """Add `verdict`, `answer` and `score` to every row of a file, and print the counts."""
+    """Add `verdict`, `answer` and `score` to every row of a file, and print the counts.
+
+    Args:
+        named: columns by what they hold (`Columns`).
+        verifier: the judge, in place of the benchmark's.
+        study: a study file that describes the benchmark.
+    """
     from tasks.verify import verify as stage
 
-    target = _target(out, file, "verified")
-    judged_as = benchmarks.find(benchmark)
-    judge = verifiers.find(judged_as.verifier)
-    rows = _rows(file, columns, group)
-    for number, row in enumerate(rows, start=1):
-        _with_list(row, judged_as, f"{file}, row {number}")
-    judged = _plainly(stage.function, rows, judge)
-    _write(target, list(_joined(rows, judged, ("verdict", "answer", "score"))))
-    kinds = ("correct", "wrong", "unparseable", "error")
+    columns = Columns(**named, group=group)  # type: ignore[arg-type]
+    judge = Judge.of(benchmark, verifier, study)
+    target = _target(file, out, "verified")
+    rows, ended = _rows(file, columns, target)
+    official = judge.reads_as_official(rows[0]["_file"], columns)
+    for row in rows:
+        row |= judge.row(row["_place"], row["_file"], columns, official)
+    judging = verifiers.find(judge.verifier)
+    _check_golds(list(golds.unusable(rows, judging)), None if official else judge.column("gold", columns))
+    judged = _plainly(stage.function, rows, judging)
+    target.write(_joined(rows, judged, ("verdict", "answer", "score"), "verified"))
     groups = []
-    for name, part in _groups(rows, judged, group):
-        counts = {kind: sum(row["verdict"] == kind for row in part) for kind in kinds}
-        share = counts["correct"] / max(1, len(part) - counts["error"])
+    for name, part in _groups(rows, judged, columns.group):
+        counts = {kind: sum(row["verdict"] == kind for row in part) for kind in KINDS}
+        share = counts["correct"] / max(1, len(part) - counts["error"] - counts["missing"])
         groups.append({"group": name, "rows": len(part), **counts, "share_correct": share})
     if as_json:
-        say({"file": str(target), "groups": groups})
+        say({"file": str(target), "groups": groups, "end_tokens": ended})
         return
     width = max(len(str(g["group"])) for g in groups)
-    print(f"{'':<{width}}  {'rows':>7}  " + "  ".join(f"{kind:>11}" for kind in kinds) + "   correct")
+    told = KINDS if groups[-1]["missing"] else KINDS[:-1]
+    print(f"{'':<{width}}  {'rows':>7}  " + "  ".join(f"{kind:>11}" for kind in told) + "   correct")
     for g in groups:
         print(
             f"{g['group']:<{width}}  {g['rows']:>7,}  "
-            + "  ".join(f"{g[k]:>11,}" for k in kinds)
+            + "  ".join(f"{g[k]:>11,}" for k in told)
             + f"  {g['share_correct']:>7.1%}"
         )
+    _say_what_is_missing(groups[-1]["missing"], ended)
+    _say_names(rows, ("verdict", "answer", "score"), "verified")
     print(f"Every row with its verdict: {target}")
+
+
+def _target(file: Path, out: Path | None, added: str) -> ResultFile:
+    target = ResultFile.of(file, out, added)
+    if out is not None and os.path.realpath(out) == os.path.realpath(file):
+        raise InputError(f"--out {out}: is the file that is read; allowed: another")
+    return target
 
 
 def _template(prompt: Path | None) -> str:
     if prompt is None:
         return BARE_QUESTION
     try:
-        return prompt.read_text(encoding="utf-8")
+        return prompt.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"--prompt {prompt}: is not UTF-8 (byte {error.start + 1})") from None
     except OSError as error:
         raise InputError(f"--prompt {prompt}: {error.strerror}") from None
 
 
-def _rows(file: Path, columns: dict[str, str], group: str | None) -> list[Row]:
-    """The file's rows as stages take them, numbered; `_file` holds each row as it was."""
-    needed = {name: column for name, column in columns.items() if name != "id"}
-    wanted = [*needed.values(), *([group] if group else [])]
-    made: list[Row] = []
-    for number, given in enumerate(read_rows(file, wanted), start=1):
-        row: Row = {name: "" if given[column] is None else str(given[column]) for name, column in needed.items()}
-        called = given.get(columns["id"])
-        name = f"row {number}" if called is None else f"{called} (row {number})"
-        made.append({**row, "id": name, "sample": 0, "_file": given})
-    return made
+def _rows(file: Path, columns: Columns, target: ResultFile) -> tuple[list[Row], int]:
+    """The file's rows as stages take them, numbered, and how many responses had a token that ends a turn.
 
-
-def _with_list(row: Row, benchmark: Benchmark, place: str) -> None:
-    """Give a row the list that the benchmark's verifier needs: the file's own column, or the benchmark's labels.
+    `_file` holds each row as it was, `_place` where it stands.
 
     Raises:
-        InputError: there is none, or it is no list.
+        InputError: a row is broken, lacks a column, or cannot be written to `target`.
     """
-    column = verifier_columns.listed(benchmark.verifier)
-    if column is not None and column in row["_file"]:
-        row[column] = row["_file"][column]
-    elif benchmark.labels:
-        row["labels"] = list(benchmark.labels)
-    verifier_columns.check(benchmark.verifier, place, row)
+    made: list[Row] = []
+    table = TableFile(file)
+    is_csv = table_file.suffix(file) == ".csv"
+    ended = 0
+    for number, (place, given) in enumerate(table, start=1):
+        if columns.group is not None:
+            table_file.text_or_none(place, given, columns.group)
+        response, had_end = no_response.from_file(place, given, columns.response, is_csv)
+        ended += had_end
+        called = given.get(columns.id)
+        table_file.check_text(place, columns.id, str(called))
+        name = f"row {number}" if called is None else f"{called} (row {number})"
+        made.append({"id": name, "sample": 0, "response": response, "finish": None, "_file": given, "_place": place})
+    target.check(row["_file"] for row in made)
+    return made, ended
+
+
+def _check_golds(unusable: Sequence[tuple[Row, str]], column: str | None) -> None:
+    """Raises InputError at gold answers that no response could be judged against, before any is."""
+    if not unusable:
+        return
+    row, why = unusable[0]
+    which = "the gold answer" if column is None else f"column {column!r}"
+    more = f" (such rows: {len(unusable):,})" if len(unusable) > 1 else ""
+    raise InputError(f"{row['_place']}: {which} is {shown(row['gold'])}: {why}{more}")
 
 
 def _plainly(function: Callable[..., Iterator[Any]], rows: list[Row], *arguments: Any) -> list[Row]:
     """Run a per-row stage outside any study; its output in the order of the rows."""
-    bare = Rows.of([{name: value for name, value in row.items() if name != "_file"} for row in rows])
+    bare = [{name: value for name, value in row.items() if name not in ("_file", "_place")} for row in rows]
     made = {row["id"]: row for row in function(bare, *arguments)}
     return [made[row["id"]] for row in rows]
 
 
-def _joined(rows: list[Row], made: list[Row], added: tuple[str, ...]) -> Iterator[Row]:
+def _joined(rows: list[Row], made: list[Row], added: Sequence[str], prefix: str) -> Iterator[Row]:
+    names = _names(rows, added, prefix)
     for row, result in zip(rows, made, strict=True):
-        yield {**row["_file"], **{name: result[name] for name in added}}
+        yield {**row["_file"], **{name: result[column] for column, name in names.items()}}
+
+
+def _names(rows: list[Row], added: Sequence[str], prefix: str) -> dict[str, str]:
+    """What the added columns are called: by their own names, or with a prefix where the file has such a column."""
+    taken = {name for row in rows for name in row["_file"]}
+    names: dict[str, str] = {}
+    for column in added:
+        name = column
+        while name in taken:
+            name = f"{prefix}_{name}"
+        names[column] = name
+    return names
+
+
+def _say_names(rows: list[Row], added: Sequence[str], prefix: str) -> None:
+    renamed = {column: name for column, name in _names(rows, added, prefix).items() if column != name}
+    if renamed:
+        print(f"The file has {_listed(renamed)} of its own; those added are called {_listed(renamed.values())}.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _say_what_is_missing(missing: int, ended: int) -> None:
+    if missing:
+        print(f"Responses that are missing (null, not the empty text), left out of all figures: {missing}.")
+    if ended:
+        print(f"Responses with a token that ends a turn (such as </s>), each taken up to it: {ended}.")
 
 
 def _groups(rows: list[Row], made: list[Row], group: str | None) -> Iterable[tuple[str, list[Row]]]:
@@ -150,46 +304,7 @@ def _groups(rows: list[Row], made: list[Row], group: str | None) -> Iterable[tup
 
 
 def _familiarity(name: str, rows: list[Row]) -> dict[str, Any]:
-    found = familiarity(Rows.of(rows))
+    found = familiarity(Rows.of([{"nll": row["nll"], "tokens": row["tokens"]} for row in rows]))
     means = {kind: found[f"perplexity_{kind}"] for kind in ("mean", "median", "corpus")}
-    return {"group": name, "rows": found["scored"], "tokens": found["tokens"], **means}
-
-
-def _target(given: Path | None, file: Path, added: str) -> Path:
-    """Where the result goes; checked before any work is done."""
-    target = given or file.with_name(f"{file.stem}.{added}{file.suffix}")
-    if target.suffix.lower() not in ENDINGS:
-        raise InputError(f"--out {target}: {target.suffix or 'no'} ending is unknown; allowed: {', '.join(ENDINGS)}")
-    if not target.parent.is_dir():
-        raise InputError(f"--out {target}: there is no folder {target.parent}")
-    return target
-
-
-def _write(target: Path, rows: list[Row]) -> None:
-    """Write all or nothing, in the form the file's name asks for."""
-    draft = target.with_name(f".{target.name}.draft")
-    try:
-        match target.suffix.lower():
-            case ".parquet":
-                pq.write_table(to_table(rows), draft)
-            case ".csv":
-                names = list(dict.fromkeys(name for row in rows for name in row))
-                with draft.open("w", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, fieldnames=names)
-                    writer.writeheader()
-                    writer.writerows(rows)
-            case _:
-                with draft.open("w", encoding="utf-8") as file:
-                    file.writelines(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
-        draft.replace(target)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise InputError(
-            f"--out {target}: a column does not fit Parquet ({error}); .jsonl keeps rows as they are"
-        ) from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _plain(row: Row) -> Row:
-    """NaN is not JSON: an undefined number becomes null."""
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+    counts = {kind: found[kind] for kind in ("tokens", "too_long", "missing")}
+    return {"group": name, "rows": found["scored"], **counts, **means}

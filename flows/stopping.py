@@ -17,6 +17,8 @@ from tasks import runtime
 
 GRACE = 1.0
 """Seconds that stages get to keep their finished rows."""
+ANSWER = 10.0
+"""Seconds that the Prefect server has for each answer."""
 HOW = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
@@ -69,18 +71,17 @@ def leave(code: int) -> NoReturn:
 
 
 def _told_server(number: signal.Signals) -> bool:
-    """Tell a server that goes on running that this run does not; whether the server had asked for it."""
+    """Tell the server, also the run's own, that this run has ended; returns whether the server had asked for that."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.objects import State
     from prefect.context import FlowRunContext
-    from prefect.settings import PREFECT_API_URL
     from prefect.states import Cancelled, Crashed
 
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None or not PREFECT_API_URL.value():
+    if context is None or context.flow_run is None:
         return False
     kept = "What is finished is kept; Retry does the rest."
-    with get_client(sync_client=True) as client:
+    with get_client(httpx_settings={"timeout": ANSWER}, sync_client=True) as client:
         state = client.read_flow_run(context.flow_run.id).state
         asked = state is not None and state.is_cancelling()
         if asked:

@@ -14,7 +14,8 @@ from prefect.states import Failed
 
 from data import allowed_paths
 from data.errors import InputError
-from flows import inspection, results, runner, server_lost, shown, stopping, trackers
+from data.visible import visible
+from flows import inspection, preflight, results, runner, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -43,8 +44,9 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
     """Run a study to its report: the verdict, and every number it rests on.
 
     Args:
-        study: what is compared: student, benchmarks, origins of the responses, method, seeds. `${NAME}` in a text is
-            the environment variable of the machine that runs the study; keys and passwords have no place here.
+        study: what is compared: student, benchmarks, origins of the responses, method, seeds. `${NAME}` in
+            the name of a file or model is the environment variable of the machine that runs the study; keys and
+            passwords have no place here.
         strict: Start nothing more once a step has failed. Otherwise the other arms go on, and the report says what is
             missing.
         folder: Where relative paths in the study are looked up first; empty: where the run was started.
@@ -61,7 +63,7 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
             server_lost.wait()
             return last.state()
     except InputError as error:
-        return Failed(message=str(error), data=error)
+        return Failed(message=visible(str(error)), data=error)
 
 
 def _of_parameters(given: dict[str, Any], folder: str) -> Study:
@@ -72,7 +74,9 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
     """
     allowed_paths.check_folder(folder)
     try:
-        return checked(given, Path(folder) if folder else None)
+        study = checked(given, Path(folder) if folder else None)
+        preflight.check(study)
+        return study
     except InputError as error:
         raise InputError(f"study.{error}") from None
 
@@ -98,22 +102,21 @@ def _run(study: Study, strict: bool) -> Outcome:
             outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
         except StageFailed as error:
             outcome.failed["results"] = str(error)
-    say = get_run_logger()
     if outcome.published is not None:
 
         def tracked(text: str) -> None:
-            say.info("%s", text)
+            inspection.line(text)
             runtime.current().listener("note", "results", {"text": text})
 
         trackers.track(outcome.published.parent, tracked)
-    say.info("%s, %.0f s", outcome.counts, time.monotonic() - started)
+    inspection.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
             spent = [walk.futures[node.key].result().model_dump() for node in plan.nodes if node.key in walk.done]
             shown.show_study(study.name, outcome.compared, outcome.published, spent)
-        say.info("%s\n\nReport: %s", verdict_text(outcome.compared.folder), outcome.published.absolute())
+        inspection.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
     if outcome.bug is not None:
-        say.error("an error that no stage foresees", exc_info=outcome.bug)
+        get_run_logger().error("an error that no stage foresees", exc_info=outcome.bug)
     return outcome
 
 

@@ -1,15 +1,17 @@
 """Reading a study file: YAML, `--set` laid over it, checked against the schema."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from data.errors import InputError
-from flows.schema import RAW, Study
+from data import table_file
+from data.errors import InputError, at
+from flows import known_names, yaml_values
+from flows.schema import Study
 from tasks import endpoint
 from tasks.options import explain
 
@@ -23,10 +25,10 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
         InputError: one line with the file, the key, the value and what is allowed.
     """
     given = read(path, overrides)
-    try:
-        return checked(given, locate(path).parent.absolute(), named_by_hand(overrides or []))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    with at(path):
+        study = checked(given, locate(path).parent.absolute(), named_by_hand(overrides or []))
+    study._file = path
+    return study
 
 
 def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -37,28 +39,23 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
     """
     file = locate(path)
     try:
-        given = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        size = file.stat().st_size
+        if size > yaml_values.LARGEST:
+            raise InputError(f"{path}: is {size:,} bytes large; allowed: at most {yaml_values.LARGEST:,}")
+        given = yaml_values.parse(file.read_bytes().decode("utf-8-sig"), path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 (byte {error.start + 1})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(given, dict):
-        raise InputError(f"{path}: a study file is a map of keys; this one is {type(given).__name__}")
+        raise InputError(f"{path}: a study file is a map of keys; this one is {table_file.kind(given)}")
     for override in overrides or []:
         _lay_over(given, override)
-    plain: dict[str, Any] = _with_texts_as_keys(given)
-    return plain
-
-
-def _with_texts_as_keys(given: Any) -> Any:
-    """The values as JSON can hold them: YAML reads the bare keys `on` and `5` as true and a number."""
-    if isinstance(given, dict):
-        return {"on" if key is True else str(key): _with_texts_as_keys(value) for key, value in given.items()}
-    return [_with_texts_as_keys(value) for value in given] if isinstance(given, list) else given
+    return given
 
 
 def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequence[Path] = ()) -> Study:
-    """The study that values describe, ready to be planned; `${NAME}` in them is the environment's.
+    """The study that values describe, ready to be planned.
 
     Args:
         folder: where relative paths are looked up before the current folder.
@@ -67,25 +64,21 @@ def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequenc
     Raises:
         InputError: one line with the key, the value and what is allowed.
     """
-    study = _validated(given)
+    study = raw(given)
     endpoint.use(study.endpoints, study.name)
     study._roots = (*([folder] if folder else []), Path.cwd(), *named)
-    study.check()
+    known_names.check(study)
     return study
 
 
 def raw(given: Mapping[str, Any]) -> Study:
-    """The study that values describe, each `${NAME}` left as it is: for a look at it on a machine that need not run it.
+    """The study that values describe, for a look at it on a machine that need not run it.
 
     Raises:
         InputError: as `checked`; but no file is looked for.
     """
-    return _validated(given, RAW)
-
-
-def _validated(given: Mapping[str, Any], context: Any = None) -> Study:
     try:
-        return Study.model_validate(given, context=context)
+        return Study.model_validate(given)
     except ValidationError as error:
         raise InputError(explain(error, Study)) from None
 
@@ -94,8 +87,9 @@ def locate(path: str) -> Path:
     """The file a study argument means: a path, or the name of a bundled study."""
     bundled = STUDIES / f"{path}.yaml"
     for file in (Path(path), bundled):
-        if file.is_file():
-            return file
+        with contextlib.suppress(OSError):  # a name longer than the file system allows is no file's
+            if file.is_file():
+                return file
     known = ", ".join(sorted(p.stem for p in STUDIES.glob("*.yaml")))
     raise InputError(f"{path}: no such study file. Allowed: a path to a YAML file, or a bundled study ({known})")
 
@@ -110,15 +104,12 @@ def _lay_over(given: dict[str, Any], override: str) -> None:
         if not isinstance(here.get(part), dict):
             here[part] = {}
         here = here[part]
-    try:
-        here[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {override}: the value is not valid YAML: {getattr(error, 'problem', error)}") from None
+    here[last] = yaml_values.parse(text, f"--set {override}")
 
 
 def named_by_hand(overrides: list[str]) -> list[Path]:
     """The files and folders that `--set` values name: whoever runs the command does, so they may lie anywhere."""
-    return [path for override in overrides for path in _paths(yaml.safe_load(override.partition("=")[2]))]
+    return [path for override in overrides for path in _paths(yaml_values.parse(override.partition("=")[2], override))]
 
 
 def _paths(value: Any) -> list[Path]:

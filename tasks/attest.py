@@ -7,6 +7,7 @@ from itertools import chain
 from tasks.engine.pool import rank_of
 from tasks.errors import StageFailed
 from tasks.model import Model
+from tasks.render import renderer
 from tasks.rows import Row
 from tasks.stage import Work, stage
 from tasks.store import Artifact
@@ -33,7 +34,9 @@ def attest(adapter: Artifact, model: Model, *, work: Work) -> list[Row]:
         StageFailed: the adapter is not live, or changes nothing, or the engine disagrees with PEFT.
     """
     folder = adapter.path("adapter")
-    probes = json.loads(adapter.path("probe.json").read_text(encoding="utf-8"))["rows"]
+    probes = _with_room(
+        json.loads(adapter.path("probe.json").read_text(encoding="utf-8"))["rows"], renderer(model).context
+    )
     texts = [(probe["prompt_ids"], probe["response_ids"]) for probe in probes]
     with work.runtime.engines.use(model, rank_of(folder), work.note) as engine:
         found = engine.log_probabilities(
@@ -56,6 +59,15 @@ def attest(adapter: Artifact, model: Model, *, work: Work) -> list[Row]:
         | {name: _difference(one[index], other[index]) for name, (one, other) in pairs.items()}
         for index in range(len(probes))
     ]
+
+
+def _with_room(probes: list[Row], context: int) -> list[Row]:
+    """The probe rows, without the last token of one that fills the context: the engine is asked for one token more."""
+    found = []
+    for probe in probes:
+        room = context - 1 - len(probe["prompt_ids"])
+        found.append(probe | {name: probe[name][:room] for name in ("response_ids", "base", "adapted")})
+    return [probe for probe in found if probe["response_ids"]]
 
 
 def _difference(one: list[float], other: list[float]) -> float:

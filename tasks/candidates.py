@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.left_out import COLUMNS, OBSTACLES, TAKEABLE, equal, obstacles
+from tasks.match import Match
 from tasks.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
 
-READ = ("id", "sample", "verdict", "response", "finish", "perplexity")
+READ = ("id", "sample", "perplexity", *COLUMNS)
 """Columns that decide what may be taken and what is."""
 NEVER = 1 << 62
 """The number of no row."""
@@ -40,24 +42,25 @@ class Candidates:
     passed: int = 0
     """Questions with a correct one."""
     verdicts: Counter[str] = field(default_factory=Counter)
+    responses_left_out: Counter[str] = field(default_factory=Counter)
+    """How many responses each of `OBSTACLES` keeps from being taken."""
+    questions_left_out: Counter[str] = field(default_factory=Counter)
+    """How many questions each keeps from having a response that may be taken."""
 
     def only(self, mask: np.ndarray) -> Candidates:
         """Some of the questions."""
         rows = {kind: picked[mask] for kind, picked in self.rows.items()}
-        return Candidates(self.questions[mask], rows, self.asked, self.passed, self.verdicts)
+        return replace(self, questions=self.questions[mask], rows=rows)
 
 
-Allowed = Callable[[pa.Table], dict[str, "np.ndarray"]]
-"""Which rows may be taken, by what is picked among."""
-
-
-def candidates(rows: Rows, allowed: Allowed, pick: str, seed: str) -> Candidates:
+def candidates(rows: Rows, match: Match, longest: int | None, seed: str) -> Candidates:
     """Go through an origin's rows once and pick for each question.
 
     Rows of one question are expected beside each other; where they are not, the columns that decide are held in memory.
 
     Args:
-        pick: "first", "random", "lowest_perplexity" or "highest_perplexity" of the rows that may be taken.
+        match: which responses may be taken, and which of these is picked.
+        longest: tokens of prompt and response that a response may have (None: the student's context).
         seed: of a random pick; the question's id is added to it.
     """
     import numpy as np
@@ -74,15 +77,20 @@ def candidates(rows: Rows, allowed: Allowed, pick: str, seed: str) -> Candidates
             correct = np.zeros(len(each), bool)
             correct[group[equal(table, "verdict", "correct")]] = True
             found.passed += int(correct.sum())
+            reached = obstacles(table, match, longest)
+            furthest = np.zeros(len(each), np.int8)
+            np.maximum.at(furthest, group, reached)
+            found.responses_left_out.update(_counted(reached))
+            found.questions_left_out.update(_counted(furthest))
             first = np.full(len(each), NEVER)
-            for kind, mask in allowed(table).items():
-                places = _picked(table, group, mask, len(each), pick, seed)
+            for kind, mask in _kinds(table, reached == TAKEABLE, match).items():
+                places = _picked(table, group, mask, len(each), match.pick, seed)
                 np.minimum.at(first, group[mask], numbers[mask])
                 picked.setdefault(kind, []).append(np.where(places >= 0, numbers[places], -1))
             begun.append(first)
         if not asked:
             nothing = rows.schema.empty_table()
-            found.rows = {kind: np.empty(0, np.int64) for kind in allowed(nothing)}
+            found.rows = {kind: np.empty(0, np.int64) for kind in _kinds(nothing, np.zeros(0, bool), match)}
             return found
         questions, since = np.concatenate(asked), np.concatenate(begun)
         if len(np.unique(questions)) == len(questions) or not beside:
@@ -94,21 +102,27 @@ def candidates(rows: Rows, allowed: Allowed, pick: str, seed: str) -> Candidates
     return found
 
 
+def _kinds(table: pa.Table, takeable: np.ndarray, match: Match) -> dict[str, np.ndarray]:
+    """Which rows may be taken, by what is picked among."""
+    if match.correct != "same":
+        return {"any": takeable}
+    correct = equal(table, "verdict", "correct")
+    return {"correct": takeable & correct, "other": takeable & ~correct}
+
+
+def _counted(reached: np.ndarray) -> dict[str, int]:
+    """How many have been kept out by each of `OBSTACLES`."""
+    import numpy as np
+
+    counts = np.bincount(reached, minlength=TAKEABLE)
+    return {name: int(count) for name, count in zip(OBSTACLES, counts, strict=False) if count}
+
+
 def marks(ids: Any) -> np.ndarray:
     """A number for each id, by its text: uint64."""
     import pandas as pd
 
     return pd.util.hash_array(ids.to_numpy(zero_copy_only=False).astype(object), categorize=False)
-
-
-def equal(table: pa.Table, column: str, value: str) -> np.ndarray:
-    """Where a column of text has a value."""
-    return filled(pc.equal(table.column(column).cast(pa.string()), value))
-
-
-def filled(mask: Any) -> np.ndarray:
-    """A mask with False where it is null."""
-    return pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
 
 
 def values_at(rows: Rows, column: str, places: np.ndarray) -> pa.ChunkedArray:

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import pyarrow.parquet as pq
 
-from tasks.errors import StageFailed
+from tasks.errors import StageFailed, StagesDisagree
 from tasks.methods import Method
 from tasks.model import Model
 from tasks.render import renderer
-from tasks.rows import Rows, to_table
+from tasks.rows import Row, Rows, to_table
 from tasks.stage import Work, stage
 from tasks.training import nursery
 from tasks.training.job import Job
@@ -24,9 +24,13 @@ def finetune(
     log-probability of each response token without (`base`) and with the adapter (`adapted`), to attest later that an
     engine serves it. The same seed gives the same adapter, byte for byte, on the same machine.
 
+    The adapter has learned from each of these rows, which are those that `select` chose: facts `rows` says how many,
+    and `longest` how many tokens a row may have.
+
     Raises:
         InputError: the prompt template names a column the rows lack.
-        StageFailed: no rows of this origin, none short enough, or the training diverged.
+        StageFailed: no rows of this origin, or the training diverged.
+        StagesDisagree: a row is longer than the trainer can hold, or has not the length that `score` found.
         Transient: the trainer was killed, or memory ran out with a single row.
     """
     assert work is not None, "training needs a folder for its adapter"
@@ -34,14 +38,9 @@ def finetune(
     rows = [row for row in responses if row["origin"] == origin]
     if not rows:
         raise StageFailed(f"there are no responses of the origin {origin} to train on")
-    prepared = method.prepare(rows, turned, prompt)
+    examples = method.prepare(rows, turned, prompt)
     longest = min(method.longest or turned.context, turned.context)
-    examples = [example for example in prepared if example["tokens"] <= longest]
-    dropped = len(prepared) - len(examples)
-    if not examples:
-        raise StageFailed(f"all {len(prepared)} rows of {origin} are longer than {longest} tokens")
-    if dropped:
-        work.note(f"{dropped} of {len(prepared)} rows of {origin} are left out: longer than {longest} tokens")
+    _as_selected(rows, examples, longest)
     path = work.scratch / "examples.parquet"
     pq.write_table(to_table(examples), path)
     job = Job(
@@ -53,4 +52,19 @@ def finetune(
         seed=seed,
     )
     facts = nursery.train(job, work.runtime.placement, work.progress, work.note, work.log)
-    work.facts |= {**facts, "dropped": dropped, "template": turned.hash}
+    if facts["rows"] != len(rows):
+        raise StagesDisagree(f"{work.run_name}: {len(rows)} rows were selected and {facts['rows']} trained on")
+    work.facts |= {**facts, "longest": longest, "template": turned.hash}
+
+
+def _as_selected(rows: list[Row], examples: list[Row], longest: int) -> None:
+    """Each row is one example, as long as `score` found it when `select` chose it, and no longer than fits."""
+    if len(examples) != len(rows):
+        raise StagesDisagree(f"{len(rows)} rows were selected, and {len(examples)} examples made of them")
+    for row, example in zip(rows, examples, strict=True):
+        tokens = example["tokens"]
+        if tokens > longest:
+            raise StagesDisagree(f"row {row['id']} has {tokens} tokens, and {longest} can be trained on")
+        scored = tokens if row.get("prompt_tokens") is None else row["prompt_tokens"] + row["tokens"]
+        if tokens != scored:
+            raise StagesDisagree(f"row {row['id']} has {tokens} tokens for training, and {scored} for its perplexity")

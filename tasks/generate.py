@@ -10,7 +10,7 @@ from tasks.engine.pool import rank_of
 from tasks.model import Model
 from tasks.render import renderer
 from tasks.rows import Row, Rows
-from tasks.sampling import Gathered, Sampling, seed_of
+from tasks.sampling import NO_ROOM, Gathered, Sampling, seed_of
 from tasks.stage import Work, stage
 
 
@@ -21,38 +21,57 @@ def generate(
     """Sample `sampling.n` responses to each question.
 
     Adds `sample` (0 to n - 1), `model` (its name), `response` and `finish` ("stop", or "length" for one cut off at
-    `max_tokens` or at the end of the model's context; "error", with an empty response, where an endpoint gave no
-    usable one). `prompt` is a Jinja template over the question's columns.
+    `max_tokens` or at the end of the model's context; with a response that is null "error", where an endpoint gave no
+    usable one, or "no_room", where the prompt fills the model's context). `prompt` is a Jinja template over the
+    question's columns.
 
     Raises:
-        StageFailed: a prompt leaves no room for a response; names the row. For endpoints see `answered`.
+        StageFailed: for endpoints see `answered`.
     """
     if isinstance(model, Endpoint):
         from tasks.endpoint.responses import answered  # plans describe this stage, and need no event loop
 
         made = answered(questions, model, prompt, sampling, seed, work)
     else:
-        made = responses(questions, model, None, prompt, sampling, seed, work)
+        made = responses(questions, model, None, prompt, sampling, seed, work, leave_out=True)
     for rows in made:
         yield [{**row, "model": model.name} for row in rows]
 
 
 def responses(
-    questions: Rows, model: Model, adapter: Path | None, prompt: str, sampling: Sampling, seed: int, work: Work
+    questions: Rows,
+    model: Model,
+    adapter: Path | None,
+    prompt: str,
+    sampling: Sampling,
+    seed: int,
+    work: Work,
+    leave_out: bool = False,
 ) -> Iterator[list[Row]]:
     """Each question's responses as they are complete: the question's columns and `sample`, `response`, `finish`.
 
-    Facts: the template's hash, and what this try has done (prompts, tokens, share of responses cut off).
+    Facts: the template's hash, and what this try has done (prompts, tokens, share of responses cut off, and `no_room`:
+    questions that were not asked).
+
+    Args:
+        leave_out: a question whose prompt fills the context comes last, its responses null, with the finish "no_room".
+
+    Raises:
+        StageFailed: a prompt fills the context, and is not to be left out; names the row.
     """
     gathered = Gathered(sampling, questions.columns)
     rendering = renderer(model)
     stop_ids = tuple(rendering.stop_ids)
     asked: dict[int, Row] = {}
     positions = itertools.count()
+    no_room: list[Row] = []
 
     def requests() -> Iterator[Request]:
         for row in questions:
             ids = rendering.prompt(prompt, row)
+            if leave_out and len(ids) >= rendering.context:
+                no_room.append(row)
+                continue
             for number in range(sampling.n):
                 sample = row.get("sample", number)
                 asked[next(positions)] = {**row, "sample": sample}
@@ -71,4 +90,12 @@ def responses(
             if (whole := gathered.add(row)) is not None:
                 prompts += 1
                 yield whole
-    work.facts |= {"template": rendering.hash, "prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
+    for row in no_room:
+        for number in range(sampling.n):
+            unsaid = {**row, "sample": row.get("sample", number), "response": None, "finish": NO_ROOM}
+            if (whole := gathered.add(unsaid)) is not None:
+                yield whole
+    if no_room:
+        work.note(f"{len(no_room)} questions leave {model.name} no room to answer: they have no response")
+    facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made), "no_room": len(no_room)}
+    work.facts |= {"template": rendering.hash} | facts

@@ -20,6 +20,7 @@ from data.benchmarks.gsm8k import without_calculator_marks
 from data.errors import InputError
 from data.source import digest
 from data.table_file import TableFile
+from tasks import no_response
 from tasks.candidates import marks
 from tasks.in_order import POSITION, Run, merged, write_run
 from tasks.questions import normalised
@@ -65,9 +66,10 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
     """The file's responses to the questions, in the order of the questions.
 
     Joined on the question's text (case, spacing and kind of quotes aside) or, where a column of ids is named, on the
-    id. Adds `sample` (0, 1, … where a question has several), `model` and `response`: as the file has it, a null one
-    empty, and with `calculator_marks` false without GSM8K's `<<…>>`. Questions and responses without a partner are
-    counted.
+    id. Adds `sample` (0, 1, … where a question has several), `model` and `response`: as the file has it up to where
+    its turn ends (`</s>`, `<|im_end|>`), null where it is missing (tasks/no_response.py), and with `calculator_marks`
+    false without GSM8K's `<<…>>`. Questions and responses without a partner, missing responses and those with a token
+    that ends a turn are counted.
 
     Raises:
         InputError: a broken row, several models where none is named, or nothing that could be joined.
@@ -81,8 +83,9 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
     asked = [_keys(batch, by_id) for batch in questions.batches(["id" if by_id else "question"])]
     index = _Index(np.concatenate(asked) if asked else np.empty(0, np.uint64))
     models: Counter[str] = Counter()
+    ended: Counter[bool] = Counter()
     runs: list[Run] = []
-    for number, table in enumerate(in_tables(_read(responses, models))):
+    for number, table in enumerate(in_tables(_read(responses, models, ended))):
         joined, positions = index.join(table)
         if len(positions):
             write_run(path := folder / f"{number:06d}.parquet", joined, positions.tolist())
@@ -94,8 +97,13 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
         raise InputError(f"{file}: none of its {index.unused} responses answers one of the {total} questions (by {by})")
     if work:
         work.facts.update(
-            questions=total, answered=answered, responses=index.joined, unused=index.unused, models=dict(models)
+            questions=total, answered=answered, responses=index.joined - index.missing, unused=index.unused
         )
+        work.facts.update(missing=index.missing, end_tokens=ended[True], models=dict(models))
+        if index.missing:
+            work.note(f"{file}: responses that are missing (null) and left out: {index.missing}")
+        if ended[True]:
+            work.note(f"{file}: responses with a token that ends a turn, each taken up to it: {ended[True]}")
         if answered < total or index.unused:
             work.note(
                 f"{file}: {answered} of {total} questions have a response; {index.unused} of "
@@ -127,8 +135,10 @@ class _Index:
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
         self.met = np.zeros(len(keys), bool)
-        """Which questions have a response."""
+        """Which questions have a response that is not missing."""
         self.joined = 0
+        self.missing = 0
+        """How many of those joined are null."""
         self.unused = 0
 
     def join(self, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
@@ -141,23 +151,29 @@ class _Index:
         rows = np.repeat(np.arange(len(keys)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         positions = self._order[first[rows] + within]
-        self.met[positions] = True
+        there = table.column("response").is_valid().to_numpy()[rows]
+        self.met[positions[there]] = True
+        self.missing += int((~there).sum())
         self.joined += len(rows)
         self.unused += int((counts == 0).sum())
-        return table.select(["model", "response"]).take(pa.array(rows)), positions
+        said = table.column("response").cast(pa.string())
+        joined = pa.table({"model": table.column("model"), "response": said})
+        return joined.take(pa.array(rows, pa.int64())), positions
 
 
 def _keys(batch: pa.RecordBatch, by_id: bool) -> np.ndarray:
     return marks(batch.column(0) if by_id else pa.array(map(normalised, batch.column(0).to_pylist()), pa.string()))
 
 
-def _answers(tables: Iterable[pa.Table]) -> Iterator[tuple[int, str, str]]:
+def _answers(tables: Iterable[pa.Table]) -> Iterator[tuple[int, str, str | None]]:
     for table in tables:
         yield from zip(*(table.column(name).to_pylist() for name in (POSITION, "model", "response")), strict=True)
 
 
-def _read(file: ResponsesFile, models: Counter[str]) -> Iterator[Row]:
-    """What each response is joined on (`key`), `model` and `response`. Counts the rows of each model."""
+def _read(file: ResponsesFile, models: Counter[str], ended: Counter[bool]) -> Iterator[Row]:
+    """What each response is joined on (`key`), `model` and `response`.
+
+    Counts the rows of each model, and the responses with and without a token that ends a turn."""
     columns, table = file.columns, TableFile(file.path)
     named: bool | None = None
     found = False
@@ -169,9 +185,10 @@ def _read(file: ResponsesFile, models: Counter[str]) -> Iterator[Row]:
         if file.model is not None and model != file.model:
             continue
         found = True
-        text = table_file.text_or_none(place, row, columns.response) or ""
+        text, has_end = no_response.from_file(place, row, columns.response, table.path.suffix.lower() == ".csv")
+        ended[has_end] += 1
         key = table_file.text(place, row, columns.id or columns.question)
-        kept = text if file.calculator_marks else without_calculator_marks(text)
+        kept = text if file.calculator_marks or text is None else without_calculator_marks(text)
         yield {"key": key if columns.id else normalised(key), "model": model, "response": kept}
     if file.model is None and len(models) > 1:
         raise InputError(f"{table}: has responses of several models; name one with `model`. Allowed: {_list(models)}")

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 
+from tasks.no_response import is_missing
 from tasks.rows import Row, Rows
 from tasks.stage import Work, stage
 
@@ -32,8 +33,9 @@ def mix(sources: dict[str, Rows], shares: Mapping[str, float], seed: int, *, wor
             if row["id"] not in drawn:
                 drawn[row["id"]] = random.Random(f"mixture {seed} {row['id']}").choices(names, weights)[0]
             if drawn[row["id"]] == name:
-                answered.add(row["id"])
                 rows.append(row)
+                if not is_missing(row):
+                    answered.add(row["id"])
         taken[name] = len(answered)
     work.facts["questions"] = dict(taken)
     return sorted(rows, key=lambda row: (str(row["id"]), row["sample"]))

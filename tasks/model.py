@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data import table_file
+from data import table_file, variables
 from data.digest import known_digest
-from data.errors import InputError
+from data.errors import InputError, at
 from tasks import endpoint, model_files
 from tasks.endpoint import Endpoint
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "models"
-HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?$")
+NOT_IN_TITLES = re.compile(r"[^\w.+-]")
+"""Characters of a folder's name that no name of a step, a tag or a table has."""
+HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*(@[\w.-]+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Model:
 
 
 def title(name: str) -> str:
-    """`owner/name@revision` and `some/folder/name` as `name`."""
-    return name.partition("@")[0].rstrip("/").rpartition("/")[2].replace(" ", "_")
+    """`owner/name@revision` and `some/folder/name` as `name`, a whole `${NAME}` as `NAME`."""
+    written = variables.VARIABLE.sub(r"\1", name)
+    return NOT_IN_TITLES.sub("_", written.partition("@")[0].rstrip("/").rpartition("/")[2])
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,10 @@ def resolve(name: str, by: Named | None = None) -> Model | Endpoint:
         InputError: it is no bundled model, no folder with a config and safetensors weights, no pinned hub id, and no
             endpoint; or the study may not use it.
     """
-    return endpoint.find(name) if name.startswith(endpoint.PREFIX) else weights(name, by)
+    if not name.startswith(endpoint.PREFIX):
+        return weights(name, by)
+    with at(by.where if by is not None else ""):
+        return endpoint.find(name)
 
 
 def weights(name: str, by: Named | None = None) -> Model:
@@ -78,17 +84,25 @@ def weights(name: str, by: Named | None = None) -> Model:
     Raises:
         InputError: as `resolve`; and it is behind an endpoint.
     """
-    if name.startswith(endpoint.PREFIX):
-        raise InputError(f"{name}: a model behind an endpoint can be a teacher only: its weights are needed here")
+    with at(by.where if by is not None else ""):
+        if not name.strip():
+            raise InputError(f"{name!r} is not allowed: the name of a model, a folder or a hub id is")
+        if name.startswith(endpoint.PREFIX):
+            raise InputError(f"{name}: a model behind an endpoint can be a teacher only: its weights are needed here")
+        return _weights(name, by)
+
+
+def _weights(name: str, by: Named | None) -> Model:
     trusted = by is not None and name in by.remote_code
     if name in bundled():
         return _in_folder(name, BUNDLED / name, trusted)
     if by is None:
         folder = Path(name).expanduser()
-        return _in_folder(name, folder, trusted) if folder.is_dir() else _on_hub(name, trusted)
-    is_path = Path(name).name != name or name.startswith("~")
-    if (HUB_ID.match(name) or not is_path) and not any((root / name).is_dir() for root in by.roots):
-        return _on_hub(name, trusted)
+        return _in_folder(name, folder, trusted) if os.path.isdir(folder) else _on_hub(name, trusted)
+    place = variables.expanded(name, by.where)
+    is_path = Path(place).name != place or place.startswith("~")
+    if (HUB_ID.match(place) or not is_path) and not any(os.path.isdir(root / place) for root in by.roots):
+        return _on_hub(name, trusted, place)
     folder = table_file.locate(name, by.roots, by.where)
     model_files.check_links(f"{by.where}: {name}", folder, by.roots)
     return _in_folder(name, folder, trusted)
@@ -106,13 +120,15 @@ def _in_folder(name: str, folder: Path, remote_code: bool) -> Model:
 
 
 @functools.cache
-def _on_hub(name: str, remote_code: bool) -> Model:
-    if not HUB_ID.match(name):
+def _on_hub(name: str, remote_code: bool, id: str = "") -> Model:
+    """`id` is the name with its variables expanded, where it has any."""
+    id = id or name
+    if not HUB_ID.match(id):
         raise InputError(
             f"{name}: no such model. Allowed: a bundled model ({', '.join(bundled())}), a folder, a hub id "
             "(owner/name@revision), or for a teacher api:<model id>"
         )
-    path, _, revision = name.partition("@")
+    path, _, revision = id.partition("@")
     commit = _commit(name, path, revision)
     downloaded = _cached(path) / "snapshots" / commit
     if (downloaded / "config.json").exists():

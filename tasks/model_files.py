@@ -11,9 +11,11 @@ from typing import Any
 
 from data import allowed_paths
 from data.errors import InputError
+from tasks import safetensors_header
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*", "vocab*", "merges.txt")
+VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tokenizer.*.json")
 READ = ("config.json", "generation_config.json", *TOKENIZER, "*.model", *WEIGHTS)
 """Files of a model folder that decide what it says."""
 CODE = ("*.py",)
@@ -36,8 +38,9 @@ def check(name: str, folder: Path, remote_code: bool) -> None:
         remote_code: whether the study trusts the model's own code.
 
     Raises:
-        InputError: it lacks a configuration or safetensors weights, it is an adapter, its weights' index leads out of
-            it, or it needs code of its own that the study does not trust.
+        InputError: it lacks a configuration, a tokenizer or safetensors weights, one of them is broken, it is an
+            adapter, its weights' index leads out of it or names a file that is not there, or it needs code of its own
+            that the study does not trust.
     """
     if (folder / "adapter_config.json").exists():
         raise InputError(
@@ -50,6 +53,7 @@ def check(name: str, folder: Path, remote_code: bool) -> None:
             f"{name}: its weights are pickles ({pickles[0].name}), which can run any code when they are loaded. "
             "Allowed: *.safetensors; convert them where you trust the model (save_pretrained writes safetensors)"
         )
+    _check_weights(name, folder)
     missing = [
         what for what, there in (("config.json", (folder / "config.json").is_file()), ("*.safetensors", has_weights))
         if not there
@@ -61,7 +65,45 @@ def check(name: str, folder: Path, remote_code: bool) -> None:
         for shard in sorted(set(named.values() if isinstance(named, dict) else ())):
             if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(".safetensors"):
                 raise InputError(f"{name}: {index.name} names {shard!r}. Allowed: *.safetensors files of its folder")
+            if not (folder / shard).is_file():
+                raise InputError(f"{name}: {index.name} names {shard}, which is not there. Allowed: the whole model")
     _check_code(name, folder, remote_code)
+    if not isinstance(_json(name, folder / "config.json").get("model_type"), str):
+        raise InputError(f"{name}: config.json names no model_type; allowed: the configuration of a whole model")
+    _check_tokenizer(name, folder)
+
+
+def _check_weights(name: str, folder: Path) -> None:
+    for path in files(folder, ("*.safetensors",)):
+        try:
+            safetensors_header.tensors(path)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{name}: {path.name} cannot be read as safetensors: {error}. Allowed: the whole file; download or "
+                "copy it again"
+            ) from None
+
+
+def _check_tokenizer(name: str, folder: Path) -> None:
+    """See that there is a tokenizer, and that it can be read."""
+    from tokenizers import Tokenizer
+
+    if not files(folder, VOCABULARIES) and not _is_of_bytes(name, folder):
+        raise InputError(f"{name}: this folder has no tokenizer. Allowed: one with {', '.join(VOCABULARIES)}")
+    for path in files(folder, ("tokenizer_config.json",)):
+        _json(name, path)
+    for path in files(folder, ("tokenizer.json",)):
+        _json(name, path)
+        try:
+            Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing more particular
+            raise InputError(f"{name}: {path.name} is no tokenizer: {error}") from None
+
+
+def _is_of_bytes(name: str, folder: Path) -> bool:
+    """Whether the tokenizer has no vocabulary: its tokens are bytes or characters."""
+    config = folder / "tokenizer_config.json"
+    return config.is_file() and str(_json(name, config).get("tokenizer_class", "")).startswith(("ByT5", "Canine"))
 
 
 def check_links(name: str, folder: Path, roots: tuple[Path, ...]) -> None:
@@ -121,7 +163,7 @@ def _needed(name: str, folder: Path, own: dict[str, str]) -> bool:
 def _json(name: str, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{name}: {path.name} cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{name}: {path.name} is no JSON object")

@@ -5,6 +5,7 @@ from typing import Literal
 
 from data.benchmark import CHAIN
 from tasks.rows import Row, Rows
+from tasks.sampling import NO_ROOM
 from tasks.stage import Work, stage
 
 LATER = CHAIN - {"sample", "model", "response", "finish"}
@@ -31,7 +32,7 @@ def most_familiar(
             asked.add(row["id"])
             if row["verdict"] == "error" or (correct and row["verdict"] != "correct"):
                 continue
-            if not row["response"] or row.get("finish") in ("length", "error"):  # `select` would not take it
+            if not row["response"] or row.get("finish") in ("length", "error", NO_ROOM):  # `select` would not take it
                 continue
             if row["perplexity"] is None or not math.isfinite(row["perplexity"]):
                 continue

@@ -1,12 +1,16 @@
 """Options from a study file: which model of them a `kind` says, checked, and each error as one line."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from data import kinds
-from data.errors import InputError
+from data.errors import InputError, shown
+
+UNION_MEMBER = re.compile(r"str|int|float|bool|[a-z-]+\[.*\]")
+"""What pydantic calls one of the types that a value may have: no key of the file."""
 
 
 class OptionError(ValueError):
@@ -19,10 +23,12 @@ def of_kind(known: Mapping[str, type[BaseModel]], options: Any, default: str, wh
         return options
     options = {"kind": options} if isinstance(options, str) else {} if options is None else options
     if not isinstance(options, Mapping):
-        raise OptionError(f"{where}: {options!r} is not allowed: a map of options is")
+        raise OptionError(f"{where}: {shown(options)} is not allowed: a map of options is")
     kind = options.get("kind", default)
+    if not isinstance(kind, str):
+        raise OptionError(f"{where}.kind: {shown(kind)} is not allowed: the name of a kind is")
     if kind not in known:
-        raise OptionError(f"{where}{'.kind' if 'kind' in options else ''}: {kinds.unknown(what, str(kind), known)}")
+        raise OptionError(f"{where}{'.kind' if 'kind' in options else ''}: {kinds.unknown(what, kind, known)}")
     return checked(known[kind], {**options, "kind": kind}, where)
 
 
@@ -39,7 +45,10 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, OptionError | InputError):
         return str(cause)
-    where = ".".join(str(part) for part in (*filter(None, [prefix]), *first["loc"])) or "the file"
+    location = first["loc"]
+    if location and first["type"] not in ("missing", "extra_forbidden") and UNION_MEMBER.fullmatch(str(location[-1])):
+        location = location[:-1]
+    where = ".".join(str(part) for part in (*filter(None, [prefix]), *location)) or "the file"
     match first["type"]:
         case "extra_forbidden":
             allowed = ", ".join(sorted(_fields(model, first["loc"][:-1])))
@@ -47,8 +56,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
         case "missing":
             return f"{where}: missing; it is required"
         case "value_error":
-            return f"{where}: {first['input']!r} is not allowed: {cause}"
-    return f"{where}: {first['input']!r} is not allowed: {first['msg'][0].lower()}{first['msg'][1:]}"
+            return f"{where}: {shown(first['input'])} is not allowed: {cause}"
+    return f"{where}: {shown(first['input'])} is not allowed: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.benchmark import Benchmark, all_questions, chosen
-from data.errors import InputError
+from data.errors import InputError, shown
 from tasks.errors import Transient
 from tasks.rows import GROUP, Row, Rows, Streamed, to_table
 from tasks.stage import stage
@@ -17,6 +17,8 @@ from tasks.stage import stage
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
 
 
+_UNFIT = (pa.ArrowException, OverflowError, UnicodeError)
+"""What Arrow raises for values that it cannot hold."""
 HELD = 20_000
 """Rows of a source that are kept in memory; one with more is read twice."""
 
@@ -87,8 +89,11 @@ class _Columns:
         """
         try:
             table = to_table(rows)
-        except (pa.ArrowException, OverflowError):
+        except _UNFIT:
             for column in dict.fromkeys(name for row in rows for name in row):
+                for row in rows:
+                    with self._named(column, row):
+                        to_table([{column: row.get(column)}])
                 with self._named(column):
                     to_table([{column: row.get(column)} for row in rows])
             raise
@@ -112,12 +117,30 @@ class _Columns:
                     pq.write_table(schema.empty_table(), pa.BufferOutputStream())
 
     @contextlib.contextmanager
-    def _named(self, column: str) -> Iterator[None]:
+    def _named(self, column: str, row: Row | None = None) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OverflowError) as error:
-            what = f"column {column!r} holds values that no one type of column can hold ({error})"
+        except _UNFIT as error:
+            if row is None:
+                what = f"column {column!r} holds values that no one type of column can hold ({error})"
+            else:
+                what = f"question {row['id']}: column {column!r} is {shown(row[column])}, which no column can hold"
             raise InputError(f"{self._name}: {what}. Allowed: leave it out, or make it text") from error
+
+
+def as_rows(questions: Sequence[Row], name: str) -> Rows:
+    """Questions held in memory, as the stage gives them.
+
+    Args:
+        name: what they are called in errors.
+
+    Raises:
+        InputError: a column holds values that no column can hold; names it.
+    """
+    columns = _Columns(name)
+    table = columns.table(list(questions))
+    columns.check()
+    return Rows(table=table)
 
 
 def normalised(question: str) -> str:

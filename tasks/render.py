@@ -218,10 +218,15 @@ def fill(template: str, row: Row) -> str:
     compiled = _compiled(template)
     try:
         return compiled.render(row)
-    except TemplateError as error:
+    except TimeoutError:
+        raise
+    except Exception as error:  # a template is a program, and can go wrong as any can
         columns = meta.find_undeclared_variables(_prompts().parse(template))
         bad = sorted(name for name in columns if row.get(name) is None)
-        what = f"needs {', '.join(bad)}, which row {row.get('id', '?')} lacks" if bad else str(error)
+        known = isinstance(error, TemplateError)
+        what = f"fails on row {row.get('id', '?')}: {error if known else f'{type(error).__name__}: {error}'}"
+        if known and bad:
+            what = f"needs {', '.join(bad)}, which row {row.get('id', '?')} lacks"
         raise InputError(f"prompt template {_short(template)}: it {what}; columns: {', '.join(row)}") from error
 
 
@@ -240,8 +245,12 @@ def _prompts() -> ImmutableSandboxedEnvironment:
 def _compiled(template: str) -> Template:
     try:
         return _prompts().from_string(template)
-    except TemplateError as error:
-        raise InputError(f"prompt template {_short(template)}: {error}") from error
+    except TimeoutError:
+        raise
+    except Exception as error:  # not only what it is no template for: one can be nested too deep
+        known = isinstance(error, TemplateError)
+        why = error if known else f"{type(error).__name__}: {error}"
+        raise InputError(f"prompt template {_short(template)}: {why}") from error
 
 
 def _short(template: str) -> str:

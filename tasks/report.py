@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from data.visible import all_visible
 from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
 from tasks.page import figures, missing
-from tasks.page.made import matched_by, stages_of, told_by, versions_of
+from tasks.page.made import matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
+from tasks.page.markdown import escaped
 from tasks.page.surprise import coloured, curves, legend
 from tasks.page.words import FILTERS, chance, percent, points, ranged
 from tasks.stage import Work, stage
@@ -88,6 +90,7 @@ def render(
     environment = Environment(
         loader=DictLoader(dict(templates)),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -120,8 +123,15 @@ def render(
         stages=stages_of(made),
         told=told_by(made),
         matched=matched_by(made),
+        trained=trained_by(made),
+        not_asked=not_asked_by(made),
         versions=versions_of(made) if made else versions(),
     )
+
+
+def _shown(value: Any) -> Any:
+    """What a template puts into the page: texts with unseen characters as escapes."""
+    return type(value)(all_visible(value)) if isinstance(value, str) else value
 
 
 def _passes(folder: Path) -> dict[str, Any]:
@@ -228,16 +238,20 @@ def verdict_markdown(compared: Artifact) -> str:
     found = json.loads((compared.folder / "verdict.json").read_text(encoding="utf-8"))
     lines = []
     for verdict in found["verdicts"]:
-        lines += [f"**{verdict['sentence']}**", *verdict["details"], ""]
-        lines += [f"- **{c['status']}**: {c['claim']} {c['sentence']}" for c in verdict["contrasts"]]
+        lines += [f"**{escaped(verdict['sentence'])}**", *map(escaped, verdict["details"]), ""]
+        lines += [_item(answer["status"], answer["claim"], answer["sentence"]) for answer in verdict["contrasts"]]
         if len(verdict["claims"]) <= FEW:
-            lines += [f"- **{c['status']}**: {c['text']} {c['sentence']}" for c in verdict["claims"]]
+            lines += [_item(claim["status"], claim["text"], claim["sentence"]) for claim in verdict["claims"]]
         else:
             lines += ["", f"{len(verdict['claims'])} claims about pairs of origins are in the report."]
         lines.append("")
     said = missing.lines(found["missing"], FEW)
-    lines += [*said[:1], "", *(f"- {line.strip()}" for line in said[1:])]
+    lines += [*said[:1], "", *(f"- {escaped(line)}" for line in said[1:])]
     return "\n".join(lines)
+
+
+def _item(status: str, claim: str, sentence: str) -> str:
+    return f"- **{status}**: {escaped(claim)} {escaped(sentence)}"
 
 
 def _table(path: Path) -> pd.DataFrame:

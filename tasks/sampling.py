@@ -7,8 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.bounds import MOST_TOKENS, Share, Temperature, Whole
 from tasks.errors import StageFailed
 from tasks.rows import Row
+
+NO_ROOM = "no_room"
+"""The `finish` of a missing response that was never asked for: the prompt alone fills the model's context."""
 
 
 class Sampling(BaseModel):
@@ -16,15 +20,15 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    n: int = Field(default=1, ge=1, le=10_000)
+    n: Whole = Field(default=1, ge=1, le=10_000)
     """Samples a question."""
-    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    temperature: Temperature = 0.0
     """0 is greedy: the likeliest token, always."""
-    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_p: Share = 1.0
     """Share of probability kept, likeliest tokens first; 1 keeps all."""
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: Whole | None = Field(default=None, ge=1, le=10_000_000)
     """How many of the likeliest tokens are kept; null keeps all."""
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: Whole = Field(default=512, ge=1, le=MOST_TOKENS)
     """Tokens after which a response is cut off (its `finish` is then "length")."""
 
 

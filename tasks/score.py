@@ -19,7 +19,8 @@ from tasks import devices, slots
 from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, lanes, negative_log_likelihoods
 from tasks.model import Model
-from tasks.render import renderer
+from tasks.no_response import is_missing
+from tasks.render import Rendered, renderer
 from tasks.rows import Row, Rows
 from tasks.stage import Work, stage
 from tasks.surprise import KEPT, kept, pieces
@@ -32,8 +33,8 @@ LARGEST = 700.0
 
 
 def familiarity(rows: Rows) -> dict[str, float | int]:
-    """Of all scored rows: `scored`, `too_long`, `tokens` (their sum) and mean, median and corpus perplexity, which
-    are NaN where nothing was scored."""
+    """Of all scored rows: `scored`, `too_long`, `missing` (rows without a response), `tokens` (their sum) and mean,
+    median and corpus perplexity, which are NaN where nothing was scored."""
     import numpy as np
 
     batches = rows.batches(["nll", "tokens"])
@@ -41,15 +42,17 @@ def familiarity(rows: Rows) -> dict[str, float | int]:
         pair for b in batches for pair in zip(b.column("nll").to_pylist(), b.column("tokens").to_pylist(), strict=True)
     )
     known, each = array("d"), array("d")
-    total = 0
+    total = missing = 0
     for nll, tokens in numbers:
+        missing += tokens is None
         if math.isfinite(nll):
             known.append(nll)
             each.append(perplexity(nll, tokens))
             total += tokens
     return {
         "scored": len(known),
-        "too_long": len(rows) - len(known),
+        "too_long": len(rows) - len(known) - missing,
+        "missing": missing,
         "tokens": total,
         "perplexity_mean": statistics.fmean(each) if each else math.nan,
         "perplexity_median": float(np.median(np.frombuffer(each), overwrite_input=True)) if each else math.nan,
@@ -64,6 +67,8 @@ def summary(rows: Rows) -> dict[str, float | int]:
         StageFailed: no row was scored.
     """
     found = familiarity(rows)
+    if found["missing"] == len(rows):
+        raise StageFailed("there is no response to score: all of them are missing")
     if not found["scored"]:
         raise StageFailed("no response fits the model's context: there is no perplexity")
     return found
@@ -78,8 +83,10 @@ def perplexity(nll: float, tokens: int) -> float:
 def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
     """Perplexity of each response for `model`.
 
-    Adds `tokens` (int: response tokens, end of turn included), `nll` (float: their negative log-likelihood, nats) and
-    `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer than the model's context.
+    Adds `prompt_tokens` (int), `tokens` (int: response tokens, end of turn included), `nll` (float: their negative
+    log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
+    than the model's context, and for one without a response, whose numbers of tokens are null. Prompt and response are
+    rendered as for training, so `select` knows from these numbers what a trainer can hold.
     In a study, adds to some rows, and null to the others, `token_nll` and `token_text` (tasks/surprise.py).
 
     Raises:
@@ -90,7 +97,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
     turned = renderer(model)
     budget = work.runtime.placement.score_tokens if work else BUDGET
     share = KEPT / max(KEPT, work.total, len(responses)) if work else 0.0
-    scored = 0
+    scored = missing = 0
 
     @functools.lru_cache(maxsize=1 << 16)
     def text(ids: tuple[int, ...]) -> str:
@@ -111,12 +118,17 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
         for window in _windows(responses):
+            for row in window:
+                if is_missing(row):
+                    missing += 1
+                    nothing = {"prompt_tokens": None, "tokens": None, "nll": math.nan, "perplexity": math.nan}
+                    yield {**row, "response": None, **nothing, "token_nll": None, "token_text": None}
+            window = [row for row in window if not is_missing(row)]
             rendered = turned.rows(prompt, window)
             short = [index for index, item in enumerate(rendered) if len(item.ids) <= turned.context]
             for index in sorted(set(range(len(window))) - set(short)):
-                tokens = len(rendered[index].ids) - rendered[index].prompt_length
-                unknown = {"tokens": tokens, "nll": math.nan, "perplexity": math.nan}
-                yield {**window[index], **unknown, "token_nll": None, "token_text": None}
+                unknown = {"nll": math.nan, "perplexity": math.nan, "token_nll": None, "token_text": None}
+                yield {**window[index], **_lengths(rendered[index]), **unknown}
             examples = [rendered[index] for index in short]
             found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.lanes, halved)
             try:
@@ -126,7 +138,8 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
                     if not math.isfinite(nll):
                         raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
                     scored += 1
-                    row |= {"tokens": len(nats), "nll": nll, "perplexity": perplexity(nll, len(nats))}
+                    row |= _lengths(examples[position])
+                    row |= {"nll": nll, "perplexity": perplexity(nll, len(nats))}
                     row |= {"token_nll": None, "token_text": None}
                     if kept(row["id"], share):
                         texts = pieces(examples[position].response_ids, turned.end_ids, text)
@@ -134,11 +147,17 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
                     yield row
             except MemoryError as error:
                 raise Transient(f"out of memory while scoring: {error}") from error
-    left_out = len(responses) - scored
-    if left_out and left_out == (work.total if work else len(responses)):
+    if missing and work:
+        work.note(f"responses that are missing and left out: {missing}")
+    left_out = len(responses) - scored - missing
+    if left_out and left_out == (work.total if work else len(responses)) - missing:
         raise StageFailed(f"no response fits the context of {model.name} ({turned.context} tokens)")
     if left_out and work:
         work.note(f"{left_out} responses are longer than the context of {model.name}: they have no perplexity")
+
+
+def _lengths(rendered: Rendered) -> Row:
+    return {"prompt_tokens": rendered.prompt_length, "tokens": len(rendered.ids) - rendered.prompt_length}
 
 
 def _windows(rows: Rows) -> Iterator[list[Row]]:

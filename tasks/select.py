@@ -6,57 +6,25 @@ Nothing is held of a response but the number of its row, so that millions of the
 from __future__ import annotations
 
 import math
-import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.candidates import Candidates, candidates, equal, filled, marks, shuffled, values_at
+from tasks.candidates import Candidates, candidates, marks, shuffled, values_at
 from tasks.errors import StageFailed
-from tasks.in_order import POSITION, Run, merged, write_run
+from tasks.left_out import OBSTACLES, REASONS, equal, in_words
+from tasks.match import Match
 from tasks.rows import Rows, Streamed
 from tasks.stage import Work, stage
-from tasks.surprise import COLUMNS
+from tasks.taken_rows import as_taken, rows_at
 from tasks.token_match import within_tolerance
+from tasks.verifiers import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-class Match(BaseModel):
-    """In what the arms of a study are made alike."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    questions: bool = Field(
-        default=True, description="All origins answer the same questions: those that each of them can."
-    )
-    correct: Literal["only", "any", "same"] = Field(
-        default="only",
-        description="only: correct responses alone. any: whatever the verdict, errors excepted. same: on each "
-        "question, all origins' responses are correct or none is.",
-    )
-    pick: Literal["first", "random", "lowest_perplexity", "highest_perplexity"] = Field(
-        default="first", description="Which of an origin's responses to a question is taken, among those that may be."
-    )
-    tokens: float | None = Field(
-        default=None,
-        gt=0,
-        le=1,
-        description="Mean response tokens of the origins differ by at most this share (0.05: 5 %).",
-    )
-    cut_off: bool = Field(default=False, description="Take responses that were cut off at the token limit as well.")
-    minimum: int = Field(default=10, ge=1, description="Fewer questions than this in any arm, and the stage fails.")
-
-    @model_validator(mode="after")
-    def _over_the_same_questions(self) -> Match:
-        if not self.questions and (self.tokens is not None or self.correct == "same"):
-            raise ValueError("`tokens` and `correct: same` compare question by question: they need `questions: true`")
-        return self
 
 
 Chosen = dict[str, "np.ndarray"]
@@ -70,20 +38,29 @@ def select(
     count: int | None,
     seed: int,
     within: Rows | None = None,
+    longest: int | None = None,
+    asked: Rows | None = None,
     *,
     work: Work | None = None,
 ) -> Rows:
     """One response per question and origin: the training sets of the arms, all of one size.
 
+    What the student cannot be trained on is left out before anything is matched, so that no later stage has to: rows
+    are as long as `score` found them in the one rendering that training uses too.
+
     Args:
-        scored: verified (and, for `tokens` and perplexities, scored) responses by origin.
+        scored: verified and scored responses by origin.
         match: in what the arms are made alike.
         count: questions an arm gets (None: all there are); a random part, by `seed`, in the original order.
         within: rows whose questions alone may be taken (None: any).
+        longest: tokens of prompt and response that the method takes at most (None: the student's context).
+        asked: the questions that the origins were to answer, to count those without a response.
 
     Adds `origin`. Facts, by origin: questions, responses, verdicts, pass rates, and mean tokens, mean and median
-    perplexity of what was taken; and how many questions were left after each step (`usable`: that the origin has a
-    response to that may be taken; `shared`: that all have; `taken`: after matching lengths and the count).
+    perplexity of what was taken; how many questions were `asked` and how many of them were `left_out` for each reason
+    (tasks/left_out.py; with those taken they are all that were asked); how many responses could not be taken
+    (`responses_left_out`). And how many questions were left after each step (`usable`: that the origin has a response
+    to that may be taken; `shared`: that all have; `taken`: after matching lengths and the count).
 
     Raises:
         StageFailed: fewer than `match.minimum` questions are left; names the origin that limits them.
@@ -91,80 +68,50 @@ def select(
     import numpy as np
 
     scored = dict(sorted(scored.items()))
-    offered = {
-        origin: candidates(rows, lambda table: _allowed(table, match), match.pick, f"{seed} {origin}")
-        for origin, rows in scored.items()
-    }
+    offered = {origin: candidates(rows, match, longest, f"{seed} {origin}") for origin, rows in scored.items()}
+    why = {origin: _kept_out(of, None if asked is None else len(asked)) for origin, of in offered.items()}
     if within is not None:
-        asked = np.concatenate([marks(batch.column("id")) for batch in within.batches(["id"])])
-        offered = {origin: of.only(np.isin(of.questions, asked)) for origin, of in offered.items()}
+        allowed = np.concatenate([marks(batch.column("id")) for batch in within.batches(["id"])])
+        for origin, of in offered.items():
+            offered[origin] = of.only(np.isin(of.questions, allowed))
+            why[origin]["other_questions"] = len(of.questions) - len(offered[origin].questions)
     left = {"usable": {origin: len(of.questions) for origin, of in offered.items()}}
     if match.questions:
         offered, before = _shared(offered)
         left["shared"] = {origin: len(rows) for origin, rows in before.items()}
     else:
         before = {origin: of.rows["any"] for origin, of in offered.items()}
-    _enough(before, left["usable"], match)
+    _enough(before, left["usable"], match, why)
     chosen, tokens_within = _sized(scored, before, match, count, seed)
     left["taken"] = {origin: len(rows) for origin, rows in chosen.items()}
+    possible = min(len(rows) for rows in before.values())
+    wanted = possible if count is None else min(count, possible)
+    for origin, rows in before.items():
+        why[origin]["unmatched"] = left["usable"][origin] - len(rows)
+        why[origin]["lengths"] = wanted - left["taken"][origin]
+        why[origin]["surplus"] = len(rows) - wanted
     if work:
         work.facts.update(
             left=left,
             tokens_within=tokens_within,
-            origins={origin: _facts(scored[origin], offered[origin], chosen[origin]) for origin in scored},
+            origins={origin: _facts(scored[origin], offered[origin], chosen[origin], why[origin]) for origin in scored},
         )
         taken = min(left["taken"].values())
         if count is not None and taken < count:
-            work.note(f"{taken} questions an arm in place of {count}: {_limit(left['usable'])}")
-        possible = min(len(rows) for rows in before.values())
-        if tokens_within is not None and taken < min(possible, count or possible):
+            work.note(f"{taken} questions an arm in place of {count}: {_limit(left['usable'], why)}")
+        if too_long := ", ".join(f"{each['too_long']} of {origin}" for origin, each in why.items() if each["too_long"]):
+            work.note(f"questions left out, {OBSTACLES['too_long']}: {too_long}")
+        if tokens_within is not None and taken < wanted:
             work.note(_of_one_length(scored, before, chosen, match))
 
     def made() -> Iterator[pa.Table]:
         for origin, places in chosen.items():
-            for table in _rows_at(scored[origin], places, work.scratch / "chosen" if work else None):
-                yield _of(table, origin)
+            for table in rows_at(scored[origin], places, work.scratch / "chosen" if work else None):
+                yield as_taken(table, origin)
 
-    schemas = [_of(rows.schema.empty_table(), origin).schema for origin, rows in scored.items()]
+    schemas = [as_taken(rows.schema.empty_table(), origin).schema for origin, rows in scored.items()]
     schema = pa.unify_schemas([one.remove_metadata() for one in schemas], promote_options="permissive")
     return Streamed(schema, sum(left["taken"].values()), made)
-
-
-def _of(table: pa.Table, origin: str) -> pa.Table:
-    """Rows as they are taken: with their origin, without what was only kept for the report."""
-    table = table.drop_columns([name for name in (*COLUMNS, "origin") if name in table.column_names])
-    return table.append_column("origin", pa.array([origin] * table.num_rows, pa.string()))
-
-
-def _rows_at(rows: Rows, places: np.ndarray, scratch: Path | None) -> Iterator[pa.Table]:
-    """The rows at some places, in the order of the places."""
-    import numpy as np
-
-    order = np.argsort(places, kind="stable")
-    wanted = places[order]
-    rising = bool((np.diff(order) == 1).all())
-    held: list[pa.Table] = []
-    runs: list[Run] = []
-    start = begun = 0
-    for batch in rows.batches():
-        end = int(np.searchsorted(wanted, start + batch.num_rows))
-        found = pa.Table.from_batches([batch]).take(pa.array(wanted[begun:end] - start))
-        if rising:
-            yield found
-        elif scratch is None:
-            held.append(found)
-        elif end > begun:
-            scratch.mkdir(parents=True, exist_ok=True)
-            path = scratch / f"{start:012d}.parquet"
-            write_run(path, found, order[begun:end].tolist())
-            runs.append(Run.of(path))
-        start, begun = start + batch.num_rows, end
-    if held:
-        yield pa.concat_tables(held, promote_options="permissive").take(pa.array(np.argsort(order)))
-    if runs and scratch is not None:
-        for table in merged(runs, scratch / "longer"):
-            yield table.drop_columns([POSITION])
-        shutil.rmtree(scratch)
 
 
 def _of_one_length(scored: Mapping[str, Rows], before: Chosen, after: Chosen, match: Match) -> str:
@@ -183,19 +130,6 @@ def _mean_tokens(scored: Mapping[str, Rows], chosen: Chosen) -> str:
 
 def _tokens(rows: Rows, places: np.ndarray) -> np.ndarray:
     return values_at(rows, "tokens", places).to_numpy()
-
-
-def _allowed(table: pa.Table, match: Match) -> dict[str, np.ndarray]:
-    """Which of an origin's responses may be taken."""
-    correct = equal(table, "verdict", "correct")
-    allowed = correct if match.correct == "only" else ~equal(table, "verdict", "error")
-    said = table.column("response").cast(pa.string())
-    allowed = allowed & filled(pc.greater(pc.binary_length(said), 0))
-    if not match.cut_off and "finish" in table.column_names:
-        allowed &= ~equal(table, "finish", "length")
-    if match.correct == "same":
-        return {"correct": allowed & correct, "other": allowed & ~correct}
-    return {"any": allowed}
 
 
 def _shared(offered: Mapping[str, Candidates]) -> tuple[dict[str, Candidates], Chosen]:
@@ -263,7 +197,14 @@ def _some(count: int, size: int, seed: str) -> np.ndarray:
     return np.sort(np.asarray(shuffled(count, seed)[:size], dtype=np.int64))
 
 
-def _enough(chosen: Chosen, usable: Mapping[str, int], match: Match) -> None:
+def _kept_out(offered: Candidates, asked: int | None) -> Counter[str]:
+    """How many of the questions asked have no response that may be taken, by reason."""
+    found = Counter(offered.questions_left_out)
+    found["no_response"] += max(0, (asked or 0) - offered.asked)
+    return found
+
+
+def _enough(chosen: Chosen, usable: Mapping[str, int], match: Match, why: Mapping[str, Counter[str]]) -> None:
     left = min(len(rows) for rows in chosen.values())
     if left >= match.minimum:
         return
@@ -271,33 +212,38 @@ def _enough(chosen: Chosen, usable: Mapping[str, int], match: Match) -> None:
     of = "that all origins have in common " if match.questions else ""
     raise StageFailed(
         f"select: {left} questions with {what} responses {of}are left, at least {match.minimum} are needed "
-        f"(match.minimum). {_limit(usable)}"
+        f"(match.minimum). {_limit(usable, why)}"
     )
 
 
-def few(scored: Mapping[str, Rows], match: Match) -> dict[str, int]:
-    """Origins with fewer than `match.minimum` questions with a response that may be taken, and how many they have."""
-    counts = {
-        origin: len(candidates(rows, lambda table: _allowed(table, match), match.pick, origin).questions)
-        for origin, rows in scored.items()
+def few(scored: Mapping[str, Rows], match: Match, longest: int | None) -> dict[str, tuple[int, str]]:
+    """Origins with fewer than `match.minimum` questions with a response that may be taken: how many they have, and
+    what keeps the others out."""
+    found = {origin: candidates(rows, match, longest, origin) for origin, rows in scored.items()}
+    return {
+        origin: (len(of.questions), in_words(of.questions_left_out))
+        for origin, of in found.items()
+        if len(of.questions) < match.minimum
     }
-    return {origin: count for origin, count in counts.items() if count < match.minimum}
 
 
-def _limit(usable: Mapping[str, int]) -> str:
+def _limit(usable: Mapping[str, int], why: Mapping[str, Counter[str]]) -> str:
     fewest = min(usable, key=lambda origin: usable[origin])
     counts = ", ".join(f"{origin} {number}" for origin, number in usable.items())
-    return f"{fewest} limits it: questions with a usable response are {counts}"
+    return f"{fewest} limits it: questions with a usable response are {counts}{in_words(why[fewest])}"
 
 
-def _facts(rows: Rows, offered: Candidates, taken: np.ndarray) -> dict[str, Any]:
+def _facts(rows: Rows, offered: Candidates, taken: np.ndarray, why: Counter[str]) -> dict[str, Any]:
     import numpy as np
 
-    responses = offered.verdicts.total()
+    responses = offered.verdicts.total() - offered.verdicts["missing"]
     facts: dict[str, Any] = {
+        "asked": len(taken) + why.total(),
+        "left_out": {reason: why[reason] for reason in REASONS if why[reason]},
+        "responses_left_out": dict(offered.responses_left_out),
         "questions": offered.asked,
         "responses": responses,
-        "verdicts": {verdict: offered.verdicts[verdict] for verdict in ("correct", "wrong", "unparseable", "error")},
+        "verdicts": {verdict: offered.verdicts[verdict] for verdict in get_args(Outcome)},
         "pass_rate": offered.verdicts["correct"] / responses if responses else math.nan,
         "questions_passed": offered.passed,
         "taken": len(taken),

@@ -28,7 +28,7 @@ from tasks.versions import versions
 
 PROGRESS_SECONDS = 0.1
 """How often it is said how far a stage is, at most."""
-ADDED = frozenset({"prompts", "tokens", "unusable", "api_kept"})
+ADDED = frozenset({"prompts", "tokens", "unusable", "api_kept", "no_room"})
 WEIGHED = frozenset({"cut_off"})
 """What stages say of the rows they made: counts, and shares of them."""
 

@@ -7,6 +7,7 @@ from typing import get_args
 
 from tasks import lanes
 from tasks.errors import StageFailed
+from tasks.no_response import is_missing
 from tasks.rows import Row, Rows
 from tasks.stage import Work, stage
 from tasks.verifiers import Outcome, Verdict
@@ -32,9 +33,10 @@ def verify(
 ) -> Iterator[Row]:
     """Judge each response by the verifier (a `judge` from `tasks.verifiers`).
 
-    Adds `verdict` (correct, wrong, unparseable or error), `answer` (what was extracted, or null) and `score` (0 to 1,
-    NaN for an error). Errors are held back until the rest is judged, so that a stage that fails over them judges them
-    again on the next try. Facts: how many there are of each verdict.
+    Adds `verdict` (correct, wrong, unparseable, error, or missing where there is no response), `answer` (what was
+    extracted, or null) and `score` (0 to 1, NaN for an error and a missing response). Errors are held back until the
+    rest is judged, so that a stage that fails over them judges them again on the next try. Facts: how many there are of
+    each verdict.
 
     Raises:
         StageFailed: more than `limit` of all verdicts are errors.
@@ -65,11 +67,11 @@ def judged_all(rows: Iterable[Row], verifier: FunctionType) -> Iterator[tuple[Ro
 
 def judged(row: Row, verifier: FunctionType) -> Verdict:
     """The verdict on one row's `response`; whatever the verifier raises is an error, never a wrong answer."""
+    if is_missing(row):
+        return Verdict("missing", None, "there is no response")
     response = row["response"]
     if not isinstance(response, str):
         return Verdict("error", None, f"the response is {type(response).__name__}, not text")
-    if row.get("finish") == "error":  # a teacher's endpoint gave no usable reply: that is no answer, not even ""
-        return Verdict("unparseable", None, "no usable reply")
     try:
         verdict = verifier(response, row)
     except Exception as error:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
+from tasks.no_response import is_missing
 from tasks.rows import Row, Rows
 from tasks.stage import stage
 
@@ -19,7 +20,7 @@ def kept(draft: str, response: str) -> float:
 
 def summary(rows: Rows) -> dict[str, float]:
     """Mean share of words kept, and the share of responses in which no word was changed; NaN without rows."""
-    shares = rows.column("words_kept")
+    shares = [share for share in rows.column("words_kept") if share is not None]
     if not shares:
         return {"words_kept": math.nan, "unchanged": math.nan}
     return {"words_kept": fmean(shares), "unchanged": sum(share == 1.0 for share in shares) / len(shares)}
@@ -27,6 +28,6 @@ def summary(rows: Rows) -> dict[str, float]:
 
 @stage(facts=summary)
 def words_kept(responses: Rows) -> Iterator[Row]:
-    """Adds `words_kept` (0 to 1, see `kept`) to responses that have a `draft`."""
+    """Adds `words_kept` (0 to 1, see `kept`; null without a response) to responses that have a `draft`."""
     for row in responses:
-        yield {**row, "words_kept": kept(row["draft"], row["response"])}
+        yield {**row, "words_kept": None if is_missing(row) else kept(row["draft"], row["response"])}

@@ -1,27 +1,74 @@
 r"""Where in a response its final answer stands: after the last mark, or in the last box.
 
-Marks are `####` (GSM8K), `Final answer:`, `The answer is`, `Answer:`, and `A:` at the start of a line; `#### Step 2` is
-a heading. The last mark decides, so that a response that corrects itself counts as corrected; one that
-breaks off after a mark has no answer. A mark takes the rest of its line, or the next line with text on it; a
-`\boxed{…}` after the mark goes before both. Where an answer may be a text of several lines that has words like "answer
-is" of its own, `final_passage` reads it, and only `Final answer:` is its mark.
+    `… = 18.\n#### 18\n\nLet me know if the answer is unclear.`    18
+
+Only the turn itself counts (`tasks.answer.turn`), up to where it runs on into another question (`tasks.answer.run_on`).
+The last mark decides (`tasks.answer.marks`), so that a response that corrects itself counts as corrected; one that
+breaks off after a mark has no answer. What is said *about* an answer after it was given ("I hope this answer is clear",
+"the answer is not 5, since …") is no other answer, unless it takes the answer back.
+
+A mark takes the rest of its line, or the next line with text on it; boxes after the mark go before both. Boxes joined
+by commas, "and" or "or" are one answer of several parts. Where an answer may be a text of several lines that has words
+like "answer is" of its own, `final_passage` reads it, and only `Final answer:` is its mark.
 """
 
+import itertools
 import re
+from dataclasses import dataclass
 
 from data.benchmarks.gsm8k import without_calculator_marks
+from tasks.answer.boxes import joined_boxes
+from tasks.answer.boxes import last_box as last_box
+from tasks.answer.marks import Mark, marks
+from tasks.answer.run_on import run_on
+from tasks.answer.turn import turn
+from tasks.answer.turn import without_end as without_end
 
-_MARK = {
-    "####": re.compile(
-        r"(?<!#)####(?!#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note)\b)", re.IGNORECASE
-    ),
-    "answer": re.compile(r"answer[*_ \t]*(?:[:\uff1a=]|is\b)[*_:\uff1a \t]*", re.IGNORECASE),
-    "final answer": re.compile(r"final[ \t]+answer[*_:\uff1a \t]*(?=\n|$)", re.IGNORECASE),
-    "a:": re.compile(r"a[*_ \t]*[:\uff1a]", re.IGNORECASE),
-}
+NO_ANSWER = "no final-answer mark and no box"
+"""Why a response in which no answer is found is unparseable."""
+
 _PASSAGE = re.compile(r"(?:^|\n)[ \t>*_#-]*final[ \t]+answer[*_ \t]*[:\uff1a][*_ \t]*", re.IGNORECASE)
-_END = re.compile(r"\s*<(?:/s|\|[a-z_]+\|)>\s*$")
-_LINE_START = re.compile(r"(?:^|\n)[ \t>*_#-]*\Z")
+_NO_TEXT = re.compile(r"[\s*_=~$\\\[\]`>-]*|```\w*|\\(?:begin|end)\{\w+\*?\}")
+_COURTESY = re.compile(
+    r"""(?:(?<=[.!?)\]}*"'$\u3002])\s+|(?<=\S)[^\S\n]*\n\s*)
+    (?:(?:i\s+(?:really\s+)?)?hope\s+(?:this|that|it|my|the|you)\b|(?:please\s+)?let\s+me\s+know\b|(?:please\s+)?feel\s+free\b
+      |if\s+you\s+(?:have|need|would|want|'d)\b|(?:i'm\s+|i\s+am\s+)?happy\s+to\s+help\b|is\s+there\s+anything\b
+      |do\s+you\s+(?:have|need|want)\b|would\s+you\s+like\b|you(?:'|\u2019)re\s+welcome\b|have\s+a\s+(?:nice|great|good)\b
+      |thank(?:s|\s+you)\b|good\s+luck\b|please\s+note\b)
+    .*""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class FinalAnswer:
+    """A response's final answer."""
+
+    text: str
+    """The answer, stripped: "" where a mark is followed by nothing, the texts of several boxes joined by "and"."""
+    boxes: tuple[str, ...] = ()
+    """What stands in the boxes of the final statement, in order; none where the answer is in no box."""
+    line: str = ""
+    """All that follows the first mark of the line, which has the words of another mark ("the answer is 42"); or ""."""
+
+
+def find(response: str) -> FinalAnswer | None:
+    """The final answer of a response; None where it marks none."""
+    text = turn(response)
+    found = marks(text)
+    first = next((mark.text_end for mark in found if mark.gives), None)
+    if (box := text.find("oxed")) >= 0 or (box := text.find("box{")) >= 0:
+        first = box if first is None else min(first, box)
+    if first is not None and (end := run_on(text, first)) is not None:
+        text = text[:end]
+        found = marks(text)
+    mark = _deciding(found)
+    if mark is not None and mark.enclosed is not None:
+        return find(mark.enclosed) or FinalAnswer(_shown(mark.enclosed))
+    boxes = joined_boxes(text[mark.end :] if mark else text)
+    if boxes:
+        return FinalAnswer(" and ".join(boxes), boxes)
+    return FinalAnswer(_marked(text, mark.end), (), _line(text, found, mark)) if mark else None
 
 
 def final_answer(response: str) -> str | None:
@@ -29,61 +76,63 @@ def final_answer(response: str) -> str | None:
 
     The text is empty where a mark is followed by nothing.
     """
-    tail = _after_last_mark(response)
-    boxed = last_box(response if tail is None else tail)
-    if boxed is not None:
-        return boxed.strip()
-    if tail is None:
-        return None
-    line = next((line for line in tail.split("\n") if line.strip()), "")
-    return without_end(without_calculator_marks(line)).strip().strip("*_").strip()
+    found = find(response)
+    return None if found is None else found.text
+
+
+def final_boxes(response: str) -> tuple[str, ...]:
+    r"""What stands in the boxes of the final statement: both of `\boxed{(2,2)} \text{ and } \boxed{(6,2)}`.
+
+    None where the final answer is in no box. A box that is never closed is the text "".
+    """
+    found = find(response)
+    return () if found is None else found.boxes
 
 
 def final_passage(response: str) -> str:
     """All that follows the last line that starts with `Final answer:`, or the whole response without one; stripped."""
-    found = list(_PASSAGE.finditer(response))
-    return without_end(response[found[-1].end() :] if found else response).strip()
+    text = turn(response)
+    found = list(_PASSAGE.finditer(text))
+    for mark, after in itertools.pairwise(found):
+        if text[mark.end() : after.start()].strip() and run_on(text[: after.start()], mark.end()) is not None:
+            return text[mark.end() : run_on(text, mark.end())].strip()
+    return text[found[-1].end() if found else 0 :].strip()
 
 
-def without_end(text: str) -> str:
-    """The text without a token that ends it (`</s>`, `<|im_end|>`), which a tokenizer may have left in."""
-    return _END.sub("", text) if text.rstrip().endswith(">") else text
+def unmarked(response: str) -> str:
+    """All of a response that marks no answer, for where that may be the answer: the turn, up to another question."""
+    text = turn(response).strip()
+    line = text.find("\n")
+    return without_courtesy(text[: run_on(text, line) if line >= 0 else None]).strip()
 
 
-def last_box(text: str) -> str | None:
-    r"""What stands in the last `\boxed{…}`, braces balanced; None without one, "" where it is never closed."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    depth = 0
-    for at in range(start + 6, len(text)):
-        depth += (text[at] == "{") - (text[at] == "}")
-        if depth == 0:
-            return text[start + 7 : at]
-    return ""
+def without_courtesy(text: str) -> str:
+    """A text without the sentences at its end that speak to the reader ("I hope this helps!")."""
+    return _COURTESY.sub("", text).rstrip() or text
 
 
-def _after_last_mark(response: str) -> str | None:
-    lowered = _lower(response)
-    ends = [
-        end
-        for word, pattern in _MARK.items()
-        if word in lowered and (end := _end_of_last(response, lowered, word, pattern)) is not None
-    ]
-    return response[max(ends) :] if ends else None
+def _deciding(found: list[Mark]) -> Mark | None:
+    """The last mark that gives an answer, takes one back, or breaks off."""
+    decided: Mark | None = None
+    for mark in found:
+        if decided is None or not mark.comments_on(decided):
+            decided = mark
+    return decided
 
 
-def _end_of_last(response: str, lowered: str, word: str, pattern: re.Pattern[str]) -> int | None:
-    at = len(lowered)
-    while (at := lowered.rfind(word, 0, at)) >= 0:
-        found = pattern.match(response, at)
-        if found and (word != "a:" or _LINE_START.search(response, max(0, at - 12), at)):
-            return found.end()
-        at += len(word) - 1
-    return None
+def _marked(text: str, start: int) -> str:
+    line = next((line for line in text[start:].split("\n") if not _NO_TEXT.fullmatch(line)), None)
+    if line is None:  # an answer of signs alone counts on the mark's own line
+        line = text[start:].split("\n", 1)[0]
+    return _shown(line)
 
 
-def _lower(text: str) -> str:
-    """Lower case of the same length, so that places in it are places in the text."""
-    lowered = text.lower()
-    return lowered if len(lowered) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+def _shown(text: str) -> str:
+    shown = without_courtesy(without_end(without_calculator_marks(text)).strip()).strip("*_").strip()
+    return shown[1:-1] if len(shown) > 2 and shown[0] == shown[-1] == "`" else shown
+
+
+def _line(text: str, found: list[Mark], decided: Mark) -> str:
+    start = text.rfind("\n", 0, decided.start) + 1
+    first = next(mark for mark in found if mark.start >= start)
+    return _marked(text, first.end) if first.start < decided.start and first.strong else ""

@@ -17,7 +17,7 @@ ARM = ("student", "train_benchmark", "origin", "method")
 CELL = (*ARM, "seed", "eval_benchmark")
 ITEMS = (*CELL, "id", "sample", "question", "gold", "response", "verdict", "score")
 JUDGED = ("correct", "wrong", "unparseable")
-"""Verdicts on an answer. An error is no answer to judge, so it is missing, never wrong."""
+"""Verdicts on an answer. An error is no answer to judge, nor is a missing one: neither is ever wrong."""
 
 
 def answers(cells: tuple[Rows, ...], names: tuple[Cell, ...]) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def answers(cells: tuple[Rows, ...], names: tuple[Cell, ...]) -> pd.DataFrame:
         frame[column] = repeated if column == "seed" else pd.Categorical(repeated)
     if "sample" not in frame:
         frame["sample"] = 0
-    unknown = set(frame["verdict"].unique()) - {*JUDGED, "error"}
+    unknown = set(frame["verdict"].unique()) - {*JUDGED, "error", "missing"}
     if unknown:
         raise StageFailed(f"evaluate gave verdicts that compare does not know: {', '.join(sorted(map(str, unknown)))}")
     frame["id"] = frame["id"].astype(str)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PERPLEXITY = (
-    *("student", "benchmark", "origin", "rows", "tokens_mean"),
+    *("student", "benchmark", "origin", "rows", "missing", "tokens_mean"),
     *("ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
-    *("rows_trained", "ppl_trained"),
+    *("rows_trained", "ppl_trained", "tokens_trained", "rows_scored"),
 )
 
 
@@ -67,9 +67,11 @@ def _parted(name: str, students: Collection[str]) -> tuple[str, str, str]:
 def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
     """One row per student, training benchmark and origin (`PERPLEXITY`).
 
-    Over all its scored responses, `ppl_mean` is the arithmetic mean of their perplexities, `ppl_corpus` is
-    exp(total nll / total tokens) and `pass_rate` the share correct among those with a verdict. `ppl_trained` is what
-    the report calls perplexity before: the geometric mean over the `rows_trained` responses that were trained on.
+    `rows` counts the responses there are, `missing` those that there are not (tasks/no_response.py), `rows_scored`
+    those that fit the student's context. Of these, `tokens_mean` is the mean length, `ppl_mean` the arithmetic mean of
+    perplexities and `ppl_corpus` exp(total nll / total tokens); `pass_rate` is the share correct among those with a
+    verdict. `ppl_trained` is what the report calls perplexity before: the geometric mean over the `rows_trained`
+    responses that were trained on, whose mean length is `tokens_trained`.
     """
     import numpy as np
     import pandas as pd
@@ -77,6 +79,7 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
     before = by_question(responses)
     rows = []
     for (student, benchmark, origin), group in responses.groupby(["student", "train_benchmark", "origin"], sort=True):
+        missing = int((group["verdict"] == "missing").sum())
         known = group[group["nll"].notna() & (group["tokens"] > 0)]
         corpus = float(np.exp(known["nll"].sum() / known["tokens"].sum())) if len(known) else float("nan")
         perplexity = known["perplexity"]
@@ -84,9 +87,10 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
         trained = int(group["chosen"].sum())
         rows.append(
             (
-                *(student, benchmark, origin, len(group), known["tokens"].mean()),
+                *(student, benchmark, origin, len(group) - missing, missing, known["tokens"].mean()),
                 *(perplexity.mean(), perplexity.median(), corpus, (judged == "correct").mean()),
                 *(trained, np.exp(np.nanmean(before[student, origin, benchmark][0])) if trained else np.nan),
+                *(group.loc[group["chosen"], "tokens"].mean(), len(known)),
             )
         )
     return pd.DataFrame(rows, columns=list(PERPLEXITY))

@@ -13,10 +13,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from data.errors import InputError
+from tasks.bounds import Real, Whole
 
 PREFIX = "api:"
-MODEL_ID = re.compile(r"^(?!.*://)[\w.@+:/-]+$")
-VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]{0,63}|prefect-block:[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)$")
+MODEL_ID = re.compile(r"^(?!.*://)[\w.@+:/-]{1,200}\Z")
+VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]{0,63}|prefect-block:[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)\Z")
 OURS = frozenset(
     [
         *("model", "messages", "n", "best_of", "stream", "temperature", "top_p", "top_k", "seed"),
@@ -38,14 +39,22 @@ class EndpointSettings(BaseModel):
     key_env: str = Field(
         "OPENAI_API_KEY", description="environment variable with the key, or prefect-block:NAME of a Secret block"
     )
-    concurrency: int = Field(16, ge=1, le=1024, description="requests under way at once")
-    requests_per_minute: float | None = Field(None, gt=0, description="requests begun a minute; null for no limit")
-    timeout: float = Field(300, gt=0, description="seconds until a request without its whole answer is given up")
-    usd_per_million_input: float | None = Field(None, ge=0, description="price of a million prompt tokens")
-    usd_per_million_output: float | None = Field(None, ge=0, description="price of a million response tokens")
-    budget_tokens: int | None = Field(None, gt=0, description="tokens, prompts and responses together, for the study")
-    budget_usd: float | None = Field(None, gt=0, description="money for the study")
-    unusable: float = Field(0.05, ge=0, le=1, description="share of responses that may be refused or rubbish")
+    concurrency: Whole = Field(16, ge=1, le=1024, description="requests under way at once")
+    requests_per_minute: Real | None = Field(
+        None, gt=0, le=1_000_000, description="requests begun a minute; null for no limit"
+    )
+    timeout: Real = Field(
+        300, gt=0, le=86_400, description="seconds until a request without its whole answer is given up"
+    )
+    usd_per_million_input: Real | None = Field(None, ge=0, le=1_000_000, description="price of a million prompt tokens")
+    usd_per_million_output: Real | None = Field(
+        None, ge=0, le=1_000_000, description="price of a million response tokens"
+    )
+    budget_tokens: Whole | None = Field(
+        None, gt=0, le=10**15, description="tokens, prompts and responses together, for the study"
+    )
+    budget_usd: Real | None = Field(None, gt=0, le=10**9, description="money for the study")
+    unusable: Real = Field(0.05, ge=0, le=1, description="share of responses that may be refused or rubbish")
     tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens", description="what the server calls the token limit of a response"
     )

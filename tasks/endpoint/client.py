@@ -24,7 +24,7 @@ from tasks.endpoint.gate import Gate
 from tasks.endpoint.loop import loop
 from tasks.endpoint.reply import Answer, Unusable
 from tasks.endpoint.secrets import Access, access
-from tasks.endpoint.status import Again, heard, unreachable
+from tasks.endpoint.status import Again, Refusal, heard, unreachable
 from tasks.errors import StageFailed, Transient
 from tasks.store import Store
 
@@ -258,10 +258,15 @@ class Client:
         except httpx.HTTPError as error:
             return unreachable(error, self.endpoint, self._access)
         self._gate.hear(reply.headers, tokens)
+        said, refusal = bytes(content), Refusal(reply.status_code, reply.headers, bytes(content))
         if reply.is_success:
-            self._gate.answered()
-            return _parsed(bytes(content), pending.read)
-        return heard(reply.status_code, reply.headers, bytes(content), self.endpoint, self._access, pending.request.row)
+            came = _parsed(said, pending.read)
+            within = refusal.within() if isinstance(came, Unusable) else None
+            if within is None:
+                self._gate.answered()
+                return came
+            refusal = within
+        return heard(refusal, self.endpoint, self._access, pending.request.row)
 
     def _learn(self, pending: _Pending, most: Spent, cost: Spent) -> None:
         """Put the next requests down higher where a server counts more than could be expected."""

@@ -64,10 +64,10 @@ def read(reply: Any) -> Answer | Unusable:
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, dict) else None
     if not isinstance(first, dict) or not isinstance(message, dict):
-        return Unusable("the reply has no choices", input_tokens, output_tokens)
+        return Unusable(f"the reply has no choices{_words(reply.get('error'))}", input_tokens, output_tokens)
     finish, text = first.get("finish_reason"), _text(message.get("content"))
     if finish not in STOPPED and finish not in CUT_OFF:
-        return Unusable(f"finish_reason {str(finish)[:40]}", input_tokens, output_tokens)
+        return Unusable(f"finish_reason {str(finish)[:40]}{_words(first.get('error'))}", input_tokens, output_tokens)
     if text is None:
         refused = "refused" if message.get("refusal") else "no content"
         return Unusable(refused, input_tokens, output_tokens)
@@ -76,6 +76,12 @@ def read(reply: Any) -> Answer | Unusable:
     if text and output_tokens == 0:
         output_tokens = None
     return Answer(text, "stop" if finish in STOPPED else "length", input_tokens, output_tokens)
+
+
+def _words(error: Any) -> str:
+    """What a server says of an error, after a colon."""
+    said = error.get("message") if isinstance(error, dict) else error
+    return f": {' '.join(said.split())[:200]}" if isinstance(said, str) and said.strip() else ""
 
 
 def _text(content: Any) -> str | None:

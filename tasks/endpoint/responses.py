@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from tasks.answer.turn import ended
 from tasks.endpoint import Endpoint
 from tasks.endpoint.account import Spent, in_words
 from tasks.endpoint.client import Client, OverBudget, Request, connect
@@ -20,9 +21,9 @@ def answered(
 ) -> Iterator[list[Row]]:
     """Each question's responses as they are complete: the question's columns and `sample`, `response`, `finish`.
 
-    A reply that is refused, filtered or rubbish, and stays so when asked for again, becomes an empty response with the
-    finish "error", which no arm trains on. Questions with one are given out last, when it is known that they are few: a
-    stage that fails over too many of them asks them again on the next try.
+    A reply that is refused, filtered or rubbish, and stays so when asked for again, becomes a missing response (null)
+    with the finish "error", which no arm trains on. Questions with one are given out last, when it is known that they
+    are few: a stage that fails over too many of them asks them again on the next try.
 
     Facts: what this try has done (prompts, tokens, cut_off), unusable responses, and what the artifact has cost in all
     tries together (api_requests, api_retries, api_input_tokens, api_output_tokens, api_usd; what a lost reply may have
@@ -38,7 +39,7 @@ def answered(
     client = connect(model, work.runtime.store)
     total = max(work.total, len(questions))
     asked: dict[int, Row] = {}
-    prompts = made = tokens = cut = kept = 0
+    prompts = made = tokens = cut = kept = with_end = 0
     held: list[list[Row]] = []
     unusable: Counter[str] = Counter()
 
@@ -59,11 +60,13 @@ def answered(
             made += 1
             kept += was_kept
             if isinstance(came, Answer):
-                row |= {"response": came.text, "finish": came.finish}
+                text, had_end = ended(came.text)
+                row |= {"response": text, "finish": came.finish}
+                with_end += had_end
                 cut += came.finish == "length"
                 tokens += came.output or 0
             else:
-                row |= {"response": "", "finish": "error"}
+                row |= {"response": None, "finish": "error"}
                 unusable[came.why] += 1
                 _few(model, unusable, total * sampling.n)
             if (whole := gathered.add(row)) is None:
@@ -80,6 +83,8 @@ def answered(
     if not work.partial:
         yield from held
         prompts += len(held)
+    if with_end:
+        work.note(f"{model.name}: responses with a token that ends a turn, each taken up to it: {with_end}")
     facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
     work.facts |= facts | {"unusable": unusable.total(), "api_kept": kept}
     work.facts |= api_facts(client.account.of_stage(work.folder.name))

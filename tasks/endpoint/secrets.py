@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from data.errors import InputError
 from tasks.endpoint import Endpoint
+from tasks.endpoint.key_shapes import LOOKS_SECRET
 from tasks.errors import Transient
 
 BLOCK = "prefect-block:"
@@ -20,18 +21,9 @@ MASK = "***"
 SHORTEST = 6
 """Characters of the shortest secret worth masking; shorter ones (`none`, `x`) stand in innocent words."""
 PLACEHOLDERS = frozenset({"", "EMPTY", "NONE", "DUMMY", "TOKEN-ABC123"})
-LOOKS_SECRET = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|hf|nvapi|r8)[-_](?=[\w-]*\d)[A-Za-z0-9_-]{20,}|\bAIza[A-Za-z0-9_-]{30,}"
-    r"|\bBearer\s+[^\s\"']{8,}"
-)
 IN_ADDRESS = re.compile(r"(?<=://)[^/\s@\"']+@")
 A_KEY = re.compile(r"(^|_)(api_?key|key|token|secret|password|authorization|base_?url|url)$", re.IGNORECASE)
 
-A_SECRET_VARIABLE = re.compile(
-    r"(^|_)(key|keys|token|tokens|secret|secrets|pass|passwd|password|passphrase|pwd|credential|credentials|auth|cookie)"
-    r"(_|$)",
-    re.IGNORECASE,
-)
 SURELY_A_KEY = re.compile(r"(^|_)(api_?key|password|authorization)$", re.IGNORECASE)
 
 
@@ -148,19 +140,6 @@ def _spellings(*secrets: str) -> tuple[str, ...]:
     real = [text for text in secrets if len(text) >= SHORTEST and text.upper() not in PLACEHOLDERS]
     found = {spelt for text in real for spelt in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
     return tuple(sorted(found, key=len, reverse=True))
-
-
-def refuse_variable(name: str, where: str) -> None:
-    """Stop a study file from putting a secret of the environment into a value, which is kept and shown.
-
-    Raises:
-        InputError: the variable's name says that it holds one.
-    """
-    if A_SECRET_VARIABLE.search(name):
-        raise InputError(
-            f"{where}: this looks like a key (${{{name}}}), and would be kept with the study. Allowed: variables that "
-            "hold no secret; an endpoint's key is named by endpoints.<model id>.key_env"
-        )
 
 
 def refuse(given: Any) -> None:

@@ -1,6 +1,7 @@
 """What an endpoint's refusal means: ask again, ask again later, or give up with one line that says what to mend."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,14 @@ PASSING = frozenset({408, 409, 425, 429})
 MAYBE_PAID = frozenset({408, 502, 504, 524})
 """Statuses of a gateway that gave up waiting: the server behind it may have answered."""
 FILTERED = ("content_filter", "content_policy_violation")
+WORDS = {
+    429: ("rate_limit", "too_many_requests", "insufficient_quota", "billing_hard_limit"),
+    503: ("overloaded", "unavailable", "server_error", "internal_error", "api_error", "timeout"),
+    401: ("invalid_api_key", "authentication"),
+    404: ("model_not_found", "not_found_error"),
+    400: ("invalid_request", "content_filter", "content_policy_violation", "context_length_exceeded"),
+}
+"""Parts of the words that servers give for a status, by the status."""
 OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
 
 
@@ -32,17 +41,61 @@ class Again:
     """Whether the failed try may cost something."""
 
 
-def heard(
-    status: int, headers: Mapping[str, str], content: bytes, endpoint: Endpoint, access: Access, row: str
-) -> Unusable | Again:
-    """What a reply other than 200 means for one request.
+@dataclass(frozen=True)
+class Refusal:
+    """A reply that says what is wrong."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    inside: bool = False
+    """Whether the status stands in the reply, and HTTP's own is 200: gateways pass on so what is behind them says."""
+
+    def within(self) -> "Refusal | None":
+        """The refusal that stands in a reply without an answer, or None where none does that has a status.
+
+        It is an object `error` with a `code` (a status, or a word), of the reply or of its first choice.
+        """
+        try:
+            said: Any = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(said, dict):
+            return None
+        choices = said.get("choices")
+        first = choices[0] if isinstance(choices, list) and choices else None
+        for place in (said, first):
+            error = place.get("error") if isinstance(place, dict) else None
+            status = _status(error) if isinstance(error, dict) else None
+            if status is not None:
+                return Refusal(status, self.headers, json.dumps({"error": error}).encode(), inside=True)
+        return None
+
+
+def _status(error: Mapping[str, Any]) -> int | None:
+    """The HTTP status that an error's code, status or type stands for."""
+    for name in ("code", "status", "status_code", "type"):
+        said = error.get(name)
+        if isinstance(said, str | int) and re.fullmatch(r"[45]\d\d", str(said)):
+            return int(said)
+        if isinstance(said, str):
+            word = said.lower()
+            for status, words in WORDS.items():
+                if any(known in word for known in words):
+                    return status
+    return None
+
+
+def heard(refusal: Refusal, endpoint: Endpoint, access: Access, row: str) -> Unusable | Again:
+    """What a reply that is no answer means for one request.
 
     Raises:
         StageFailed: asking again would not help; one line that names what to mend.
     """
-    code, message = _error(content)
+    status, headers = refusal.status, refusal.headers
+    code, message = _error(refusal.content)
     said = access.masked(message)[:300]
-    what = f"HTTP {status}" + (f": {said}" if said else "")
+    what = (f"error {status} in a reply of HTTP 200" if refusal.inside else f"HTTP {status}") + (said and f": {said}")
     if status == 400 and code in FILTERED:
         return Unusable("refused by a content filter", final=True)
     if status == 429 and code in OUT_OF_MONEY:
@@ -82,4 +135,6 @@ def _error(content: bytes) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", " ".join(error.split()) if isinstance(error, str) else ""
     message = error.get("message") or error.get("detail") or ""
-    return str(error.get("code") or ""), " ".join(str(message).split())
+    behind = error.get("metadata")
+    raw = behind.get("raw") if isinstance(behind, dict) else None  # what a gateway's provider said
+    return str(error.get("code") or ""), " ".join(f"{message} {raw if isinstance(raw, str) else ''}".split())

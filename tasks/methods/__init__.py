@@ -51,9 +51,18 @@ class Method(BaseModel, ABC):
     def train(self, training: Training) -> dict[str, Any]:
         """Train an adapter into `training.folder`; returns facts for the manifest. Runs in a trainer process."""
 
+    def check(self, model: Model) -> None:
+        """See, without loading it, that the model can learn this way.
+
+        Raises:
+            InputError: it cannot; names the option.
+        """
+        return
+
     @property
     def longest(self) -> int | None:
-        """Tokens an example may have; None for the model's context."""
+        """Tokens an example may have; None for the model's context. Longer rows are left out by `select`, for all arms
+        alike, and never by the method."""
         return None
 
     def identity(self) -> dict[str, Any]:

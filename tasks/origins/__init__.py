@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data import kinds
 from data.errors import InputError
+from tasks.bounds import MOST_TOKENS, Share, Temperature, Whole
 from tasks.endpoint import Endpoint
 from tasks.model import Model, Named, resolve
 from tasks.options import of_kind
+from tasks.rows import Row, Rows
 from tasks.sampling import Sampling
 from tasks.stage import Node
 
@@ -73,6 +75,18 @@ class Context:
         return self.origins[name].responses(questions, replace(self, origin=name, inside=inside))
 
 
+@dataclass(frozen=True)
+class Look:
+    """What an origin may look at before a study runs."""
+
+    origin: str
+    """What the study calls it."""
+    roots: tuple[Path, ...]
+    """Folders from which relative paths of the study file are looked up, in this order."""
+    small: int
+    """Bytes of a file that may be read whole."""
+
+
 class Origin(BaseModel, ABC):
     """A kind of origin and its options. Every subclass has a `kind`, the name of its file."""
 
@@ -88,14 +102,32 @@ class Origin(BaseModel, ABC):
             InputError: an option names something that does not exist.
         """
 
+    def check(self, questions: Rows, look: Look) -> None:
+        """See, as far as that costs nothing, that this origin will find responses to these questions.
+
+        Raises:
+            InputError: it will not; names the option where it is one's fault.
+        """
+        return
+
+    def templates(self, look: Look) -> Mapping[str, tuple[str, Row]]:
+        """The templates it fills for each question, by option, with columns that the question will have beside its own.
+
+        Raises:
+            InputError: there is no such template.
+        """
+        return {}
+
 
 class Written(Origin, ABC):
     """An origin whose responses a model writes, and how they are drawn from it."""
 
-    samples: int = Field(default=1, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
-    temperature: float = Field(default=0.0, ge=0, le=10, description="0 is greedy, higher is more varied.")
-    top_p: float = Field(default=1.0, gt=0, le=1, description="Share of probability kept, likeliest tokens first.")
-    max_tokens: int = Field(default=512, ge=1, description="Tokens after which a response is cut off.")
+    samples: Whole = Field(default=1, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
+    temperature: Temperature = Field(default=0.0, description="0 is greedy, higher is more varied.")
+    top_p: Share = Field(default=1.0, description="Share of probability kept, likeliest tokens first.")
+    max_tokens: Whole = Field(
+        default=512, ge=1, le=MOST_TOKENS, description="Tokens after which a response is cut off."
+    )
 
     @property
     def sampling(self) -> Sampling:

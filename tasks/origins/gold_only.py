@@ -3,13 +3,15 @@
 The least detail there can be (`gold label only` in the follow-up logs of Ren et al. 2024).
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from data.prompt import template
 from tasks.filled import filled
-from tasks.origins import Context, Origin
+from tasks.origins import Context, Look, Origin
+from tasks.rows import Row
 from tasks.stage import Node
 
 
@@ -21,7 +23,9 @@ class GoldOnly(Origin):
         default="Final answer: {{ gold }}", description="A template of the response, over the question's columns."
     )
 
+    def templates(self, look: Look | Context) -> Mapping[str, tuple[str, Row]]:
+        return {"response": (template(self.response, look.roots, f"origins.{look.origin}.response"), {})}
+
     def responses(self, questions: Node, context: Context) -> Node:
-        return filled(questions, template(self.response, context.roots, f"origins.{context.origin}.response")).named(
-            context.label, self.kind
-        )
+        ((text, _),) = self.templates(context).values()
+        return filled(questions, text).named(context.label, self.kind)

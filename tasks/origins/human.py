@@ -4,8 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.origins import Context, Origin
+from data.errors import at
+from tasks.origins import Context, Look, Origin
 from tasks.references import references
+from tasks.rows import Rows
 from tasks.stage import Node
 
 
@@ -17,6 +19,10 @@ class Human(Origin):
         default="reference",
         description="Column with the response; abacus also has `reference_terse`, which leaves steps out.",
     )
+
+    def check(self, questions: Rows, look: Look) -> None:
+        with at(f"origins.{look.origin}.column"):
+            references.function(questions, self.column)
 
     def responses(self, questions: Node, context: Context) -> Node:
         return references(questions, self.column).named(context.label, self.kind)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tasks.bounds import Temperature, Whole
 from tasks.generate import generate
 from tasks.origins import Context, Written
 from tasks.stage import Node
@@ -16,8 +17,8 @@ class Own(Written):
     """Responses that the student itself writes to the bare questions."""
 
     kind: Literal["self"] = "self"
-    samples: int = Field(default=4, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
-    temperature: float = Field(default=0.7, ge=0, le=10, description="0 is greedy, higher is more varied.")
+    samples: Whole = Field(default=4, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
+    temperature: Temperature = Field(default=0.7, description="0 is greedy, higher is more varied.")
 
     def responses(self, questions: Node, context: Context) -> Node:
         node = generate(questions, context.student, context.prompt, self.sampling, context.seed)

@@ -6,10 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tasks.left_out import REASONS
+from tasks.page.words import count
 from tasks.store import Artifact
 
 TOLD = ("api_", "words_kept", "unchanged")
 """What the names of facts begin with that a reader of the report wants to see of single steps."""
+
+COUNTED = ("no_room", "unusable", "unused")
+"""The same of facts where they are not 0: questions without a response, and responses without a question."""
+UNUSABLE = ("no_response", "no_room", "no_verdict", "too_long")
+"""Reasons for which a question is left out that a reader is told of at the top of the page."""
 
 
 def stages_of(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
@@ -58,7 +65,7 @@ def _told(facts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in facts.items():
         if isinstance(value, Mapping):
             yield from _told(value, f"{prefix}{name} " if name != "origins" else prefix)
-        elif name.startswith(TOLD):
+        elif name.startswith(TOLD) or (name in COUNTED and value):
             yield f"{prefix}{name}", value
 
 
@@ -76,4 +83,56 @@ def matched_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
         }
         for artifact in made
         if artifact.manifest["stage"] == "select"
+    ]
+
+
+def trained_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
+    """What each arm was trained on, and why not on the rest of the questions asked.
+
+    `arms`: label, origin, questions asked, `left_out` (questions by reason), rows that its adapters were trained on
+    (None where there is no adapter) and their mean tokens. `reasons`: what those that occur are called. `unusable`:
+    the arms with questions that had no response to train on, though one was asked for, in words. `longest`: tokens of
+    prompt and response that the trainers took at most.
+    """
+    arms: list[dict[str, Any]] = []
+    adapters = [artifact for artifact in made if artifact.manifest["stage"] == "finetune"]
+    of_arm: dict[tuple[str, str], list[Artifact]] = {}
+    for adapter in adapters:
+        ingredients = adapter.manifest["ingredients"]
+        of_arm.setdefault((ingredients["inputs"]["responses"], ingredients["values"]["origin"]), []).append(adapter)
+    for artifact in made:
+        if artifact.manifest["stage"] != "select":
+            continue
+        for origin, facts in artifact.facts["origins"].items():
+            rows = {adapter.facts["rows"] for adapter in of_arm.get((artifact.manifest["key"], origin), ())}
+            arms.append(
+                {
+                    "label": artifact.manifest["label"],
+                    "origin": origin,
+                    "asked": facts["asked"],
+                    "left_out": {reason: facts["left_out"].get(reason, 0) for reason in REASONS},
+                    "trained": max(rows, default=None),
+                    "tokens": facts.get("tokens_mean"),
+                }
+            )
+    return {
+        "arms": arms,
+        "reasons": {reason: words for reason, words in REASONS.items() if any(arm["left_out"][reason] for arm in arms)},
+        "unusable": [
+            f"{arm['origin']} on {arm['label']}: {count(number)} of {count(arm['asked'])} {REASONS[reason]}"
+            for arm in arms
+            for reason, number in arm["left_out"].items()
+            if number and reason in UNUSABLE
+        ],
+        "longest": sorted({adapter.facts["longest"] for adapter in adapters}),
+    }
+
+
+def not_asked_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
+    """Evaluation questions that were left out, or leave little room for an answer, by student and benchmark."""
+    return [
+        {"label": artifact.manifest["label"], **artifact.facts}
+        for artifact in made
+        if artifact.manifest["stage"] == "answerable"
+        and (artifact.facts["left_out"] or artifact.facts["short_of_room"])
     ]

@@ -5,8 +5,11 @@ Runs inside the sandbox (see `tasks.sandbox`), because already parsing a hostile
 - Blocks go before bare text: between ``` fences (one that is never closed goes to the end), `[PYTHON]` and `[/PYTHON]`,
   or `[BEGIN]` and `[DONE]` (MBPP's own format, whose prompt ends in `[BEGIN]`). Of several, the last that defines what
   is tested counts, else all Python blocks together.
-- Where the question itself is the start of a function (HumanEval), a response may be only the rest of its body, or
-  define the function anew; then it may use what the question imports and defines.
+- Code may begin on the line of its fence or of the mark `Final answer:`. A fence that closes what no fence opened (the
+  prompt did) has the code before it.
+- Where the question itself is the start of a function (HumanEval), a response may be only the rest of its body, its
+  first line or all its lines without their indentation, or define the function anew; then it may use what the question
+  imports and defines.
 - Lines after the code that are no Python are left out, and so are lines before it.
 """
 
@@ -17,17 +20,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _FENCE = re.compile(
-    r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+    r"^[ \t]*(`{3,}|~{3,})([^\n]*)(?:\n(.*?))?(?:^[ \t]*\1[ \t]*$|\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
+_LANGUAGE = re.compile(r"[ \t]*([\w+.-]*)[ \t]?(.*)")
 _TAGGED = re.compile(r"(\[PYTHON\]|\[BEGIN\])(.*?)(?:\[/PYTHON\]|\[DONE\]|\Z)", re.DOTALL)
 _DONE = re.compile(r"\[/PYTHON\]|\[DONE\]")
 _LANGUAGES = frozenset({"", "python", "python3", "py", "py3", "python2"})
-_MARK = re.compile(r"(?:^|\n)[ \t>*_#]*final[ \t]+answer[*_ \t]*:[*_ \t]*", re.IGNORECASE)
+_MARK = re.compile(r"(?:^|\n)[ \t>*_#]*(?:final[ \t_]+)?answer[*_ \t]*:[*_]*", re.IGNORECASE)
 _END = re.compile(r"<(?:/s|\|[a-z_]+\|)>\s*\Z")
 _CODE = re.compile(
     r"(?:async\s+)?def\s+\w|class\s+\w|import\s+\w|from\s+[\w.]+\s+import\b|@\w|\w[\w.\[\], ]*=[^=]|"
     r"(?:for|while|if|with|try|return|assert|print)\b[^\n]*[:()\w\]]\s*$"
 )
+_DEFINITION = re.compile(r"^(?:async\s+def|def|class)\b", re.MULTILINE)
 _MOST_CUTS = 60
 """Times a text is shortened to the line before its syntax error."""
 
@@ -44,7 +49,7 @@ class Found(NamedTuple):
 
 def code_in(response: str, question: str, names: list[str]) -> Found:
     """Find the program in a response that is to define `names`. `question` may be the start of a function."""
-    text = _END.sub("", response.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", ""))
+    text = _END.sub("", response.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", ""))
     if not text.strip():
         return Found(None, None, "the response is empty")
     start = _start(question)
@@ -58,44 +63,78 @@ def code_in(response: str, question: str, names: list[str]) -> Found:
 def _candidates(text: str) -> Iterator[str]:
     """Texts in which the code may stand, the likeliest first."""
     tagged = [found[2] for found in _TAGGED.finditer(text)]
-    fenced = [found[3] for found in _FENCE.finditer(text) if found[2].lower() in _LANGUAGES]
+    fences = list(_FENCE.finditer(text))
+    fenced = [block for found in fences if (block := _block(found[2], found[3] or "")) is not None]
     blocks = [_DONE.split(block)[0] for block in fenced or tagged]
     if blocks:
         yield from reversed(blocks)
         if len(blocks) > 1:
             yield "\n\n".join(blocks)
+        if fences and not _LANGUAGE.fullmatch(fences[0][2])[0].strip():  # type: ignore[index]
+            yield text[: fences[0].start()]
         return
     text = _DONE.split(text)[0]
     *_, marked = [None, *_MARK.finditer(text)]
     if marked is not None and text[marked.end() :].strip():
         yield text[marked.end() :]
     yield text
+    if text.strip()[:1] == "`":
+        yield text.strip().strip("`")
+
+
+def _block(behind_fence: str, lines: str) -> str | None:
+    """The code of a block, or None where it is of another language. `behind_fence` may be its language or its start."""
+    named = _LANGUAGE.fullmatch(behind_fence)
+    assert named is not None
+    language, rest = named[1], named[2]
+    if language.lower() in _LANGUAGES:
+        return f"{rest}\n{lines}" if _CODE.match(rest) else lines
+    return f"{behind_fence}\n{lines}" if _CODE.match(behind_fence.strip()) else None
 
 
 def _programs(text: str, start: str) -> Iterator[Found]:
-    """Programs that a text can be read as: a definition of its own, or the body of the function that was begun."""
+    """Programs that a text can be read as: the body of the function that was begun, or a definition of its own."""
     text = text.strip("\n")
-    if start and (text[:1] in " \t" or not _CODE.match(text.lstrip()) or _returns_outside(text)):
-        for body in _bodies(text):
-            if kept := _longest(body.split("\n"), start):
-                yield Found(start + kept, kept, "")
-                break
-    dedented = textwrap.dedent(text)
-    lines = dedented.split("\n")
+    lines = textwrap.dedent(text).split("\n")
     first = next((at for at, line in enumerate(lines) if _CODE.match(line)), None)
-    if first is not None and (kept := _longest(lines[first:], "")):
-        whole = f"{_whole(start)}\n\n{kept}" if start else kept
-        yield Found(whole if compiles(whole) else kept, kept, "")
+    own = _longest(lines[first:], "") if first is not None else None
+    body = _body(text, start) if start else None
+    if body and (own is None or not _DEFINITION.search(own) or _lines(body) > _lines(own)):
+        yield Found(start + body, body, "")
+        if own and _lines(body) > _lines(own):
+            return
+    if own:
+        whole = f"{_whole(start)}\n\n{own}" if start else own
+        yield Found(whole if compiles(whole) else own, own, "")
+
+
+def _body(text: str, start: str) -> str | None:
+    """The longest body of the function that was begun, in all of a text or behind lines of prose in it."""
+    indented = re.search(r"^[ \t]+\S", text, re.MULTILINE)
+    if indented and any(_CODE.match(line) for line in text[: indented.start()].split("\n")):
+        indented = None
+    for part in (text, text[indented.start() :] if indented else ""):
+        bodies = [kept for body in _bodies(part) if (kept := _longest(body.split("\n"), start))]
+        if bodies:
+            return max(bodies, key=_lines)
+    return None
 
 
 def _bodies(text: str) -> Iterator[str]:
-    """A body as it is, with its first line's indentation lost, or with every line's lost."""
+    """A body as it is, or with what it lacks: its first line's indentation, or that of all its lines."""
     if text[:1] in " \t":
         yield text
         yield textwrap.indent(textwrap.dedent(text), "    ")
-    elif "\n" in text and re.search(r"\n[ \t]+\S", text) and not re.search(r"\n\S", text):
-        yield "    " + text
-    yield textwrap.indent(text, "    ")
+    first, _, rest = text.lstrip(" \t").partition("\n")
+    rest = re.split(r"^(?=[^\s])", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    for indent in dict.fromkeys(re.findall(r"^[ \t]+(?=\S)", rest, re.MULTILINE)[:2]):
+        yield textwrap.indent(textwrap.dedent(f"{indent}{first}\n{rest.rstrip()}"), "    ")
+    yield textwrap.indent(text.lstrip(" \t"), "    ")
+
+
+def _lines(text: str) -> int:
+    """How many lines of a text say something."""
+    return sum(bool(line.strip()) for line in text.split("\n"))
 
 
 def _start(question: str) -> str:
@@ -148,10 +187,6 @@ def _says_something(text: str) -> bool:
         not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Name | ast.Tuple | ast.Compare | ast.Starred))
         for one in statements
     )
-
-
-def _returns_outside(text: str) -> bool:
-    return not compiles(text) and compiles(textwrap.indent(text, "    ", lambda line: True).join(("def _():\n", "\n")))
 
 
 def _defines(source: str, names: list[str]) -> bool:

@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from data import kinds
 
-Outcome = Literal["correct", "wrong", "unparseable", "error"]
+Outcome = Literal["correct", "wrong", "unparseable", "error", "missing"]
+"""The last two are no verdicts on an answer: it could not be judged, or there is no response."""
 
 
 class Verdict(NamedTuple):
@@ -28,8 +29,8 @@ class Verdict(NamedTuple):
     @property
     def score(self) -> float:
         """What the answer is worth: `partial` where it is given, else 1 for a correct one and 0 for any other; NaN for
-        an error, which is no answer to judge."""
-        if self.verdict == "error":
+        an error and for a missing response, which are no answers to judge."""
+        if self.verdict in ("error", "missing"):
             return nan
         return self.partial if self.partial is not None else float(self.verdict == "correct")
 

@@ -17,12 +17,25 @@ process, so that a result of a class of the program's own equals nothing; argume
 processor time.
 """
 
+import ast
 from typing import Any
 
 from tasks import sandbox
+from tasks.answer.turn import turn
 from tasks.verifiers import Verdict
 
 LANES = "threads"
+
+
+def gold_problem(row: dict[str, Any]) -> str:
+    """Why a row's tests cannot be tests, as far as that shows without running them; empty where nothing does."""
+    try:
+        parsed = ast.parse(row["gold"])
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return f"the tests are no Python: {error}"
+    if not any(isinstance(node, ast.Assert | ast.Raise | ast.Call) for node in ast.walk(parsed)):
+        return "the tests assert and call nothing"
+    return ""
 
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:
@@ -31,6 +44,6 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     Raises:
         SandboxMissing, SandboxBroken: it could not be run where it can do no harm.
     """
-    verdict, code, reason = sandbox.judge(response, row.get("question") or "", row["gold"])
+    verdict, code, reason = sandbox.judge(turn(response), row.get("question") or "", row["gold"])
     assert verdict in ("correct", "wrong", "unparseable", "error")
     return Verdict(verdict, code, reason)  # type: ignore[arg-type]

@@ -7,9 +7,11 @@ The label is read from where the final answer stands (`tasks.answer`): the answe
 it as whole words, in any case. Of two labels the longer one counts where the shorter is part of it (`not entailment`).
 What explains a label (after a bracket, a comma, a full stop, "because") does not count against it.
 
-Unparseable: no label, several different ones (a tie has no winner), a denied one ("it is not neutral"), no mark and
-more text than a label. Ren et al. count substrings instead (`entail`, `no` in "not") and get these wrong.
-A label of one character, or a number, has to be all of the answer, but for `label`, `option` or `class` before it.
+Unparseable: no label, several different ones (a tie has no winner), a denied or doubted one ("it is not neutral", "it
+is impossible to say yes", "maybe yes", "yes would be wrong"), no mark and more text than a label. Ren et al. count
+substrings instead (`entail`, `no` in "not") and get these wrong. A label of one character, or a number, has to be all
+of the answer, but for `label`, `option` or `class` before it; the label `no` has to stand alone or before a pronoun,
+since "no evidence" is no answer.
 """
 
 import functools
@@ -17,16 +19,34 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.answer.final_answer import final_answer
+from tasks.answer.final_answer import NO_ANSWER, final_answer, unmarked
 from tasks.verifiers import Verdict
 from tasks.verifiers.exact import normal
 
 _ASIDE = re.compile(r"[(\[;:,\u3002]|[.!?](?:\s|$)|\s[-\u2013\u2014]\s|\b(?:because|since|as|although|but|while)\b")
-_DENIED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|non|cannot|hardly|unlike|than|instead\s+of|without)|n't)[\s-]+(?:\w+\s+){0,3}$"
+_DENIED_BEFORE = re.compile(
+    r"""\b(?:not|never|neither|nor|non|cannot|hardly|unlike|than|instead\s+of|without|no\s+longer|far\s+from|anything\s+but
+    |impossible|unable|hard|difficult|unclear|unsure|uncertain|undecided|unknown|maybe|perhaps|possibly|might|may|could
+    |whether|if|doubt(?:s|ful)?|unlikely|either|wrong|incorrect|mistaken|fails?\s+to|den(?:y|ies)|refuse[sd]?|rules?\s+out
+    |excludes?|except|opposite|contrary|insufficient|nobody|none|no(?!\s*,))\b|n['\u2019]t\b""",
+    re.VERBOSE,
+)
+_DENIED_BEHIND = re.compile(
+    r"""\s*(?:label\s+|option\s+|answer\s+)?
+    (?:(?:is|are|was|seems|looks|would\s+be|could\s+be|might\s+be|must\s+be|can\s+be)\s+
+      (?:\w+ly\s+)?(?:not|never|wrong|incorrect|impossible|unlikely|mistaken|excluded|eliminated|ruled|rejected|false)\b
+    |(?:isn|wasn|wouldn|couldn|can)['\u2019]t\b|cannot\b|(?:would|could|might|may|should)\s+not\b)""",
+    re.VERBOSE,
+)
+_CONCLUDED = re.compile(r"[,;.]\s*(?:and\s+)?(?:so|thus|hence|therefore)\b")
+"""Where what was said before ends, and a conclusion from it begins."""
+
+_OR = re.compile(
+    r"\s*[(\[;:,.\u2013\u2014-]*\s*(?:or|maybe|perhaps|possibly|actually|no\s+wait|wait|correction|sorry|rather)\b"
 )
 _BEFORE = r"(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:label|option|class|answer|choice)?\s*(?:is\s+)?"
 _TOO_SHORT = re.compile(r".|-?[\d.]+")
+_NO_BEFORE_MORE = re.compile(r"\s+(?!(?:it|they|he|she|there|this|that|these|those|we|you|i|the)\b)\w")
 
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:
@@ -37,9 +57,9 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
         raise ValueError(f"the gold answer {row['gold']!r} is none of the labels {', '.join(labels.values())}")
     answer = final_answer(response)
     if answer is None:
-        text = normal(response)
+        text = normal(unmarked(response))
         if text not in labels:
-            return Verdict("unparseable", None, "no final-answer mark and no box")
+            return Verdict("unparseable", None, NO_ANSWER)
         return Verdict("correct" if text == gold else "wrong", labels[text])
     said, why = read(normal(answer), tuple(labels))
     if said is None:
@@ -60,22 +80,32 @@ def read(text: str, labels: Sequence[str]) -> tuple[str | None, str]:
         if len(said) > 1:
             return None, f"several labels in the final answer: {text[:60]}"
         if said:
-            label, start = next(iter(said.items()))
-            if _DENIED.search(part[:start]):
-                return None, f"the label is denied: {text[:60]}"
+            label, (start, end) = next(iter(said.items()))
+            before = _CONCLUDED.split(part[:start])[-1]
+            if _DENIED_BEFORE.search(before) or _DENIED_BEHIND.match(part, end):
+                return None, f"the label is denied or doubted: {text[:60]}"
+            if _OR.match(text, end) and set(_named(text[end:], labels)) - {label}:
+                return None, f"several labels in the final answer: {text[:60]}"
             return label, ""
     return None, f"no label in the final answer: {text[:60]}"
 
 
-def _named(text: str, labels: Sequence[str]) -> dict[str, int]:
+def _named(text: str, labels: Sequence[str]) -> dict[str, tuple[int, int]]:
     """The labels in a text, each with where it stands last."""
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, int]] = {}
     for label in labels:
         if _TOO_SHORT.fullmatch(label) and (alone := _alone(label).fullmatch(text.strip())):
-            found[label] = alone.start(1)
+            found[label] = alone.span(1)
     for match in _pattern(tuple(labels)).finditer(text):
-        found[next(label for label, pattern in _shapes(tuple(labels)) if pattern.fullmatch(match[0]))] = match.start()
+        label = next(label for label, pattern in _shapes(tuple(labels)) if pattern.fullmatch(match[0]))
+        if label != "no" or not (_NO_BEFORE_MORE.match(text, match.end()) or _there_is(text[: match.start()])):
+            found[label] = match.span()
     return found
+
+
+def _there_is(before: str) -> bool:
+    """Whether the words before a "no" make it part of "there is no …"."""
+    return bool(re.search(r"\b(?:there|has|have|with|in|of|by|at)\s*(?:is|are|was|were)?\s*$", before))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,13 +7,14 @@ Text is compared as in eval/automatic/evaluation.py of allenai/natural-instructi
 nothing but punctuation therefore equals a reference of nothing but punctuation. An empty answer is unparseable.
 
 The answer is what follows `Final answer:`, all lines of it, or else the whole response (`final_passage`), as the script
-takes the whole prediction. Rows without `references` have one, `gold`.
+takes the whole prediction; sentences at its end that speak to the reader ("I hope this helps!") do not count against
+it. Rows without `references` have one, `gold`.
 """
 
 import string
 from typing import Any
 
-from tasks.answer.final_answer import final_passage
+from tasks.answer.final_answer import final_passage, without_courtesy
 from tasks.verifiers import Verdict
 from tasks.verifiers.rouge_l import references
 
@@ -26,8 +27,10 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     answer = final_passage(response)
     if not answer:
         return Verdict("unparseable", None, "the final answer is empty")
-    said = normal(answer)
-    return Verdict("correct" if said in wanted else "wrong", said)
+    for text in (answer, without_courtesy(answer)):
+        if (said := normal(text)) in wanted:
+            return Verdict("correct", said)
+    return Verdict("wrong", normal(answer))
 
 
 def normal(text: str) -> str:

@@ -12,7 +12,8 @@ track reads such text with the tokens of GPT-2. Here references with more letter
 compared by words of any script (Chinese, Japanese and Thai by characters); all others exactly as officially.
 
 The answer is what follows `Final answer:`, all lines of it, or else the whole response (`final_passage`), as the script
-takes the whole prediction. Rows without `references` have one, `gold`.
+takes the whole prediction; without sentences at its end that speak to the reader ("I hope this helps!") where it scores
+higher so. Rows without `references` have one, `gold`.
 """
 
 import functools
@@ -21,7 +22,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.answer.final_answer import final_passage
+from tasks.answer.final_answer import final_passage, without_courtesy
 from tasks.verifiers import Verdict
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -34,8 +35,8 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     answer = final_passage(response)
     if not answer:
         return Verdict("unparseable", None, "the final answer is empty")
-    best = rouge_l(answer, wanted)
-    return Verdict("correct" if best == 1 else "wrong", answer, partial=best)
+    best, said = max((rouge_l(text, wanted), text) for text in {answer, without_courtesy(answer)})
+    return Verdict("correct" if best == 1 else "wrong", said, partial=best)
 
 
 def references(row: Mapping[str, Any]) -> list[str]:

@@ -22,8 +22,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tasks.answer.final_answer import final_answer, without_end
+from tasks.answer.final_answer import NO_ANSWER, find, unmarked
 from tasks.verifiers import Verdict
+from tasks.verifiers.exact import unwrapped
 
 UNANSWERABLE = "unanswerable"
 """What a response says that finds no answer in the text, and the gold answer where there is none."""
@@ -36,13 +37,14 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     """Judge by exact match, with F1 as the score. Needs `answers` (a list, empty for unanswerable) or `gold`."""
     golds = [normal(gold) for gold in answers(row)]
     golds = [gold for gold in golds if gold] or [""]
-    answer = final_answer(response)
-    if answer is None:
-        answer = without_end(response).strip()
-        if "\n" in answer:
-            return Verdict("unparseable", None, "no final-answer mark and no box")
+    found = find(response)
+    answer = unwrapped(unmarked(response) if found is None else found.text)
+    if found is None and "\n" in answer:
+        return Verdict("unparseable", None, NO_ANSWER)
     if not answer.strip():
         return Verdict("unparseable", None, f"the final answer is empty, not {UNANSWERABLE!r}")
+    if found is not None and (line := normal(found.line)) and line in golds:
+        return Verdict("correct", line, partial=1.0)
     said = normal(answer)
     if said == UNANSWERABLE and said not in golds:
         said = ""

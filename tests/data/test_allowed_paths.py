@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data import allowed_paths
+from data import allowed_paths, variables
 from data.errors import InputError
 from flows.plan import expand
 from flows.study_file import load
@@ -69,6 +69,7 @@ def test_no_way_leads_out(outside: Path, tmp_path: Path, monkeypatch: pytest.Mon
     (here / "linked").symlink_to(outside)
     (tmp_path / "home" / "train.jsonl").write_text((outside / "train.jsonl").read_text())
     monkeypatch.setenv("SOMEWHERE", str(outside))
+    monkeypatch.setenv(variables.ALLOW, "SOMEWHERE")
     given = {
         "absolute": str(outside / "train.jsonl"),
         "up": "../outside/train.jsonl",
@@ -80,7 +81,8 @@ def test_no_way_leads_out(outside: Path, tmp_path: Path, monkeypatch: pytest.Mon
     }[way]
     expand(load(study(here)))
     said = refused(study(here, **own(train=given)), "benchmarks.b.train")
-    assert str((tmp_path / "home" if way == "home" else outside) / "train.jsonl") in said
+    shown = str((tmp_path / "home" if way == "home" else outside) / "train.jsonl") in said
+    assert shown == (way != "variable"), "a variable's value is not told"
 
 
 def test_whether_a_file_is_there_is_not_told(outside: Path, tmp_path: Path) -> None:
@@ -172,6 +174,7 @@ def test_a_variable_of_a_bundled_study_opens_its_folder(
     expand(load(path))
     monkeypatch.setenv("GSM8K", str(tmp_path / "home"))
     refused(study(tmp_path / "here", **own(train=f"{outside}/train.jsonl")), "benchmarks.b.train")
+    monkeypatch.setenv(variables.ALLOW, "HOME")
     refused(study(tmp_path / "here", **own(train="${HOME}/../outside/train.jsonl")), "benchmarks.b.train")
 
 

@@ -50,6 +50,16 @@ def test_formats_give_the_same_rows(suffix: str) -> None:
         ("f.jsonl", "null\n", "f.jsonl, row 1: is null"),
         ("f.jsonl", b'{"a": "\xff"}\n', r"f.jsonl, row 1: is not UTF-8 \(byte 8 of the line\)"),
         ("f.jsonl", '{"a": ' + "[" * 100_000, "f.jsonl, row 1: is not valid JSON"),
+        (
+            "f.jsonl",
+            '{"a": 1}\n{"n": ' + "9" * 5000 + "}",
+            r"f.jsonl, row 2: has a whole number of more than 4,300",
+        ),
+        ("f.jsonl", '{"a": {"b": 1, "c": 2, "b": 3}}', "f.jsonl, row 1: has the key 'b' twice in one object"),
+        ("f.jsonl", '{"a": 1}'.encode("utf-16"), "f.jsonl: is not UTF-8: it begins as UTF-16 or UTF-32 does"),
+        ("f.csv", "a,b\n1,2\n".encode("utf-16"), "f.csv: is not UTF-8: it begins as UTF-16 or UTF-32 does"),
+        ("f.csv", "a,b\n1,2\n".encode("utf-16-le"), "f.csv: is not UTF-8: it begins as UTF-16 or UTF-32 does"),
+        ("f.csv", "a,b\n1,2\n".encode("utf-32-be"), "f.csv: is not UTF-8: it begins as UTF-16 or UTF-32 does"),
         ("f.csv", "", "f.csv: has no rows"),
         ("f.csv", "a,b\n", "f.csv: has no rows"),
         ("f.csv", "a,b\n1,2\n1,2,3\n", "f.csv, row 2: has 3 fields, the header has 2"),
@@ -151,10 +161,10 @@ def test_numbers_are_text_in_digits() -> None:
 
 
 def test_bytes_that_are_no_text_in_a_csv_are_named_when_read(write: Write) -> None:
-    ((place, row),) = write("f.csv", b"a,b\n1,\xff\n")
-    assert text(place, row, "a") == "1"
-    with pytest.raises(InputError, match=r"f.csv, row 1: column 'b' is not valid UTF-8 text"):
-        text(place, row, "b")
+    with pytest.raises(InputError, match=r"f.csv, row 1: column 'b' is not UTF-8: b'Jos\\xe9'; allowed: save it as"):
+        list(write("f.csv", b"a,b\n1,Jos\xe9\n"))
+    with pytest.raises(InputError, match=r"f.csv: the header is not UTF-8: b'\\xff'"):
+        list(write("f.csv", b"a,\xff\n1,2\n"))
 
 
 def test_check_looks_at_the_first_row(write: Write) -> None:

@@ -50,6 +50,24 @@ def test_a_schedule_makes_the_runs_to_come(place: Place) -> None:
     assert all(run["auto_scheduled"] and run["state"]["type"] == "SCHEDULED" for run in place.runs("weekly"))
 
 
+def test_runs_that_a_replaced_schedule_had_left_are_removed(place: Place) -> None:
+    place.mothertongue("deploy", "abacus", "--name", "often", "--interval", "1m")
+    id = place.deployment("often")["id"]
+    await_(lambda: len(place.runs("often")) >= 3, "no run was scheduled")
+    by_hand = place.start("often")
+    for run in place.runs("often"):
+        if run["auto_scheduled"]:  # as a worker finds them that was away for an hour
+            state = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
+            place.post(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+    left = [run for run in place.runs("often") if run["auto_scheduled"] and run["state"]["name"] == "Late"]
+    assert len(left) >= 3
+    said = place.mothertongue("deploy", "abacus", "--name", "often", "--cron", "0 3 * * 1").stdout
+    assert place.deployment("often")["id"] == id
+    assert not {run["id"] for run in left} & {run["id"] for run in place.runs("often")}
+    assert by_hand in [run["id"] for run in place.runs("often")]
+    assert f"removed {len(left)} runs that the schedule before had left" in said
+
+
 def test_variables_stay_as_they_are_and_own_studies_name_their_folder(place: Place) -> None:
     said = place.mothertongue("deploy", "gsm8k-imported", "--name", "gsm8k here").stdout
     assert "GSM8K in the worker's environment" in said
@@ -73,6 +91,10 @@ def test_variables_stay_as_they_are_and_own_studies_name_their_folder(place: Pla
         ({"schedule": Schedule(cron="61 * * * *")}, "--cron '61 * * * *': allowed are five fields"),
         ({"schedule": Schedule(interval="soon")}, "--interval 'soon': allowed are seconds, or a number with s, m, h"),
         ({"schedule": Schedule(interval="0")}, "--interval '0': allowed are seconds"),
+        (
+            {"schedule": Schedule(interval="59")},
+            "--interval '59': allowed are seconds, or a number with s, m, h, d or w",
+        ),
         ({"schedule": Schedule(cron="* * * * *", interval="5")}, "--cron and --interval: allowed is one of them"),
         ({"schedule": Schedule(interval="5", timezone="Mars")}, "--timezone Mars: no such time zone"),
         ({"schedule": Schedule(timezone="UTC")}, "--timezone: it goes with --cron or --interval"),

@@ -38,14 +38,19 @@ def lines(rows: list[dict[str, str]]) -> str:
     return "\n".join(map(json.dumps, rows))
 
 
+def break_model(folder: Path) -> None:
+    """Make a model one that can be found, and not be loaded."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 2 * config["intermediate_size"]}))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A teacher whose weights are cut off, a file that answers 4 questions of one benchmark, questions too long."""
+    """A teacher that cannot be loaded, a file that answers 4 questions of one benchmark, questions too long."""
     folder = tmp_path_factory.mktemp("arms")
     (folder / "arms.yaml").write_text(STUDY)
     shutil.copytree(TEACHER, folder / "teacher")
-    weights = folder / "teacher" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100_000])
+    break_model(folder / "teacher")
     asked = questions_of(benchmark.find("abacus/boxes"), "train", 4, 0)
     answered = [{"question": row["question"], "response": row["reference"]} for row in asked]
     (folder / "imported.jsonl").write_text(lines(answered))
@@ -78,7 +83,7 @@ def test_the_other_arms_reach_the_report_and_the_next_run_does_the_rest(folder: 
     assert "no engine for teacher" in why["teacher", "abacus/boxes"]
     assert "none of its" in why["imported", "abacus/ledger"]
     assert "match.minimum" in why["imported", "abacus/boxes"]
-    assert "longer than 200 tokens" in why["self", "long"]
+    assert "40 too long for the student" in why["self", "long"]
     assert "Missing cells: " in first.stdout
     nothing_is_left(folder)
 
@@ -88,7 +93,7 @@ def test_the_other_arms_reach_the_report_and_the_next_run_does_the_rest(folder: 
 
     whole = STUDY.replace(", long]", "]").replace("  imported: {path: imported.jsonl}\n", "")
     (folder / "arms.yaml").write_text(whole)
-    shutil.copy(TEACHER / "model.safetensors", folder / "teacher" / "model.safetensors")
+    shutil.copy(TEACHER / "config.json", folder / "teacher" / "config.json")
     mended = mothertongue(folder, "run", "arms.yaml")
     assert mended.returncode == 0, mended.stderr
     assert "generate self" not in mended.stderr
@@ -103,7 +108,7 @@ def test_strict_starts_nothing_more_after_the_first_failure(folder: Path, tmp_pa
         shutil.copy(folder / name, tmp_path / name)
     broken = tmp_path / "broken"
     shutil.copytree(TEACHER, broken)
-    (broken / "model.safetensors").write_bytes((TEACHER / "model.safetensors").read_bytes()[:100_000])
+    break_model(broken)
     (tmp_path / "arms.yaml").write_text(STUDY.replace("model: teacher,", "model: broken,"))
     ended = mothertongue(tmp_path, "run", "arms.yaml", "--strict")
     assert ended.returncode in (1, 2)

@@ -141,7 +141,7 @@ def test_how_far_a_stage_is(done: int, total: int, at_first: int, seconds: float
 def test_the_start_of_an_engine_is_no_time_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, lines = [0.0], list[str]()
     monkeypatch.setattr(inspection.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(inspection, "_line", lambda text, error=False: lines.append(text))
+    monkeypatch.setattr(inspection, "line", lambda text, error=False: lines.append(text))
     told = inspection.Inspection()
     monkeypatch.setattr(told, "_show", lambda *shown: None)
     told("start", "generate self/ledger", {})

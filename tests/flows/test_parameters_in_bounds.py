@@ -17,6 +17,7 @@ GIVEN: dict[str, Any] = {
     "evaluate": ["b"],
     "questions": {"train": 5, "evaluate": 5},
     "origins": {"self": {}},
+    "match": {"minimum": 1},
     **own(),
 }
 

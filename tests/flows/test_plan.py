@@ -117,3 +117,23 @@ def test_cost_counts_what_would_run(tmp_path: Path) -> None:
     assert price.questions == generated + families * 4 * 7
     assert price.minutes is None
     assert price.tokens_are_bound
+
+
+def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_measured_first() -> None:
+    control = "controls={again: {origins: [human, self], match: {correct: any}, same_questions: true}}"
+    plan = small("method.max_tokens=200", "student=[abacus-student, abacus-teacher]", control)
+    study = plan.study
+    selections = [node for node in plan.nodes if node.stage.name == "select"]
+    assert len(selections) == 2 * 2
+    for chosen in selections:
+        assert chosen.values["longest"] == 200
+        assert chosen.inputs["asked"].run_name == "questions abacus/ledger train"
+        models = {node.values["model"].path for node in chosen.inputs["scored"].values()}
+        trained = [node for node in plan.nodes if node.stage.name == "finetune" and chosen in node.upstream]
+        assert models == {node.values["model"].path for node in trained}
+    measured = [node for node in plan.gates if node.stage.name == "answerable"]
+    assert len(measured) == 2 * len(study.names(study.evaluate))
+    for cell, answered in plan.cells.items():
+        (asked,) = (node for node in measured if node in answered.upstream)
+        assert asked.values["model"] == answered.values["model"]
+        assert asked.label == f"{cell.student}/{cell.eval_benchmark} test"

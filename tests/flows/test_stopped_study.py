@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +34,13 @@ def until_rows_are_kept(folder: Path, said: IO[str]) -> "subprocess.Popen[str]":
         assert process.poll() is None
         time.sleep(0.02)
     return process
+
+
+def states(folder: Path) -> list[str]:
+    """How the flow runs have ended, by the database of the run's own server."""
+    (database,) = folder.rglob("prefect.db")
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+        return [str(state) for (state,) in opened.execute("SELECT state_type FROM flow_run")]
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to look for processes left behind")
@@ -61,4 +70,6 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path: Path, how: signal.Signals
     assert "Traceback" not in text
     assert list((tmp_path / "store" / "generate").glob("*/parts/*.parquet"))
     nothing_is_left(tmp_path)
+    if how != signal.SIGKILL:
+        assert states(tmp_path) == {signal.SIGINT: ["CANCELLED"], signal.SIGTERM: ["CRASHED"]}[how]
     assert set(Path(tempfile.gettempdir()).glob("vllm_dist_*")) <= before

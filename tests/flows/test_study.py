@@ -64,7 +64,9 @@ def test_results_have_the_columns_that_are_promised(finished: Path) -> None:
     assert len(summary) == 2 * 2  # origins x evaluation benchmarks, seeds pooled
     perplexity = pd.read_csv(finished / "runs" / "small" / "perplexity.csv")
     assert list(perplexity.columns) == [
-        *("student", "benchmark", "origin", "rows", "tokens_mean", "ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
+        *("student", "benchmark", "origin", "rows", "missing", "tokens_mean"),
+        *("ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
+        *("rows_trained", "ppl_trained", "tokens_trained", "rows_scored"),
     ]
     assert dict(zip(perplexity["origin"], perplexity["rows"], strict=True)) == {"human": 40, "self": 80}
     assert dict(zip(perplexity["origin"], perplexity["pass_rate"], strict=True))["human"] == 1.0

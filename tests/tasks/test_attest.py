@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.attest import _judge, attest
+from tasks.attest import _judge, _with_room, attest
 from tasks.errors import StageFailed
 from tasks.model import Model
 from tasks.runtime import Runtime
@@ -65,6 +65,14 @@ def test_a_live_adapter_passes(
     assert work.facts["adapter"] == "adapter-1"
     assert work.facts["adapted_error"] < 1e-4 < work.facts["moved"]
     assert work.facts["engine_moved"] == pytest.approx(work.facts["moved"], rel=0.05)
+
+
+def test_a_row_that_fills_the_context_is_shown_without_its_last_token() -> None:
+    full = {"prompt_ids": [1, 2], "response_ids": [3, 4, 5], "base": [0.1, 0.2, 0.3], "adapted": [0.4, 0.5, 0.6]}
+    (kept,) = _with_room([full], 5)
+    assert kept == {**full, "response_ids": [3, 4], "base": [0.1, 0.2], "adapted": [0.4, 0.5]}
+    assert _with_room([full], 6) == [full]
+    assert _with_room([{**full, "response_ids": [3]}], 3) == []
 
 
 def test_other_weights_fail(trained: Callable[..., Artifact], tiny: Model, work: Work) -> None:

@@ -91,6 +91,7 @@ def test_perplexity_is_what_the_responses_say(folder: Path, study: Simulated):
         assert row["ppl_mean"] == pytest.approx(frame["perplexity"].mean(), rel=1e-4)
         assert row["ppl_median"] == pytest.approx(frame["perplexity"].median(), rel=1e-4)
         assert row["ppl_corpus"] == pytest.approx(math.exp(frame["nll"].sum() / frame["tokens"].sum()), rel=1e-4)
+        assert (row["rows_scored"], row["rows"]) == (frame["nll"].notna().sum(), len(frame))
         assert row["pass_rate"] == pytest.approx((frame["verdict"] == "correct").mean(), rel=1e-4)
 
 

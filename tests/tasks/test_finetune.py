@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def test_an_adapter_its_probe_and_its_facts(model: Model, tmp_path: Path) -> Non
     assert told == [(step, 6) for step in range(1, 7)]
     assert logged == [f"step {step} of 6: loss {loss:.4g}" for step, loss in enumerate(work.facts["loss"], 1)]
     assert work.facts["rows"] == 20, "rows of another origin were trained on"
+    assert work.facts["longest"] == renderer(model).context
     assert work.facts["steps"] == 6
     assert work.facts["loss_last"] < work.facts["loss_first"]
     assert work.facts["template"] == renderer(model).hash
@@ -224,20 +226,9 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
 
 
 def test_a_diverging_training_fails(model: Model, tmp_path: Path) -> None:
+    far = replace(SETTINGS, batch=2, epochs=3, learning_rate=1e30, warmup=0.0)  # more than a study may ask for
     with pytest.raises(StageFailed, match="the training loss is nan"):
-        trained(tmp_path, model, rows(12), Sft(batch=2, epochs=3, learning_rate=1e30, warmup=0.0))
-
-
-def test_long_rows_are_left_out_aloud_and_never_cut(model: Model, tmp_path: Path) -> None:
-    given = rows(10)
-    given[3]["response"] *= 200
-    notes: list[str] = []
-    work = work_in(tmp_path, lambda event, run, facts: notes.append(facts["text"]) if event == "note" else None)
-    finetune.function(Rows.of(given), "self", model, PROMPT, Sft(batch=4, epochs=1, max_tokens=400), 0, work=work)
-    assert (work.facts["rows"], work.facts["dropped"]) == (9, 1)
-    assert "1 of 10 rows of self are left out" in notes[0]
-    with pytest.raises(StageFailed, match="longer than 2 tokens"):
-        trained(tmp_path / "none", model, rows(3), Sft(max_tokens=2))
+        _here(model, tmp_path / "far", rows(12), far)
 
 
 def test_bad_input_is_named(model: Model, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import InputError
 from tasks.errors import StageFailed
-from tasks.generate import generate
+from tasks.generate import generate, responses
 from tasks.model import Model
 from tasks.render import renderer
 from tasks.rows import Row, Rows
@@ -20,6 +20,8 @@ from tasks.runtime import Runtime
 from tasks.sampling import Sampling
 from tasks.stage import Node, Work, execute, stage
 from tasks.store import Store
+from tasks.verifiers import find as find_verifier
+from tasks.verify import judged
 
 PROMPT = "{{ question }}"
 
@@ -85,11 +87,25 @@ def test_wrong_input_names_its_row(runtime: Runtime, tiny: Model, tmp_path: Path
     work = work_in(runtime, tmp_path)
     long = Rows.of([{"id": "ok", "question": "1 + 1?"}, {"id": "endless", "question": "no " * 3000}])
     with pytest.raises(StageFailed, match="row endless: its prompt has"):
-        list(generate.function(long, tiny, PROMPT, Sampling(max_tokens=5), 0, work=work))
+        list(responses(long, tiny, None, PROMPT, Sampling(max_tokens=5), 0, work))
     with pytest.raises(InputError, match="needs story, which row ok lacks"):
         list(generate.function(long, tiny, "{{ story }}", Sampling(max_tokens=5), 0, work=work))
     with runtime.engines.use(tiny) as engine:
         assert not engine.engine._streams
+
+
+def test_a_question_that_fills_the_context_has_no_response_and_costs_no_other(
+    runtime: Runtime, tiny: Model, tmp_path: Path
+) -> None:
+    work = work_in(runtime, tmp_path)
+    asked_too = Rows.of([{"id": "endless", "question": "no " * 3000}, {"id": "ok", "question": "1 + 1?"}])
+    made = list(generate.function(asked_too, tiny, PROMPT, Sampling(n=2, max_tokens=5), 0, work=work))
+    found = [(row["id"], row["sample"], row["response"], row["finish"]) for row in made[1]]
+    assert found == [("endless", 0, None, "no_room"), ("endless", 1, None, "no_room")]
+    assert {row["finish"] for row in made[0]} <= {"stop", "length"}
+    assert (work.facts["prompts"], work.facts["no_room"]) == (1, 1)
+    for row in made[1]:
+        assert judged(row, find_verifier("number")).verdict == "missing"
 
 
 @pytest.mark.slow

@@ -94,6 +94,8 @@ def test_imported_responses_are_joined_on_the_question(tmp_path: Path) -> None:
         "answered": 2,
         "responses": 2,
         "unused": 0,
+        "missing": 0,
+        "end_tokens": 0,
         "models": {"small": 2, "large": 2},
     }
     (row,) = imported.function(asked(), file(model="large", calculator_marks=False))
@@ -102,10 +104,35 @@ def test_imported_responses_are_joined_on_the_question(tmp_path: Path) -> None:
 
 def test_an_empty_response_is_kept_and_judged(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    path.write_text('{"id": "test/000002", "response": null}')
+    path.write_text('{"id": "test/000002", "response": ""}')
     rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")))
     assert rows[0]["response"] == ""
     assert [row["verdict"] for row in verify.function(Rows.of(rows), find_verifier("number"))] == ["unparseable"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("r.jsonl", '{"id": "test/000001", "response": "A: 5"}\n{"id": "test/000002", "response": null}'),
+        ("r.jsonl", '{"id": "test/000001", "response": "A: 5"}\n{"id": "test/000002", "response": NaN}'),
+        ("r.csv", "id,response\ntest/000001,A: 5\ntest/000002,\n"),
+    ],
+)
+def test_a_missing_response_is_not_the_empty_text(name: str, text: str, tmp_path: Path) -> None:
+    path, facts = tmp_path / name, work(tmp_path)
+    path.write_text(text)
+    rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")), work=facts)
+    assert [row["response"] for row in rows] == ["A: 5", None]
+    assert (facts.facts["answered"], facts.facts["responses"], facts.facts["missing"]) == (1, 1, 1)
+    verdicts = [row["verdict"] for row in verify.function(Rows.of(rows), find_verifier("number"))]
+    assert verdicts == ["wrong", "missing"]
+
+
+def test_a_token_that_ends_a_turn_is_no_part_of_an_imported_response(tmp_path: Path) -> None:
+    path, facts = tmp_path / "r.jsonl", work(tmp_path)
+    path.write_text('{"id": "test/000001", "response": "A: 5<|im_end|>\\n<|im_start|>user"}')
+    rows = imported.function(asked(), ResponsesFile(path=path, columns=ResponseColumns(id="id")), work=facts)
+    assert (rows[0]["response"], facts.facts["end_tokens"]) == ("A: 5", 1)
 
 
 def test_imported_responses_are_joined_on_an_id(tmp_path: Path) -> None:
@@ -168,10 +195,18 @@ def test_all_real_references_are_correct(split: str) -> None:
     assert {row["verdict"] for row in verify.function(human, find_verifier("number"))} == {"correct"}
 
 
-@pytest.mark.parametrize("values", [[{}, {}], [{"a": 1}, {"a": "x"}], [1 << 70, 1]])
-def test_values_that_no_column_can_hold_are_named(tmp_path: Path, values: list[object]) -> None:
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([{}, {}], "own/train: column 'extra' holds values that no one type of column can hold"),
+        ([{"a": 1}, {"a": "x"}], "own/train: column 'extra' holds values that no one type of column can hold"),
+        ([1 << 70, 1], "own/train: question train/000000: column 'extra' is 1180591620717411303424, which no column"),
+        ([None, "\ud83d"], r"own/train: question train/000001: column 'extra' is '\\ud83d', which no column can hold"),
+    ],
+)
+def test_values_that_no_column_can_hold_are_named(tmp_path: Path, values: list[object], said: str) -> None:
     rows = [{"question": f"What is {i}?", "gold": str(i), "extra": value} for i, value in enumerate(values)]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     own = UserBenchmark(name="own", train="own.jsonl", verifier="number").resolve([tmp_path])
-    with pytest.raises(InputError, match=r"own/train: column 'extra' holds values"):
+    with pytest.raises(InputError, match=said):
         questions.function(own, "train", None, 0)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from tasks.comparison.contrast import Contrast
-from tasks.page.made import matched_by, stages_of, told_by
+from tasks.left_out import REASONS
+from tasks.page.made import matched_by, stages_of, told_by, trained_by
 from tasks.page.surprise import coloured
 from tasks.report import main_table, render, verdict_markdown
 from tasks.rows import Rows
@@ -130,14 +132,30 @@ def hostile(rows: Rows) -> Rows:
     return Rows.of([{**row, **named} for row in rows])
 
 
-def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
-    bad = replace(
+def with_texts(study: Simulated, change: Callable[[Rows], Rows]) -> Simulated:
+    return replace(
         study,
-        cells=tuple(map(hostile, study.cells)),
-        scored={name: hostile(rows) for name, rows in study.scored.items()},
-        chosen={name: hostile(rows) for name, rows in study.chosen.items()},
+        cells=tuple(map(change, study.cells)),
+        scored={name: change(rows) for name, rows in study.scored.items()},
+        chosen={name: change(rows) for name, rows in study.chosen.items()},
     )
-    run(bad, tmp_path)
+
+
+def test_characters_that_nobody_sees_are_shown(study: Simulated, tmp_path: Path):
+    said = "an \u202eevil\u202c 18\u200b \x1b[2J\ufeff שלום"
+
+    def unseen(rows: Rows) -> Rows:
+        named = {name: said for name in ("question", "gold", "response", "answer") if name in rows.columns}
+        return Rows.of([{**row, **named} for row in rows])
+
+    run(with_texts(study, unseen), tmp_path)
+    page = render(tmp_path, said, {**PROVENANCE, "notes": said})
+    assert page.count(r"an \u202eevil\u202c 18\u200b \x1b[2J\ufeff שלום") > 6
+    assert not set("\u202e\u202c\u200b\x1b\ufeff") & set(page)
+
+
+def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
+    run(with_texts(study, hostile), tmp_path)
     page = render(tmp_path, HOSTILE, {**PROVENANCE, "notes": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}})
     found = Page(page)
     assert "script" not in found.tags
@@ -191,7 +209,15 @@ def test_tables_for_prefect_and_the_terminal(folder: Path):
 
 
 def artifact(folder: Path, stage: str, label: str, facts: dict[str, Any]) -> Artifact:
-    manifest = {"stage": stage, "label": label, "rows": 10, "seconds": 1.5, "facts": facts, "versions": {"torch": "2"}}
+    manifest = {
+        "stage": stage,
+        "label": label,
+        "key": f"{stage} {label}",
+        "rows": 10,
+        "seconds": 1.5,
+        "facts": facts,
+        "versions": {"torch": "2"},
+    }
     return Artifact(folder, manifest)
 
 
@@ -226,12 +252,60 @@ def test_how_many_questions_matching_left_is_told(folder: Path):
         "left": {"usable": {"human": 300, "self": 212}, "shared": {"human": 200, "self": 200}}
         | {"taken": {"human": 88, "self": 88}},
         "tokens_within": 0.0421,
-        "origins": {"human": {"tokens_mean": 40.3}, "self": {"tokens_mean": 42.0}},
+        "origins": {
+            "human": {"tokens_mean": 40.3, "asked": 300, "left_out": {"too_long": 15, "unmatched": 85, "lengths": 112}},
+            "self": {
+                "tokens_mean": 42.0,
+                "asked": 300,
+                "left_out": {"not_correct": 88, "unmatched": 12, "lengths": 112},
+            },
+        },
     }
     made = (artifact(folder, "select", "abacus/boxes same_length", facts),)
     (line,) = matched_by(made)
     assert (line["shared"], line["taken"]) == (200, 88)
     assert "human 40.3, self 42.0: 4.2 % apart" in render(folder, "abacus", {}, made)
+
+
+def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
+    def adapter(origin: str, seed: int) -> Artifact:
+        trained = artifact(folder, "finetune", f"{origin}/boxes seed {seed}", {"rows": 30, "longest": 2048})
+        ingredients = {"inputs": {"responses": "select boxes"}, "values": {"origin": origin, "seed": seed}}
+        return replace(trained, manifest={**trained.manifest, "ingredients": ingredients})
+
+    facts = {
+        "left": {"usable": {"a": 30, "b": 45}, "shared": {"a": 30, "b": 30}, "taken": {"a": 30, "b": 30}},
+        "tokens_within": None,
+        "origins": {
+            "a": {"tokens_mean": 56.0, "asked": 45, "left_out": {"too_long": 15}},
+            "b": {"tokens_mean": 49.5, "asked": 45, "left_out": {"unmatched": 15}},
+        },
+    }
+    chosen = artifact(folder, "select", "boxes", facts)
+    room = {"asked": 10, "left_out": 1, "short_of_room": 2, "longest": 3030, "context": 2048}
+    made = (chosen, adapter("a", 0), adapter("a", 1), artifact(folder, "answerable", "boxes test", room))
+    told = trained_by(made)
+    assert [(arm["origin"], arm["trained"], arm["tokens"]) for arm in told["arms"]] == [
+        ("a", 30, 56),
+        ("b", None, 49.5),
+    ]
+    assert told["reasons"] == {"too_long": REASONS["too_long"], "unmatched": REASONS["unmatched"]}
+    assert told["unusable"] == ["a on boxes: 15 of 45 too long for the student"]
+    page = render(folder, "abacus", {}, made)
+    assert "a on boxes: 15 of 45 too long for the student" in page
+    assert (
+        '<td class="number">15</td><td class="number"></td><td class="number">30</td><td class="number">56.0</td>'
+        in page
+    )
+    assert (
+        '<td class="number"></td><td class="number">15</td><td class="number">–</td><td class="number">49.5</td>'
+        in page
+    )
+    plain = page.replace("\N{NARROW NO-BREAK SPACE}", "")
+    assert "a prompt with its response of more than 2048 tokens" in plain
+    assert "<b>1 of 10 evaluation questions</b> of boxes test were left out" in plain
+    assert "10 asked, 1 left out since their prompts fill the context of 2048 tokens; 2 leave less room" in plain
+    assert Page(page).open == []
 
 
 def traced(rows: Rows) -> Rows:

@@ -145,6 +145,10 @@ def test_a_row_longer_than_the_context_has_no_perplexity(model: Model) -> None:
     made = {row["id"]: row for row in score.function(Rows.of(rows), model, PROMPT)}
     assert math.isnan(made["q1"]["perplexity"])
     assert made["q1"]["tokens"] > renderer(model).context
+    for row in rows:
+        rendered = renderer(model).row(PROMPT, row)
+        found = made[row["id"]]
+        assert (found["prompt_tokens"], found["tokens"]) == (rendered.prompt_length, len(rendered.response_ids))
     facts = familiarity(Rows.of(made.values()))
     assert (facts["scored"], facts["too_long"]) == (2, 1)
     assert math.isfinite(facts["perplexity_corpus"])

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tasks.errors import StageFailed
+from tasks.match import Match
 from tasks.rows import Row, Rows
 from tasks.runtime import Runtime
-from tasks.select import Match, select
+from tasks.select import select
 from tasks.stage import Work
 from tasks.store import Store
 from tasks.token_match import most, within_tolerance
@@ -245,7 +246,7 @@ def test_facts_say_what_was_left_and_what_was_taken(tmp_path: Path) -> None:
         "taken": {"human": 12, "self": 12},
     }
     own = work.facts["origins"]["self"]
-    assert own["verdicts"] == {"correct": 30, "wrong": 10, "unparseable": 0, "error": 0}
+    assert own["verdicts"] == {"correct": 30, "wrong": 10, "unparseable": 0, "error": 0, "missing": 0}
     assert own["pass_rate"] == 0.75
     assert (own["questions"], own["responses"], own["questions_passed"], own["taken"]) == (20, 40, 15, 12)
     assert work.facts["origins"]["human"]["tokens_mean"] == 20

@@ -14,10 +14,11 @@ from data.errors import InputError
 from data.user_benchmark import Columns, UserBenchmark
 from tasks import questions as asking
 from tasks.imported import ResponsesFile, imported
+from tasks.match import Match
 from tasks.questions import questions
 from tasks.rows import Row, RowFile, Rows, Streamed, in_tables, to_table
 from tasks.runtime import Runtime
-from tasks.select import Match, select
+from tasks.select import select
 from tasks.stage import Work, execute
 from tasks.store import Store
 
@@ -134,7 +135,8 @@ from tasks.questions import questions
 from tasks.references import references
 from tasks.rows import RowFile, Rows, in_tables
 from tasks.runtime import Runtime
-from tasks.select import Match, select
+from tasks.match import Match
+from tasks.select import select
 from tasks.stage import execute
 from tasks.store import Store
 from tasks.verifiers import find as judge

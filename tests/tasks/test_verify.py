@@ -206,8 +206,22 @@ def test_an_unknown_verifier_is_named_with_the_nearest_and_all() -> None:
 def test_what_a_verifier_raises_is_an_error_not_a_wrong_answer() -> None:
     (row,) = verify.function(Rows.of([{"id": "1", "response": "x", "gold": "1"}]), breaks, limit=1.0)
     assert row["verdict"] == "error"
-    (row,) = verify.function(Rows.of([{"id": "1", "response": None, "gold": "1"}]), find("number"), limit=1.0)
+    (row,) = verify.function(Rows.of([{"id": "1", "response": 5, "gold": "1"}]), find("number"), limit=1.0)
     assert row["verdict"] == "error"
+
+
+@pytest.mark.parametrize(
+    "row", [{"response": None}, {"response": "", "finish": "error"}, {"response": None, "finish": "stop"}]
+)
+def test_a_missing_response_is_neither_wrong_nor_an_error(row: dict[str, Any]) -> None:
+    (made,) = verify.function(Rows.of([{"id": "1", "gold": "1", **row}]), find("number"))
+    assert (made["verdict"], made["answer"]) == ("missing", None)
+    assert math.isnan(made["score"])
+
+
+def test_an_empty_response_is_a_response() -> None:
+    (made,) = verify.function(Rows.of([{"id": "1", "gold": "1", "response": ""}]), find("number"))
+    assert (made["verdict"], made["score"]) == ("unparseable", 0.0)
 
 
 def test_too_many_errors_fail_the_stage_and_name_rows_and_reason() -> None:
@@ -237,7 +251,7 @@ def test_verdicts_are_counted_in_the_manifest(tmp_path: Path) -> None:
     runtime = Runtime(Store(tmp_path))
     execute(twelves(), runtime)
     artifact, _ = execute(verify(twelves(), find("number"), limit=0.05), runtime)
-    assert artifact.facts == {"correct": 95, "wrong": 0, "unparseable": 0, "error": 5}
+    assert artifact.facts == {"correct": 95, "wrong": 0, "unparseable": 0, "error": 5, "missing": 0}
     assert len(artifact.rows()) == 100
 
 

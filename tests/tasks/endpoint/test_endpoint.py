@@ -1,5 +1,6 @@
 """Teachers behind endpoints, against a server that behaves badly: what is asked, how often, and what becomes of it."""
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -192,6 +193,98 @@ def test_what_does_not_pass_is_asked_once_and_said_in_one_line(
     assert account(empty).tokens == 0
 
 
+def inside(code: Any, message: str = "Provider returned error", **more: Any) -> Reply:
+    """HTTP 200 with an error in the reply, as gateways pass on what is behind them."""
+    return Reply(body=json.dumps({"choices": None, "error": {"code": code, "message": message, **more}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (
+            inside(429, metadata={"raw": "Too Many Requests"}),
+            "error 429 in a reply of HTTP 200: Provider returned error Too",
+        ),
+        (inside("429"), "error 429 in a reply of HTTP 200: Provider returned error"),
+        (inside("rate_limit_exceeded", "Slow down."), "error 429 in a reply of HTTP 200: Slow down."),
+        (inside(502), "error 502 in a reply of HTTP 200: Provider returned error"),
+        (inside(None, "busy", type="overloaded_error"), "error 503 in a reply of HTTP 200: busy"),
+        (
+            Reply(
+                body=b'{"choices": [{"message": {"content": "Th"}, "finish_reason": "error", "error": {"code": 500}}]}'
+            ),
+            "error 500 in a reply of HTTP 200",
+        ),
+    ],
+)
+def test_an_error_that_passes_in_a_reply_of_200_is_waited_for(
+    server: EndpointServer, empty: Runtime, monkeypatch: pytest.MonkeyPatch, reply: Reply, said: str
+) -> None:
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.02)
+    server.behave = lambda asked, before: reply if before < 5 else chat()
+    made = run(node(3), empty)
+    assert [row["finish"] for row in made.rows()] == ["stop"] * 3
+    assert (made.facts["api_retries"], made.facts["unusable"]) == (15, 0)
+    lost = 5 if "502" in said else 0  # may have been paid for, so counted at the most they can cost
+    assert made.facts["api_output_tokens"] == 3 * (5 + lost * 20)
+    monkeypatch.setattr(client, "TRIES", 2)
+    monkeypatch.setattr(client, "TRIES_WHEN_BUSY", 3)
+    server.behave = lambda asked, before: reply
+    with pytest.raises(Transient, match=rf"^api:tutor-1: {said}.*, [23] times one after another"):
+        run(node(3, seed=1), empty)
+
+
+def test_busy_in_a_reply_of_200_holds_back_all_requests(server: EndpointServer, empty: Runtime) -> None:
+    def behave(asked: Asked, before: int) -> Reply:
+        if len(server.asked) <= 2:
+            return Reply(body=inside(429).body, headers={"retry-after": "1"})
+        return chat()
+
+    server.behave = behave
+    run(node(6, concurrency=2), empty)
+    assert server.asked[2].at - server.asked[0].at >= 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (
+            inside(401, "No credits."),
+            r"error 401 in a reply of HTTP 200: No credits. \(check the key in",
+        ),
+        (
+            inside("model_not_found", "No such model."),
+            r"error 404 in a reply of HTTP 200: No such model. \(check the",
+        ),
+        (inside(400, "top_k?"), r"error 400 in a reply of HTTP 200: top_k\? \(row q\d; a sampling value"),
+        (inside("insufficient_quota", "Pay."), "error 429 in a reply of HTTP 200: Pay. .*has no quota left"),
+    ],
+)
+def test_an_error_that_does_not_pass_in_a_reply_of_200_is_final(
+    server: EndpointServer, empty: Runtime, reply: Reply, said: str
+) -> None:
+    server.behave = lambda asked, before: reply
+    with pytest.raises(StageFailed, match=f"api:tutor-1: {said}"):
+        run(node(3, concurrency=1), empty)
+    assert {server.times(one.prompt) for one in server.asked} == {1}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"choices": None}, "the reply has no choices$"),
+        ({"choices": [], "error": "It is late."}, "the reply has no choices: It is late.$"),
+        ({"error": {"message": "It is late."}}, "the reply has no choices: It is late.$"),
+    ],
+)
+def test_a_reply_without_choices_says_the_servers_words(
+    server: EndpointServer, empty: Runtime, body: Any, said: str
+) -> None:
+    server.behave = lambda asked, before: Reply(body=json.dumps(body).encode())
+    with pytest.raises(StageFailed, match=said.removesuffix("$")):
+        run(node(3), empty)
+
+
 RUBBISH = {
     "no JSON": Reply(body=b"<html>busy</html>"),
     "no choices": Reply(body=b'{"choices": []}'),
@@ -211,7 +304,7 @@ def test_rubbish_is_asked_again_and_then_is_an_error_of_one_row(
     server.behave = lambda asked, before: RUBBISH[kind] if " 3 " in asked.prompt else chat()
     made = run(node(20, concurrency=4), empty)
     rows = {row["id"]: row for row in made.rows()}
-    assert (rows["q3"]["response"], rows["q3"]["finish"]) == ("", "error")
+    assert (rows["q3"]["response"], rows["q3"]["finish"]) == (None, "error")
     assert sum(row["finish"] == "stop" for row in rows.values()) == 19
     assert server.times(rows["q3"]["question"]) == client.TRIES_FOR_RUBBISH
     assert (made.facts["unusable"], made.facts["api_requests"]) == (1, 22)

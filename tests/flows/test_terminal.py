@@ -1,0 +1,110 @@
+"""No text of a file, a key or a model reaches a terminal as something that it obeys: on standard output and error."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.flows.test_study import environment
+
+ESCAPES = "\x1b[2J\x1b[31mred\x1b]0;owned\a\x9b1m\u202elive"
+STUDY = {
+    "name": "s",
+    "student": "abacus-student",
+    "train": ["abacus/ledger"],
+    "evaluate": ["abacus/ledger"],
+    "origins": {"human": {}},
+}
+
+
+def said(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows.main", *arguments],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    out, err = ended.stdout.decode(), ended.stderr.decode()
+    for text in (out, err):
+        assert not {"\x1b", "\a", "\x9b", "\u202e", "\r"} & set(text), repr(text)
+    return ended.returncode, out, err
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({f"{ESCAPES}key": 1}, r"\x1b[2J\x1b[31mred\x1b]0;owned\x07\x9b1m\u202elive"),
+        ({"student": "\x1b]0;owned\a"}, r"\x1b]0;owned\x07"),
+        ({"train": ["\u202eledger\u200f"]}, r"\u202eledger\u200f"),
+        ({"origins": {"two\nlines": {}}}, r"two\nlines"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_one_plain_line(tmp_path: Path, changes: dict[str, object], shown: str) -> None:
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump({**STUDY, **changes}))
+    code, out, err = said(tmp_path, "plan", "s.yaml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert shown in err
+
+
+def test_columns_and_values_of_a_file(tmp_path: Path) -> None:
+    rows = [{"question": "1+1?", "response": "2", "gold": "2", "id": "a", "model": f"m{ESCAPES}"} for _ in range(3)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "head.csv").write_text(f"question,resp{ESCAPES},gold\n1+1?,2,2\n")
+    code, out, err = said(tmp_path, "verify", "rows.jsonl", "--benchmark", "gsm8k", "--group", "model")
+    assert code == 0, err
+    assert r"m\x1b[2J\x1b[31mred" in out
+    code, out, err = said(tmp_path, "verify", "rows.jsonl", "--benchmark", "gsm8k", "--group", "model", "--json")
+    assert f"m{ESCAPES}" in [group["group"] for group in json.loads(out)["groups"]]
+    code, out, err = said(tmp_path, "verify", "head.csv", "--benchmark", "gsm8k")
+    assert (code, err.count("\n")) == (2, 1)
+    assert r"resp\x1b[2J" in err
+
+
+def test_an_option_that_is_none(tmp_path: Path) -> None:
+    code, _, err = said(tmp_path, "plan", "abacus", f"--{ESCAPES}")
+    assert code == 2
+    assert r"\x1b[2J" in err
+    code, _, err = said(tmp_path, "plan", f"{ESCAPES}.yaml")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_a_live_view_on_a_terminal_shows_them(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from flows import terminal
+from flows.live import View
+terminal.guard()
+class Node:
+    class stage: name = "imported"
+class Plan: nodes = [Node]
+with View(Plan, None) as view:
+    view("start", "imported {ESCAPES[:4]}arm", {{}})
+    view("note", "imported x", {{"text": {ESCAPES!r}}})
+    view("failed", "imported x", {{"text": {ESCAPES!r}}})
+print({ESCAPES!r}, file=sys.stderr)
+"""
+    ours, theirs = pty.openpty()
+    ended = subprocess.Popen(
+        [sys.executable, "-c", script], stderr=theirs, stdout=theirs, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(ours)
+    assert ended.wait() == 0
+    text = shown.decode()
+    assert "\x1b[?25l" in text, "the view draws"
+    assert not [attack for attack in ("\x1b[2J", "\x1b[31mred", "\x1b]0;", "\a", "\x9b", "\u202e") if attack in text]
+    assert text.count(r"\x1b]0;owned\x07\x9b1m\u202elive") == 3
