@@ -28,11 +28,10 @@ import itertools
 import re
 from typing import Any, Literal
 
-from tasks.answer import compare, plain_number
+from tasks.answer import compare, final_answer, plain_number
+from tasks.answer.boxes import boxes, joined_boxes, last_box
 from tasks.answer.errors import Unreadable
-from tasks.answer.final_answer import final_answer
 from tasks.answer.hedges import hedged_anywhere
-from tasks.answer.joined_boxes import all_boxes, joined_boxes
 from tasks.answer.latex import normal, unwrapped
 from tasks.answer.quantity import Quantity, equal, quantity
 from tasks.answer.symbolic import time_limit
@@ -72,17 +71,16 @@ _LABEL = re.compile(r"\(?(?:\\text\{\s*\(?[^{}\d\\]+\)?\s*\}|[A-Za-z][a-z]{3,}(?
 def judge(response: str, row: dict[str, Any]) -> Verdict:
     """Judge by the value of the final answer. Needs `gold` in the row, and fails when that cannot be read."""
     gold = read_gold(row["gold"])
-    answer = final_answer(response)
+    answer = final_answer.find(response)
     if answer is None:
-        return Verdict("unparseable", None, "no final-answer mark and no box")
+        return Verdict("unparseable", None, final_answer.NO_ANSWER)
     try:
-        text = ", ".join(formula(box) for box in joined_boxes(response, answer)) or formula(answer)
+        text = ", ".join(formula(box) for box in answer.boxes) or formula(answer.text)
         if not text:
             return Verdict("unparseable", None, "the final answer is empty")
         if same(gold, text):
             return Verdict("correct", _shown(text))
-        boxes = all_boxes(response)
-        if len(boxes) > 1 and _is_all(gold, boxes):
+        if _is_all(gold, _boxed(response)):
             raise Unreadable("several boxes with words between them")
     except Unreadable as why:
         return Verdict("unparseable", None, str(why))
@@ -96,17 +94,14 @@ def read_gold(text: str) -> str:
     Raises:
         ValueError: it is empty, or it is not certain what of the text is the answer; says what is allowed.
     """
-    boxes, marks = all_boxes(text), text.count("####")
+    boxed, marks = dict.fromkeys(_boxed(text)), text.count("####")
     text = text.rpartition("####")[2].strip()
     try:
         if marks > 1:
             raise Unreadable("several marks ####")
-        if len(set(boxes)) > 1 and (joined := joined_boxes(text, boxes[-1])) == boxes:
-            gold = ", ".join(formula(box) for box in joined)
-        elif len(set(boxes)) > 1:
-            raise Unreadable(f"{len(boxes)} boxes")
-        else:
-            gold = _gold_formula(boxes[0] if boxes else text)
+        if len(boxed) > 1 and set(joined_boxes(text)) != set(boxed):
+            raise Unreadable(f"{len(boxed)} boxes")
+        gold = ", ".join(formula(box) for box in boxed) if boxed else _gold_formula(text)
         quantity(gold)
     except Unreadable as why:
         allowed = "a formula, a word, or a text with one box"
@@ -209,10 +204,15 @@ def _may_mean(answer: str, gold: Quantity) -> bool:
     return found is not None and found.value * _LAST_SIGNS[answer[-1]] == gold.value
 
 
-def _is_all(gold: str, boxes: list[str]) -> bool:
+def _boxed(text: str) -> list[str]:
+    """What stands in each box, in order; of boxes within each other the innermost one."""
+    return [inside if (inner := last_box(inside)) is None else inner for _, _, inside in boxes(text)]
+
+
+def _is_all(gold: str, boxed: list[str]) -> bool:
     """Whether several boxes together are the gold answer."""
     try:
-        return same(gold, ", ".join(dict.fromkeys(formula(box) for box in boxes)))
+        return len(boxed) > 1 and same(gold, ", ".join(dict.fromkeys(formula(box) for box in boxed)))
     except Unreadable:
         return False
 

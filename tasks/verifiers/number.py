@@ -25,8 +25,7 @@ from typing import Any
 
 from tasks.answer import plain_number
 from tasks.answer.errors import Unreadable
-from tasks.answer.final_answer import final_answer
-from tasks.answer.joined_boxes import joined_boxes
+from tasks.answer.final_answer import NO_ANSWER, final_answer
 from tasks.verifiers import Verdict
 
 
@@ -35,11 +34,9 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     gold = read_gold(row["gold"])
     answer = final_answer(response)
     if answer is None:
-        return Verdict("unparseable", None, "no final-answer mark and no box")
+        return Verdict("unparseable", None, NO_ANSWER)
     try:
         number = plain_number.read(answer)
-        if any(plain_number.read(box) != number for box in joined_boxes(response, answer)):
-            raise Unreadable("several numbers in the final answer: several boxes")
     except Unreadable as why:
         return Verdict("unparseable", None, str(why))
     return Verdict("correct" if number == gold else "wrong", number)
