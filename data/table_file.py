@@ -15,6 +15,7 @@ import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,6 +108,11 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[Row]:
         yield row
 
 
+def in_digits(number: float) -> str:
+    """A float as the shortest digits that mean it, without an exponent: 0.00001 and not 1e-05."""
+    return format(Decimal(repr(number)), "f") if math.isfinite(number) else str(number)
+
+
 def value(place: str, row: Row, column: str) -> Any:
     """A row's value, whatever it is.
 
@@ -137,6 +143,8 @@ def text_or_none(place: str, row: Row, column: str) -> str | None:
     found = value(place, row, column)
     if found is None or (isinstance(found, float) and math.isnan(found)):
         return None
+    if isinstance(found, float):
+        found = in_digits(found)
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise InputError(f"{place}: column {column!r} is {kind(found)}; allowed: text or a number")
     found = str(found)
@@ -314,6 +322,23 @@ def _check_header(table: TableFile, header: list[str]) -> None:
         raise InputError(f"{table}: columns are separated by {found[0]!r}; allowed: commas")
 
 
+def _parquet_of_digits(table: TableFile) -> Iterator[tuple[int, Row]]:
+    """Parquet rows in which a float of 16 or 32 bits is what its digits say: 18.6, not 18.600000381469727."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    single: dict[str, type[np.floating[Any]]] | None = None
+    for number, row in _parquet(table):
+        if single is None:
+            types: dict[pa.DataType, type[np.floating[Any]]] = {pa.float32(): np.float32, pa.float16(): np.float16}
+            single = {field.name: types[field.type] for field in pq.read_schema(table.path) if field.type in types}
+        for name, made in single.items():
+            if row[name] is not None:
+                row[name] = float(str(made(row[name])))
+        yield number, row
+
+
 def _parquet(table: TableFile) -> Iterator[tuple[int, Row]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -352,7 +377,7 @@ _READERS = {
     ".jsonl": _jsonl,
     ".jsonl.gz": _jsonl,
     ".csv": _csv,
-    ".parquet": _parquet,
+    ".parquet": _parquet_of_digits,
     ".json": _json,
     ".json.gz": _json,
 }

@@ -2,7 +2,8 @@ r"""LaTeX of an answer in one way of writing, so that the same formula is the sa
 
     `\dfrac12 \, \text{ cm}`   `\frac{1}{2}\text{cm}`        `x² ≤ 3`   `x^{2}\le 3`
 
-A comma with a space after it parts a list (`1, 234` becomes `1;234`), one without may part thousands (`1,234`).
+A comma keeps a space after it where without one it would part thousands (`1, 234` is no `1,234`); what surely parts
+thousands is left out (`1{,}234`, `1,\! 234` and `1\,234` become `1234`). "or" becomes `\lor`, "and" a comma.
 What changes is writing only (spacing, sizes, braces, synonyms, Unicode signs), never what is meant; the sources are
 `_fix_fracs`, `_fix_sqrt` and `_strip_string` of the MATH benchmark's math_equivalence.py (Hendrycks et al. 2021), less
 what loses meaning there (units, percent signs and left-hand sides stay).
@@ -10,6 +11,7 @@ what loses meaning there (units, percent signs and left-hand sides stay).
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _PLAIN = re.compile(r"-?[0-9]{1,15}")
 _SIGNS = {
@@ -26,49 +28,68 @@ _RAISED = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\
 _SUNK = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089", "0123456789")
 _VULGAR = re.compile(r"(\d?)([\u00bc-\u00be\u2150-\u215e])")
 
-_WRITING = (
+_ESCAPED_TWICE = re.compile(
+    r"(?<!\\)\\\\(?=(?:[dtc]?frac|sqrt|left|right|leq?|geq?|neq?|lt|gt|cdot|times|pi|text|infty|c[ua]p|pm|mp|circ|theta|angle|lor"
+    r"|quad|sin|cos|tan|log|ln|in|binom|overline|mathbb|mathrm|begin|end|alpha|beta|pmod|%)(?![A-Za-z]))"
+)
+"""A line break never stands before these without the backslash of their own."""
+
+_GROUP = r"\s*(?:\{\s*,\s*\}|,\s*\\!|(?<!\\)\\[,;! ])\s*"
+_GROUPED = re.compile(rf"(?<![\d.])\d{{1,3}}(?:{_GROUP}\d{{3}})+(?!\d)")
+_WRITING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (_ESCAPED_TWICE, r"\\"),
     (re.compile(r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])\.?"), ""),
+    (_GROUPED, lambda found: re.sub(r"[^\d]", "", found[0])),
     (re.compile(r"(?<!\\)\\!"), ""),
-    (re.compile(r"(?<=\d)(?:\\[,; ]|\{,\})(?=\d{3}(?!\d))"), ","),
-    (re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])"), " "),
-    (re.compile(r"(?<=\d),\s+(?=\d{3}(?!\d))"), ";"),
+    (re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad"), " "),
     (re.compile(r"(?<!\\)\$|(?<!\\)\\[()\[\]]"), " "),
+    (re.compile(r"\\langle(?![A-Za-z])"), "("),
+    (re.compile(r"\\rangle(?![A-Za-z])"), ")"),
+    (re.compile(r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|underline)(?=\s*\{)|\\color\{[a-z]+\}"), ""),
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\(?:textbf|textit|textrm|textnormal|mathrm|mbox|rm)(?=\s*\{)"), r"\\text"),
     (re.compile(r"\\(le|ge|ne)q(?![A-Za-z])"), r"\\\1"),
     (re.compile(r"\\lt(?![A-Za-z])"), "<"),
     (re.compile(r"\\gt(?![A-Za-z])"), ">"),
+    (re.compile(r"(?<=\s)!=(?=\s)"), r"\\ne "),
     (re.compile(r"<="), r"\\le "),
     (re.compile(r">="), r"\\ge "),
     (re.compile(r"\\lbrace(?![A-Za-z])"), r"\\{"),
     (re.compile(r"\\rbrace(?![A-Za-z])"), r"\\}"),
     (re.compile(r"\\varnothing(?![A-Za-z])"), r"\\emptyset"),
     (re.compile(r"\^\s*\{?\s*\\(?:circ|degree)(?![A-Za-z])\s*\}?|\\degree(?![A-Za-z])"), r"^\\circ "),
-    (re.compile(r",?\s*\\text\s*\{\s*,?\s*(?:or|and)\s*\}"), ", "),
-    (re.compile(r"(?<=[\d\w)}\]$]),?\s+(?:or|and)\s+(?=[-\d\w({\[$\\])"), ", "),
+    (re.compile(r",?\s*\\text\s*\{\s*,?\s*or\s*\}"), r" \\lor "),
+    (re.compile(r",?\s*\\text\s*\{\s*,?\s*and\s*\}"), ", "),
+    (re.compile(r"(?<=[\d\w)}\]$]),?\s+or\s+(?=[-\d\w({\[$\\])"), r" \\lor "),
+    (re.compile(r"(?<=[\d\w)}\]$]),?\s+and\s+(?=[-\d\w({\[$\\])"), ", "),
+    (re.compile(r"(?<=[\d)}\]])or(?=[-\dA-Z({\[$\\])"), r" \\lor "),
+    (re.compile(r"(?<=[\d)}\]])and(?=[-\dA-Z({\[$\\])"), ", "),
     (re.compile(r"\\frac\s*([0-9A-Za-z])\s*"), r"\\frac{\1}"),
     (re.compile(r"(\\frac\s*\{[^{}]*\})\s*([0-9A-Za-z])"), r"\1{\2}"),
     (re.compile(r"\\sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile(r"\\sqrt\s*([0-9A-Za-z])"), r"\\sqrt{\1}"),
-    (re.compile(r"([\^_])\s*(-?\d+|[A-Za-z])"), r"\1{\2}"),
+    (re.compile(r"([\^_])\s*(-?\d+(?:\.\d+)?|[A-Za-z])"), r"\1{\2}"),
     (re.compile(r"\s*((?<!\\)[{}]|\\text\{)\s*"), r"\1"),
     (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
 )
-_SPACE = re.compile(r"(?<![0-9A-Za-z]) +| +(?![0-9A-Za-z])")
+_SPACE = re.compile(r"(?<![0-9A-Za-z,]) +|(?<=,) +(?!\d{3}(?!\d)|\d{1,3},\d{3})| +(?![0-9A-Za-z])")
+_LAST_BACKSLASH = re.compile(r"(?<!\\)\\$")
+_NUMBER_AS_TEXT = re.compile(r"\\text\{([^{}]*\d[^{}]*)\}$")
 _AROUND = " .,;:*"
 
 
 def normal(text: str) -> str:
     """The LaTeX in one way of writing, on one line; "" where nothing stands in it."""
-    text = text.strip()
+    text = " ".join(text.split())
     if _PLAIN.fullmatch(text):
         return text
     if not text.isascii():
         text = _ascii_signs(text)
     for pattern, plain in _WRITING:
         text = pattern.sub(plain, text)
-    text = _SPACE.sub("", " ".join(text.split()))
-    return text.removesuffix("\\\\").removesuffix("\\text{.}").rstrip(_AROUND).lstrip(" ,;:*")
+    text = _LAST_BACKSLASH.sub("", _SPACE.sub("", " ".join(text.split())))
+    text = text.removesuffix("\\\\").removesuffix("\\text{.}").rstrip(_AROUND).lstrip(" ,;:*")
+    return _NUMBER_AS_TEXT.sub(r"\1", text) if text.startswith("\\text") else text
 
 
 def unwrapped(text: str) -> str:
@@ -85,6 +106,16 @@ def split(text: str, marks: str = ",;") -> list[str]:
             parts.append(text[start:at].strip())
             start = at + 1
     return [*parts, text[start:].strip()]
+
+
+def closed(inner: str) -> bool:
+    """Whether no bracket in the text closes one that was opened before it."""
+    depth = 0
+    for char in inner:
+        depth += (char in "([{") - (char in ")]}")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _ascii_signs(text: str) -> str:

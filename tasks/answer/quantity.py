@@ -12,17 +12,27 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from tasks.answer.errors import Unreadable
+from tasks.answer.hedges import hedged
+from tasks.answer.latex import unwrapped
+
 LONGEST = 100
 """Digits a number may have."""
 
-_N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ ]\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
+LARGEST_EXPONENT = 1000
+"""The largest exponent of ten."""
+
+LONGEST_UNIT = 4
+"""Words that a unit may have."""
+
+_N = r"(?:[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:[ ]\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
 _VALUE = re.compile(
     rf"""(?P<sign>[-+]?)(?P<money>\\?\$|[\u20ac\u00a3\u00a5\u20b9])?(?P<after>[-+]?)
     (?:(?P<whole>\d+)\ ?\\frac\{{(?P<up>\d+)\}}\{{(?P<down>\d+)\}}
       |(?P<whole2>\d+)\ (?P<up2>\d+)/(?P<down2>\d+)
       |\\frac\{{(?P<up3>-?{_N})\}}\{{(?P<down3>{_N})\}}
       |(?P<up4>{_N})/(?P<down4>{_N})
-      |(?P<plain>{_N}))
+      |(?P<plain>{_N})(?:[eE](?P<exponent>[-+]?\d+)|(?:\\times|\\cdot|\*|\ x\ )\ ?10\^\{{(?P<power>-?\d+)\}})?)
     (?P<unit>.*)""",
     re.VERBOSE,
 )
@@ -30,6 +40,9 @@ _UNIT = re.compile(
     r"(?:\s*(?:\\?%|\^\\circ\s?[CF]?|\\text\{[^{}]*\}|\ [A-Za-z][A-Za-z.]+|\\?\$|[\u20ac\u00a3\u00a5\u20b9]"
     r"|\\pmod\s?(?:\{\d+\}|\d+)))+(?:\^\{[23]\})?(?:/\\?(?:text\{[^{}]*\}|[A-Za-z]+))?"
 )
+_MAY_BE_EULERS = re.compile(r"\d+e-\d")
+"""`3e-2` is .03, or 3e - 2 with Euler's number; `3e2` and `1.5e-02` can't be that."""
+
 _FORMULA = re.compile(
     r"\b(?:pi|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|lim|mod|times|over|plus|minus|squared|cubed|root|factorial|choose"
     r"|to|or|and|not|hundred|thousand|million|billion|trillion|dozen|half|third|quarter|infinity|base|point)\b",
@@ -63,25 +76,50 @@ _SCALES = {
 }
 
 
-class Quantity(NamedTuple):
-    """A number with the unit it was written with."""
+UNIT_NAMES = sorted((name for name in _SCALES if name.isalpha()), key=len, reverse=True)
+"""Units in letters, longer ones first."""
 
-    value: Fraction
+_OF_ANGLE = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_LONG_NAMES = "|".join(name for name in UNIT_NAMES if len(name) > 1)
+_UNIT_AT_END = re.compile(
+    r"(?P<formula>.*?[^\\])(?P<unit>(?:\s*(?:\\?%|\^\\circ\s?[CF]?|\\text\{[^{}]*[A-Za-z]{2}[^{}]*\}"
+    rf"|(?<=[\d)}}]) (?:(?:square|cubic|sq|cu)\.? )?(?:{_LONG_NAMES})s?))+(?:\^\{{[23]\}})?)"
+)
+
+
+class Unit(NamedTuple):
+    """What a number is a number of."""
+
     dimension: str = ""
     """What the unit measures, with its power (`length^2`); "" where there is no unit or none that is known."""
     scale: Fraction = Fraction(1)
     """The unit in the first unit of its dimension."""
 
 
+NO_UNIT = Unit()
+
+
+class Quantity(NamedTuple):
+    """A number with the unit it was written with."""
+
+    value: Fraction
+    unit: Unit = NO_UNIT
+
+
+@functools.lru_cache(maxsize=4096)
 def quantity(text: str) -> Quantity | None:
-    """The quantity that all of a normal text is; None where it is anything else."""
+    """The quantity that all of a normal text is; None where it is anything else.
+
+    Raises:
+        Unreadable: it can be read in two ways (`3e-2`).
+    """
     found = _VALUE.fullmatch(text)
     if found is None or sum(map(str.isdigit, text)) > LONGEST or (found["sign"] and found["after"]):
         return None
     unit = found["unit"]
     if unit and not _UNIT.fullmatch(unit):
         return None
-    if _FORMULA.search(unit.replace("\\pmod", "")):
+    if _FORMULA.search(unit.replace("\\pmod", "")) or (unit and hedged("", unit)):
         return None
     whole = found["whole"] or found["whole2"] or "0"
     upper = found["up"] or found["up2"] or found["up3"] or found["up4"] or found["plain"]
@@ -90,21 +128,46 @@ def quantity(text: str) -> Quantity | None:
     if divisor == 0:
         return None
     value = _fraction(whole) + _fraction(upper) / divisor
+    if whole != "0" and _fraction(upper) >= divisor:
+        raise Unreadable(f"can be read in two ways: {text[:60]}")
+    if exponent := found["exponent"] or found["power"]:
+        if found["exponent"] and _MAY_BE_EULERS.fullmatch(f"{upper}e{exponent}"):
+            raise Unreadable(f"can be read in two ways: {text[:60]}")
+        if abs(int(exponent)) > LARGEST_EXPONENT:
+            raise Unreadable(f"an exponent of more than {LARGEST_EXPONENT}")
+        value *= Fraction(10) ** int(exponent)
     negative = "-" in (found["sign"], found["after"])
-    dimension, scale = _measure(unit or ("$" if found["money"] in ("$", "\\$") else found["money"] or ""))
-    return Quantity(-value if negative else value, dimension, scale)
+    written = unit or ("$" if found["money"] in ("$", "\\$") else found["money"] or "")
+    return Quantity(-value if negative else value, _unit(written))
 
 
 def equal(gold: Quantity, answer: Quantity) -> bool:
     """Whether two quantities are the same; a unit that only one of them has is left out."""
-    if not gold.dimension or not answer.dimension:
+    if not gold.unit.dimension or not answer.unit.dimension:
         return gold.value == answer.value
-    return gold.dimension == answer.dimension and gold.value * gold.scale == answer.value * answer.scale
+    if gold.unit.dimension != answer.unit.dimension:
+        return False
+    return gold.value * gold.unit.scale == answer.value * answer.unit.scale
+
+
+def without_unit(text: str) -> tuple[str, Unit]:
+    r"""A formula without the unit after it (`3\sqrt{2}\text{cm}`), and the unit.
+
+    Raises:
+        Unreadable: the words after it are no unit.
+    """
+    found = _UNIT_AT_END.fullmatch(text)
+    if found is None or (_OF_ANGLE.search(found["formula"]) and "circ" in found["unit"]):
+        return text, NO_UNIT
+    words = found["unit"]
+    if _FORMULA.search(words) or hedged("", words) or len(re.findall("[A-Za-z]+", unwrapped(words))) > LONGEST_UNIT:
+        raise Unreadable(f"words in a formula: {words.strip()[:60]}")
+    return found["formula"].strip(), _unit(words)
 
 
 @functools.lru_cache(maxsize=4096)
-def _measure(unit: str) -> tuple[str, Fraction]:
-    """What a unit measures, and its size; ("", 1) for one that is not known."""
+def _unit(unit: str) -> Unit:
+    """The unit that a text names; one that is not known has no dimension."""
     plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", unit).replace("\\%", "%").replace("\\$", "$").strip(" .")
     power = 1
     if raised := re.search(r"\^\{([23])\}$", plain):
@@ -114,8 +177,8 @@ def _measure(unit: str) -> tuple[str, Fraction]:
     names = (plain, plain.lower(), plain.lower().removesuffix("s"))
     known = next((_SCALES[name] for name in names if name in _SCALES), None)
     if known is None:
-        return "", Fraction(1)
-    return (known[0] if power == 1 else f"{known[0]}^{power}"), known[1] ** power
+        return NO_UNIT
+    return Unit(known[0] if power == 1 else f"{known[0]}^{power}", known[1] ** power)
 
 
 def _fraction(digits: str) -> Fraction:

@@ -1,0 +1,254 @@
+r"""The one number of a final answer that is a number or a sentence about one, by its exact value.
+
+    `18 dollars in 2 days`   18        `30 + 12 = 42 apples and pears`   42        `at least 18`   none: a bound
+
+An explanation after the number is left out; what follows the last `=` counts where something is computed before it.
+`strictly` reads gold answers: a number, with a currency or a short unit, and nothing else.
+"""
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from data.benchmarks.gsm8k import without_calculator_marks
+from tasks.answer.errors import Unreadable
+from tasks.answer.hedges import hedged
+from tasks.answer.latex import normal, unwrapped
+from tasks.answer.quantity import LARGEST_EXPONENT, LONGEST, quantity
+
+ALLOWED_GOLDS = "one number (18, -1,080.5, 3/4, 2 1/2, 1.5e-05, \\frac{3}{4}) with no more than a currency or unit"
+LONGEST_TEXT = 3000
+"""Characters that an answer may have."""
+
+LONGEST_GOLD_UNIT = 3
+"""Words after the number of a gold answer."""
+
+_PLAIN = re.compile(r"\$?(-?[0-9]{1,15})\.?")
+_GROUPED = re.compile(r"\$?(-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.?")
+_DASHES = dict.fromkeys(map(ord, "\u2212\u2012\u2013\u2014\ufe63\uff0d"), "-")
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
+_WIDE = {
+    **{ord(wide): narrow for wide, narrow in zip("\uff0c\uff0e\uff05\uff04\uff0f\uff1d\uff1a", ",.%$/=:", strict=True)},
+    **{ord("\u2044"): "/", ord("\u00d7"): "*", ord("\u00f7"): "/"},
+}
+_VULGAR = re.compile("(\\d?)\\s*([\u00bc-\u00be\u2150-\u215e])")
+_TEX = (
+    (
+        re.compile(r"(\d?)\\frac\{(-?[\d.,]+)\}\{([\d.,]+)\}"),
+        lambda found: f"{found[1]}{' ' * bool(found[1])}{found[2]}/{found[3]}",
+    ),
+    (re.compile(r"\\lor(?![A-Za-z])"), lambda found: " or "),
+    (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), lambda found: " * "),
+    (re.compile(r"\^\\circ"), lambda found: " "),
+    (re.compile(r"\\([$%])"), lambda found: found[1]),
+)
+_CURRENCY = re.compile(r"(?<![\d.])(-?)\s?[$\u20ac\u00a3\u00a5\u20b9]\s?|[$\u20ac\u00a3\u00a5\u20b9]")
+_SPACED = re.compile(r"(?<![\d.,/])(\d{1,3}(?: \d{3})+)(?![\d/])")
+_MIXED = re.compile(r"(?<![\d.,/])(\d+) (\d+)/(\d+)(?![\d/.,]\d)")
+_POWER = re.compile(r"(?<=\d)\s*[*x]\s*10\s?\^\s?(?:\{\s*([-+]?\d{1,9})\s*\}|([-+]?\d{1,9}))(?![\d^])")
+_SUPERSCRIPT = re.compile("(?<=\\d)\\s*[*x]\\s*10([\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
+_RAISED = str.maketrans("\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-0123456789")
+_NUMBER = re.compile(r"(?<![^\W_])(?<!\d[.,/])([-+]?)(\.?\d[\d.,/]*(?:[eE][-+]?\d+(?![\w.]))?)")
+_ONE = re.compile(r"((?:[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d+))?")
+_EXPLAINED = re.compile(
+    r"[\[;\u3002]|[.!?](?=\s|$)|,\s+(?=[^\W\d])|\s(?=\()|(?<=[A-Za-z%])(?=\()"
+    r"|\b(?:because|since|as|which|that|given|where|whereas|while)\b",
+    re.IGNORECASE,
+)
+_DETAIL = re.compile(r"\b(?:after|in|per|for|from|than|when|if|on|at|by|every|each|with|of)\b", re.IGNORECASE)
+_CONCLUDED = re.compile(
+    r"\b(?:so|thus|hence|therefore|giving|making|totall?ing|for a total|in total|altogether|wait|actually|correction"
+    r"|sorry|oops|rather|instead|recheck(?:ing)?|double-?check(?:ing)?)\b",
+    re.IGNORECASE,
+)
+_CONTINUED = re.compile(
+    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$)",
+    re.IGNORECASE,
+)
+_RATIO = re.compile(r"\s*(?:out of|of|in|to|per|over|for every)\s+\d", re.IGNORECASE)
+_COPULA = re.compile(r"\b(?:is|are|equals|be)\b", re.IGNORECASE)
+_ALTERNATIVES = re.compile(r"\b(?:or|and(?!\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b))\b", re.IGNORECASE)
+_COMPUTED = re.compile(r"[-+*/^()!\u221a]|\\[A-Za-z]+|\d\s*x\s*\d|\b(?:plus|minus|times|divided|of)\b")
+_GOES_ON = re.compile(
+    r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
+    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s*(?:squared|cubed|factorial)\b"
+    r"|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
+)
+_EXPRESSION = re.compile(r"\\[a-zA-Z]+|[\u221a-\u221c\u03c0]|\d\s?(?:pi|sqrt)\b")
+
+
+def read(text: str) -> str:
+    r"""The one number in a text, in normal form: "1,080.50" gives "1080.5", "6/4" gives "1.5", "1/3" stays "1/3".
+
+    Two texts have the same normal form exactly when their numbers are equal.
+
+    Raises:
+        Unreadable: there is none, more than one, or one that is a bound, a guess or a denial.
+    """
+    if plain := _PLAIN.fullmatch(text) or _GROUPED.fullmatch(text):
+        return str(int(plain[1].replace(",", "")))
+    if len(text) > LONGEST_TEXT:
+        raise Unreadable(f"an answer of more than {LONGEST_TEXT} characters")
+    text = _cleaned(" ".join(text.split()))
+    if not text:
+        raise Unreadable("the final answer is empty")
+    statement, explanation = _parted(text)
+    values = set()
+    for part in _ALTERNATIVES.split(statement):
+        if _NUMBER.search(part):
+            values.add(_of_statement(part))
+    if not values:
+        raise Unreadable("no number in the final answer")
+    if hedged("", statement[max(map(_end, _NUMBER.finditer(statement))) :]):
+        raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
+    if len(values) > 1:
+        raise Unreadable(f"several numbers in the final answer: {text[:60]}")
+    if found := _CONTINUED.match(explanation) or _CONCLUDED.search(explanation):
+        later = {number[2].rstrip(".,/") for number in _NUMBER.finditer(explanation, found.start())}
+        if later - values:
+            raise Unreadable(f"several numbers in the final answer: {text[:60]}")
+    return values.pop()
+
+
+def strictly(text: str) -> str:
+    """The number that all of a gold answer is, in normal form; of GSM8K's own `answer` what stands after `####`.
+
+    Raises:
+        Unreadable: it is anything else.
+    """
+    last = text.rpartition("####")[2].strip()
+    if text.count("####") > 1:
+        raise Unreadable("several marks ####")
+    if plain := _PLAIN.fullmatch(last) or _GROUPED.fullmatch(last):
+        return str(int(plain[1].replace(",", "")))
+    if "\n" in last or len(last) > LONGEST_TEXT:
+        raise Unreadable("several lines")
+    formula = normal(without_calculator_marks(last))
+    found = quantity(formula)
+    words = re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", "", formula))
+    if found is None or len(words) > LONGEST_GOLD_UNIT or hedged("", " ".join(words)):
+        raise Unreadable("it is not a number alone")
+    return decimal(found.value)
+
+
+def decimal(number: Fraction) -> str:
+    """A whole number or finite decimal in digits, any other as a fraction in lowest terms."""
+    rest, twos, fives = number.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        return str(number)
+    places = max(twos, fives)
+    if not places:
+        return str(number.numerator)
+    digits = str(abs(number.numerator) * 10**places // number.denominator).rjust(places + 1, "0")
+    return f"{'-' if number < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def _cleaned(text: str) -> str:
+    """The text with one way of writing digits, signs, spaces, fractions and currencies."""
+    if "\\" in text or "{" in text:
+        text = normal(text)
+        for pattern, plain in _TEX:
+            text = pattern.sub(plain, text)
+        text = unwrapped(text)
+    if not text.isascii():
+        text = _VULGAR.sub(_fraction, text).translate(_DASHES).translate(_SPACES).translate(_WIDE)
+        text = _SUPERSCRIPT.sub(lambda found: f"*10^{found[1].translate(_RAISED)}", text)
+        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    text = _CURRENCY.sub(lambda found: found[1] or " ", text)
+    if "10" in text:
+        text = _POWER.sub(lambda found: f"e{found[1] or found[2]}", text)
+    text = _MIXED.sub(_improper, text)
+    return _SPACED.sub(lambda found: found[0].replace(" ", ""), text).strip()
+
+
+def _fraction(found: re.Match[str]) -> str:
+    """3\u00bd as 3 1/2."""
+    upper, _, lower = unicodedata.normalize("NFKC", found[2]).partition("\u2044")
+    return f"{found[1]}{' ' * bool(found[1])}{upper}/{lower}"
+
+
+def _improper(found: re.Match[str]) -> str:
+    """2 1/2 as 5/2."""
+    if sum(map(len, found.groups())) > LONGEST:
+        return found[0]
+    whole, upper, lower = (int(part) for part in found.groups())
+    if upper >= lower:
+        raise Unreadable(f"can be read in two ways: {found[0][:60]}")
+    return f"{whole * lower + upper}/{lower}"
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """What is said, and how it is explained after it."""
+    first = _NUMBER.search(text)
+    at = _end(first) if first else 0
+    while found := _EXPLAINED.search(text, at):
+        rest = text[found.start() :].lstrip()
+        if rest.startswith("("):
+            after = rest.partition(")")[2]
+            if re.match(r"\s*[-+*/^=]", after) or re.search(r"[-+*/^=(]\s*$", text[: found.start()]):
+                at = found.end() + 1  # 2 (3) = 6 is computed with
+                continue
+        return text[: found.start()].strip(), rest
+    return text, ""
+
+
+def _of_statement(text: str) -> str:
+    """The number of a text that is no list, with nothing to explain it."""
+    if "=" in text:
+        *computed, text = text.split("=")
+        left = _COPULA.split(computed[-1])[-1]
+        number = _NUMBER.search(left)
+        computed_left = number is None or _COMPUTED.search(left.replace(number[0], "", 1))
+        if not computed_left and _of_statement(left) != _of_statement(text):
+            raise Unreadable(f"several numbers in the final answer: {left.strip()[:30]} = {text.strip()[:30]}")
+    if _EXPRESSION.search(text):
+        raise Unreadable(f"an expression, not a number: {text[:60]}")
+    numbers = list(_NUMBER.finditer(text))
+    if not numbers:
+        raise Unreadable("no number in the final answer")
+    if _RATIO.match(text, _end(numbers[0])):
+        raise Unreadable(f"two numbers: {text[:60]}")
+    detail = _DETAIL.search(text, _end(numbers[0]))
+    end = detail.start() if detail else len(text)
+    if hedged(text[: numbers[0].start()], text[_end(numbers[0]) : end]):
+        raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
+    values = {_value(text, number) for number in numbers if number.start() < end}
+    if len(values) > 1:
+        raise Unreadable(f"several numbers in the final answer: {text.strip()[:60]}")
+    return values.pop()
+
+
+def _end(found: re.Match[str]) -> int:
+    """Where a number ends, without the full stop or comma after it."""
+    return found.start(2) + len(found[2].rstrip(".,/"))
+
+
+def _value(text: str, found: re.Match[str]) -> str:
+    sign, digits = found[1], found[2].rstrip(".,/")
+    if not sign and re.search(r"-\s+$", text[: found.start()]):
+        raise Unreadable(f"is the sign of {digits[:60]} a minus?")
+    if _GOES_ON.match(text, _end(found)):
+        raise Unreadable(f"the number goes on after {digits[:60]}")
+    if len(digits) > LONGEST:
+        raise Unreadable(f"a number of more than {LONGEST} digits")
+    parts = [_ONE.fullmatch(part) for part in digits.split("/")]
+    if len(parts) > 2 or None in parts:
+        raise Unreadable(f"not one number: {digits[:60]}")
+    number, *divisor = (_exact(part) for part in parts if part)
+    if divisor:
+        if divisor[0] == 0:
+            raise Unreadable(f"divided by zero: {digits}")
+        number /= divisor[0]
+    return decimal(-number if sign == "-" else number)
+
+
+def _exact(found: re.Match[str]) -> Fraction:
+    number = Fraction(found[1].replace(",", ""))
+    exponent = int(found[2] or 0)
+    if abs(exponent) > LARGEST_EXPONENT:
+        raise Unreadable(f"an exponent of more than {LARGEST_EXPONENT}")
+    return number * Fraction(10) ** exponent
