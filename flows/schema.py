@@ -96,7 +96,7 @@ class Study(BaseModel):
     )
     thinking: dict[str, bool] = Field(
         default_factory=dict,
-        description="models that think before they answer (on) or do not (off), named as above, where their chat "
+        description="models that think before they answer (true) or do not (false), named as above, where their chat "
         "templates have it both ways",
     )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))

@@ -232,11 +232,11 @@ class ChatTemplate:
         possible = [template._chosen() for template in both if not template.unsettled]
         if not possible:
             return f"{self._name}: its chat template leaves no place for a response without thoughts"
-        word = "off" if not both[0].unsettled else "on"
+        word, value = ("off", "false") if not both[0].unsettled else ("on", "true")
         return (
             f"{self._name}: its generation prompt ends in {_end(asked)}, its finished turns begin with {_end(head)}. "
             f"Choose how it is asked, scored and trained: {'; or '.join(possible)}. "
-            f"In a study file: thinking: {{{self._name}: {word}}}; in score: --thinking {word}"
+            f"In a study file: thinking: {{{self._name}: {value}}}; in score: --thinking {word}"
         )
 
     def _chosen(self) -> str:

@@ -60,7 +60,7 @@ def test_a_plan_and_a_run_refuse_what_is_not_chosen(
         assert line.startswith(f"abacus: student: {student}: its generation prompt ends in '<|assistant|>'")
         assert "thinking off (a response follows '<|assistant|><think>\\n\\n</think>\\n\\n'" in line
         assert "thinking on (a response follows '<|assistant|>' and holds its thoughts" in line
-        assert f"In a study file: thinking: {{{student}: off}}; in score: --thinking off" in line
+        assert f"In a study file: thinking: {{{student}: false}}; in score: --thinking off" in line
     assert not list((tmp_path / "store").glob("*/*/manifest.json")), "no stage has run"
     for thinking, word in ((False, "off"), (True, "on")):
         plan_page.show(study(student, thinking={str(student): thinking}), False)
