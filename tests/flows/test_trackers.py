@@ -53,7 +53,7 @@ def test_one_run_for_each_results(said: list[str], tmp_path: Path) -> None:
     (run,) = recorded()
     assert run.info.status == "FINISHED"
     assert run.data.params["questions.evaluate"] == "60"
-    assert run.data.params["seeds"] == "[0, 1]"
+    assert run.data.params["seeds"] == "[0, 1, 2]"
     assert run.data.tags["mothertongue.study"] == "small"
     assert "abacus-student" in run.data.tags["mlflow.note.content"]
     summary = pd.read_csv(folder / "summary.csv")
