@@ -89,7 +89,10 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
             (
                 *(student, benchmark, origin, len(group) - missing, missing, known["tokens"].mean()),
                 *(perplexity.mean(), perplexity.median(), corpus, (judged == "correct").mean()),
-                *(trained, np.exp(np.nanmean(before[str(student), str(origin), str(benchmark)][0])) if trained else np.nan),
+                *(
+                    trained,
+                    np.exp(np.nanmean(before[str(student), str(origin), str(benchmark)][0])) if trained else np.nan,
+                ),
                 *(group.loc[group["chosen"], "tokens"].mean(), len(known)),
             )
         )
