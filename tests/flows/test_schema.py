@@ -74,7 +74,10 @@ def test_set_lays_values_over_the_file(tmp_path: Path) -> None:
             {"origins": {"a" * 300: {"kind": "human"}}},
             "allowed are letters, digits, dot, dash and underscore, at most 64",
         ),
-        ({"origins": {"a\n": {"kind": "human"}}}, r"a name in origins: 'a\n' holds a character that is not allowed here: a control character"),
+        (
+            {"origins": {"a\n": {"kind": "human"}}},
+            r"a name in origins: 'a\n' holds a character that is not allowed here: a control character",
+        ),
         ({"seeds": [2**32]}, "seeds.0: 4294967296 is not allowed: input should be less than 4294967296"),
         ({"seeds": [202411271530]}, "seeds.0: 202411271530 is not allowed: input should be less than 4294967296"),
         ({"seeds": [2**70]}, "seeds.0: 1180591620717411303424 is not allowed: whole numbers of at most 64 bits are"),
