@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
 
+import enum
 import os
 import sys
 import warnings
@@ -20,6 +21,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Whose responses does this model learn best from: people's, a stronger model's, or its own?",
 )
+
+
+class Thinking(enum.Enum):
+    """Whether a model thinks before it answers."""
+
+    on = "on"
+    off = "off"
 
 
 def _allow(paths: list[Path] | None) -> list[Path] | None:
@@ -211,6 +219,9 @@ def score(
         typer.Option(help="prompt template (jinja) over the file's columns; the bare question if not given"),
     ] = None,
     group: Annotated[str | None, typer.Option(help="print one line for each value of this column")] = None,
+    thinking: Annotated[
+        Thinking | None, typer.Option(help="whether the model thinks, where its chat template has it both ways")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="result file; FILE.scored.<ext> if not given")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -218,7 +229,8 @@ def score(
     from flows import single_file
 
     columns = {"question": question, "response": response, "id": id_}
-    single_file.score(file, model, columns, prompt, group, out, as_json)
+    thinks = None if thinking is None else thinking is Thinking.on
+    single_file.score(file, model, columns, prompt, group, out, as_json, thinks)
 
 
 @app.command()

@@ -222,6 +222,7 @@ def _scored(study: Study, student: Model, benchmark: Benchmark, asked: Node, of:
             verifier=judge,
             origins=study.origins,
             remote_code=frozenset(study.trust_remote_code),
+            thinking=study.thinking,
         )
         responses = origin.responses(asked, context).named(label, *tags)
         judged = verify(responses, judge).named(label, *tags)
@@ -256,6 +257,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "method": study.method.model_dump(mode="json"),
         "match": study.match.model_dump(mode="json"),
         "decoding": study.decoding.model_dump(mode="json"),
+        **({"thinking": study.thinking} if study.thinking else {}),
         "questions": study.questions.model_dump(mode="json"),
         "seeds": list(study.seeds),
     }

@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from typing import Any
 
-from flows import preflight
+from flows import preflight, renderings
 from flows.cost import Cost, cost
 from flows.for_machines import say
 from flows.forecast import Forecasts, forecast
@@ -23,10 +23,11 @@ def show(study: Study, as_json: bool) -> None:
     store = Store.from_environment()
     plan = expand(study)
     preflight.check(study)
+    rendering = renderings.check(study)
     forecasts = forecast(plan, store)
     price = cost(plan, forecasts, store)
     if as_json:
-        say(_as_data(study, forecasts, price))
+        say({**_as_data(study, forecasts, price), "rendering": list(rendering)})
         return
     lines = [f"{study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells"]
     if len(plan.nodes) <= MOST_LINES:
@@ -42,6 +43,8 @@ def show(study: Study, as_json: bool) -> None:
         print(f"  {asked}")
     if price.gpu_hours:
         print(f"  {price.gpu_hours}")
+    for line in rendering:
+        print(f"  {line}")
     if study.trust_remote_code:
         print(f"  Code that comes with {', '.join(study.trust_remote_code)} will run here with all your rights.")
     if price.uncounted:

@@ -11,7 +11,7 @@ from typing import cast
 
 import httpx
 
-from flows import own_server, preflight, results, server_lost, server_values, stopping, trackers
+from flows import own_server, preflight, renderings, results, server_lost, server_values, stopping, trackers
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.live import View
@@ -37,6 +37,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
         trackers.track(results.folder(study), lambda text: print(text, file=sys.stderr))
         return 0
     preflight.check(study)
+    renderings.check(study)
     store.check()
     server_values.check({"folder": str(study.roots[0])})
     server_lost.check()

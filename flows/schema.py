@@ -94,6 +94,11 @@ class Study(BaseModel):
         default_factory=list,
         description="models whose own code may run here with all your rights, named as above; read it first",
     )
+    thinking: dict[str, bool] = Field(
+        default_factory=dict,
+        description="models that think before they answer (on) or do not (off), named as above, where their chat "
+        "templates have it both ways",
+    )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
     _file: str = PrivateAttr(default="")
 
@@ -215,15 +220,18 @@ class Study(BaseModel):
             InputError: there is no such model, or the study may not use it.
         """
         by = Named("student", self.roots, frozenset(self.trust_remote_code))
-        return tuple(weights(name, by) for name in self.students)
+        return tuple(weights(name, by).choosing(self.thinking.get(name)) for name in self.students)
 
     @model_validator(mode="after")
-    def _trusted_models(self) -> "Study":
+    def _known_models(self) -> "Study":
         written = (origin.model_dump(mode="json").get("model") for origin in self.origins.values())
         known = [*self.students, *(name for name in written if isinstance(name, str))]
-        for number, name in enumerate(self.trust_remote_code):
+        named = {f"trust_remote_code.{number}": name for number, name in enumerate(self.trust_remote_code)}
+        for where, name in [*named.items(), *((f"thinking.{name}", name) for name in self.thinking)]:
             if name not in known:
-                raise OptionError(f"trust_remote_code.{number}: {kinds.unknown('model of this study', name, known)}")
+                raise OptionError(f"{where}: {kinds.unknown('model of this study', name, known)}")
+            if name.startswith(endpoint.PREFIX):
+                raise OptionError(f"{where}: {name} is behind an endpoint, whose server decides this")
         return self
 
     @model_validator(mode="after")

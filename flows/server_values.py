@@ -29,8 +29,9 @@ LONGEST_PLACE = 200
 """Characters of a place that a message shows."""
 UNKEPT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that no text of a study has: control characters but tab and line breaks, and what is no character."""
-OF_LINES = ("about", "notes", "claim", "prompt", "response", "licence", "labels", "columns", "extra")
-"""Keys whose texts, and those inside them, may have line breaks; the others hold names, which stand in lists."""
+OF_LINES = ("name", "about", "notes", "claim", "prompt", "response", "licence", "labels", "columns", "extra")
+"""Keys whose texts, and those inside them, may have line breaks, or have a rule of their own (`name`); the others hold
+names of files, models and others, which stand in lists."""
 NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]{1,200}")
 """A name on one line."""
 
@@ -82,7 +83,7 @@ def _check(value: Any, place: tuple[str, ...], depth: int) -> None:
             for key, inner in value.items():
                 if not isinstance(key, str):
                     raise InputError(f"{where}: the key {shown(key)} is not allowed: texts are")
-                _check_text(key, f"a name in {where}", LONGEST_NAME, "\n\r")
+                _check_text(key, f"a name in {where}", LONGEST_NAME)
                 _check(inner, (*place, key), depth + 1)
         case list() | tuple():
             for number, inner in enumerate(value):
@@ -108,5 +109,5 @@ def _check_text(text: str, where: str, longest: int, also: str = "") -> None:
     if len(text) > longest:
         raise InputError(f"{where}: a text of {len(text):,} characters ({start}). Allowed: {longest:,}")
     if UNKEPT.search(text) or any(character in text for character in also):
-        what = "a control character, half of a surrogate pair" + (", or a line break" if also else "")
-        raise InputError(f"{where}: {start} holds a character that is not allowed here: {what}")
+        what = "control characters and line breaks" if also else "control characters"
+        raise InputError(f"{where}: {start} is not allowed: texts of Unicode characters without {what} are")

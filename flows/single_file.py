@@ -15,6 +15,7 @@ from flows.for_machines import say
 from flows.result_file import ResultFile
 from tasks import golds, no_response, verifiers
 from tasks.model import weights
+from tasks.no_response import is_missing
 from tasks.rows import Row, Rows
 from tasks.score import familiarity
 
@@ -109,17 +110,22 @@ def score(
     group: str | None,
     out: Path | None,
     as_json: bool,
+    thinking: bool | None = None,
 ) -> None:
     """Add `tokens`, `nll` and `perplexity` to every row of a file, and print how familiar it is.
 
     Args:
         named: columns by what they hold (`Columns`).
     """
+    from tasks.render import renderer
     from tasks.score import score as stage
+    from tasks.score import thoughts_left_out
 
     columns = Columns(**named, group=group)  # type: ignore[arg-type]
     target = _target(file, out, "scored")
-    student = weights(model)
+    student = weights(model).choosing(thinking)
+    rendering = renderer(student)
+    rendering.check()
     template = _template(prompt)
     question = columns.question or "question"
     rows, ended = _rows(file, columns, target)
@@ -131,8 +137,11 @@ def score(
     scored = _plainly(stage.function, rows, student, template)
     target.write(_joined(rows, scored, ("tokens", "nll", "perplexity"), "scored"))
     groups = [_familiarity(name, part) for name, part in _groups(rows, scored, columns.group)]
+    notes = list(rendering.notes)
+    if thoughts := sum(rendering.leaves_out(row["response"]) for row in rows if not is_missing(row)):
+        notes.append(thoughts_left_out(thoughts))
     if as_json:
-        say({"file": str(target), "groups": groups, "end_tokens": ended})
+        say({"file": str(target), "groups": groups, "end_tokens": ended, "rendering": notes})
         return
     width = max(len(str(g["group"])) for g in groups)
     head = f"{'rows':>7}  {'tokens':>9}  {'mean':>8}  {'median':>8}  {'corpus':>8}"
@@ -144,6 +153,8 @@ def score(
         print(f"{left_out} rows are longer than the model's context: they have no perplexity and are left out.")
     _say_what_is_missing(groups[-1]["missing"], ended)
     _say_names(rows, ("tokens", "nll", "perplexity"), "scored")
+    for note in notes:
+        print(note)
     print(f"Every row with its figures: {target}")
 
 

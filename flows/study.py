@@ -15,7 +15,7 @@ from prefect.states import Failed
 from data import allowed_paths
 from data.errors import InputError
 from data.visible import visible
-from flows import inspection, preflight, results, runner, server_lost, shown, stopping, trackers
+from flows import inspection, preflight, renderings, results, runner, server_lost, shown, stopping, trackers
 from flows.outcome import Outcome
 from flows.plan import Plan, expand
 from flows.quiet import quiet
@@ -83,9 +83,12 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
 
 def _run(study: Study, strict: bool) -> Outcome:
     plan = expand(study)
+    rendering = renderings.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
     inspection.tag_flow_run([f"study:{study.name}", *students])
     outcome = Outcome(plan)
+    for line in rendering:
+        get_run_logger().info(line)
     started = time.monotonic()
     with runner.walk(strict) as walk:
         remaining = Remaining(plan, walk, runtime.current().store)

@@ -1,8 +1,8 @@
 """How likely a model finds responses: vocabulary logits only where a response token is predicted.
 
 Rows are padded on the right and run without an attention mask: under causal attention no real token sees a pad, and
-the kernels need build no mask. The final projection, the dear part with a large vocabulary, is done in float32 for
-response positions only, in chunks, so that memory stays flat.
+the kernels need build no mask. The final projection, the dear part with a large vocabulary, is done for response
+positions only, in chunks, so that memory stays flat.
 """
 
 import os
@@ -25,6 +25,12 @@ SMALL = 30_000_000
 """Parameters below which several passes at once, of one torch thread each, are faster on a CPU than one pass of several
 threads: the work between two joins is too short, and on a busy machine joining took four times as long as computing."""
 MOST_LANES = 8
+TOLERANCE = 1e-3
+"""Nats a token by which body and head may be off the whole model."""
+SAMPLE = 16
+"""Tokens that are looked at."""
+LOUD = 50.0
+"""The largest logit where one is made on purpose."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,14 @@ class Batch:
 class Likelihood:
     """A causal language model taken apart into its body and its head, whatever its architecture calls them.
 
-    Where the two, put together, do not give the model's own logits (an unknown scaling after the head), the whole
-    model is run instead; the numbers are the same and only memory suffers.
+    Where the two, put together, do not give the model's own log-probabilities to `TOLERANCE` (an unknown scaling after
+    the head), the whole model is run instead; the numbers are the model's own and only memory suffers.
     """
 
-    def __init__(self, model: Any) -> None:
-        import torch
+    note: str = ""
+    """One line where the whole model is run."""
 
+    def __init__(self, model: Any) -> None:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.device = base.get_input_embeddings().weight.device
         self._model = base
@@ -76,19 +83,53 @@ class Likelihood:
         self._head = base.get_output_embeddings()
         config = base.config.get_text_config()
         self._cap = getattr(config, "final_logit_softcapping", None)
-        self._scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
-        self.vocabulary = int(self._head.weight.shape[0])
+        self._factor = getattr(config, "logit_scale", None)
+        self._divisor = getattr(config, "logits_scaling", None)
+        self.vocabulary = int(config.vocab_size)
         self.on_cpu = self.device.type == "cpu"
         self.small = sum(parameter.numel() for parameter in base.parameters()) < SMALL
         widest = max(config.hidden_size, getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
         self.cached_tokens = max(512, CACHE_BYTES // (4 * widest))
-        self._apart = self._body is not base
-        if self._apart:
+        self._apart = True
+        if difference := self._difference():
+            self._apart = False
+            self.note = f"{type(base).__name__} is run whole, which takes more memory: {difference}"
+
+    def _difference(self) -> str:
+        """What is different between the model's own log-probabilities and those of body and head; empty: nothing is.
+
+        The second look is at hidden states so large that the largest logit is `LOUD`: a cap hides in small ones.
+        """
+        import torch
+
+        if self._head is None or self._body is self._model:
+            return "it cannot be taken apart into body and head"
+        sample = torch.arange(3, 3 + SAMPLE, device=self.device)[None] % self.vocabulary
+        training = self._model.training
+        self._model.eval()
+        factor = 1.0
+
+        def amplify(body: Any, given: Any, output: Any) -> Any:
+            output.last_hidden_state = output.last_hidden_state * factor
+            return output
+
+        try:
             with torch.no_grad():
-                sample = torch.arange(8, device=self.device)[None] % self.vocabulary
-                whole = base(input_ids=sample, use_cache=False).logits.float()
-                parts = self._logits(self._hidden(sample))
-                self._apart = bool(torch.allclose(whole, parts, atol=1e-4 + 1e-2 * float(whole.abs().max())))
+                hidden = self._hidden(sample)
+                loudest = float(self._head(hidden).abs().max())
+                for factor in (1.0, LOUD / max(loudest, 1e-6)):
+                    with self._body.register_forward_hook(amplify):
+                        whole = self._model(input_ids=sample, use_cache=False).logits.float().log_softmax(-1)
+                    apart = self._logits(hidden * factor).log_softmax(-1)
+                    if not (off := float((whole - apart).abs().max())) <= TOLERANCE:
+                        return f"its body and head alone are {off:.2g} nats a token off its own log-probabilities"
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            return f"its body and head cannot be run alone ({type(error).__name__})"
+        finally:
+            self._model.train(training)
+        return ""
 
     def _hidden(self, ids: "torch.Tensor") -> "torch.Tensor":
         if self._apart:
@@ -96,15 +137,17 @@ class Likelihood:
         return self._model(input_ids=ids, use_cache=False).logits
 
     def _logits(self, hidden: "torch.Tensor") -> "torch.Tensor":
-        """Float32 logits (n, vocabulary) of chosen positions (n, width)."""
+        """Float32 logits (n, vocabulary) of chosen positions (n, width), scaled in the model's own precision."""
         if not self._apart:
             return hidden.float()
-        logits = self._head(hidden).float()
-        if self._scale != 1.0:
-            logits = logits * self._scale
+        logits = self._head(hidden)
+        if self._factor is not None:
+            logits = logits * self._factor
+        if self._divisor is not None:
+            logits = logits / self._divisor
         if self._cap is not None:
             logits = self._cap * (logits / self._cap).tanh()
-        return logits
+        return logits.float()
 
     def nll(self, batch: Batch) -> "torch.Tensor":
         """Negative log-likelihood, in nats, of every response token of the batch: float32 (n,). Differentiable."""

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class Model:
 
     `name` is what the study file says, `path` where it lies (a folder, or a hub id), `revision` a hub commit or "",
     `content` the digest of its files or the hub commit, `remote_code` whether the study trusts the code that comes with
-    it. Only the last two are part of a key.
+    it, `thinking` whether it thinks before it answers (None leaves that to its chat template). Only the last three are
+    part of a key.
     """
 
     name: str
@@ -37,14 +38,27 @@ class Model:
     revision: str
     content: str
     remote_code: bool = False
+    thinking: bool | None = None
 
     @property
     def title(self) -> str:
         """What it is called in results: a hub id without its owner and revision, a folder's last part."""
         return title(self.name)
 
+    def choosing(self, thinking: bool | None) -> "Model":
+        """This model, told whether it thinks before it answers."""
+        return replace(self, thinking=thinking)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its files are on this machine; None where they have yet to be downloaded."""
+        folder = _cached(self.path) / "snapshots" / self.revision if self.revision else Path(self.path)
+        return folder if folder.is_dir() else None
+
     def identity(self) -> Any:
-        return {"content": self.content, "remote_code": True} if self.remote_code else self.content
+        chosen = {"remote_code": self.remote_code or None, "thinking": self.thinking}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        return {"content": self.content, **given} if given else self.content
 
 
 def title(name: str) -> str:

@@ -1,10 +1,10 @@
 """One rendering: the only place where a question and a response become token ids.
 
 Generation, perplexity, training and evaluation all use these ids. A question becomes a prompt by a Jinja template over
-the row's columns, put as one user turn through the model's chat template; generation starts after it, so a response is
-tokenised apart from it and no token straddles the two. The tokens that end a turn, up to and including the one that
-generation stops at, belong to the response. A model without a chat template gets the prompt text and a new line, and
-its end-of-sequence token ends the response.
+the row's columns, put as one user turn through the model's chat template (tasks/chat_template.py). Generation starts
+after the prompt, so a response is tokenised apart from it and no token straddles the two. The tokens that end a turn,
+up to and including the one that generation stops at, belong to the response. A model without a chat template gets the
+prompt text and a new line, and its end-of-sequence token ends the response.
 """
 
 import functools
@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,12 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.errors import InputError
+from tasks import tokens
+from tasks.chat_template import MARKER, QUESTION, TODAY, ChatTemplate
 from tasks.errors import StageFailed
 from tasks.model import Model
 from tasks.rows import Row
-
-MARKER = "Zebra quartz 7"
-"""A response that shows what a template puts around one; ends in no letter a tokenizer merges with `<` or a space."""
-TODAY = "26 Jul 2024"
-"""The date for templates that print one: a prompt must not change overnight. (Llama 3's own default.)"""
+from tasks.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -59,16 +57,26 @@ class Renderer:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._tokenizer, self._backend, self._literal = _tokenizers(model)
-        self._decodes_plainly = self._backend is not None and _decodes_plainly(self._tokenizer)
-        self._lock = threading.Lock()
+        self._tokenizer = tokens.load(model)
         self._chat = self._tokenizer.chat_template is not None
-        self._start = self._bos()
+        self._template = ChatTemplate(model.name, self._tokenizer, model.thinking)
+        self._tokens = Tokens(self._tokenizer, self._template.marks or ())
+        self._start = [] if self._chat else self._tokens.start()
+        self.notes: tuple[str, ...] = self._template.notes
+        """What a user should know of how this model's rows are rendered, a line each."""
+        prompt = self._template.prompt(QUESTION)
+        self._moved_blank = self._tokens.straddled_blank(prompt, self._template.lead)
         self._prompt_ids = functools.lru_cache(maxsize=4096)(self._encode_prompt)
+        bare = self._moved_blank + self._bare
+        self._response_ids, same = self._tokens.after(prompt.removesuffix(self._moved_blank), bare)
+        self._lead = self.decode(self._response_ids(bare)).rpartition(MARKER)[0]
+        if not same:
+            self.notes += (f"{model.name}: its tokenizer splits a response after the prompt in another way than alone",)
         eos = self._tokenizer.eos_token_id
         stops = {*_generation_stops(model), *([] if eos is None else [eos])}
-        self._lead, self.end_ids = self._around_response(stops)
-        self.stop_ids: list[int] = sorted({*stops, self.end_ids[-1]})
+        self.end_ids = self._end_of_turn(stops)
+        """Token ids that end a response."""
+        self.stop_ids: list[int] = sorted({*stops, self.end_ids[-1], *self._tokens.special.intersection(self.end_ids)})
         """Token ids that generation stops at."""
         self.context = _context(model)
         """Tokens the model takes at most."""
@@ -80,6 +88,15 @@ class Renderer:
         """The token that ends a response."""
         return self.end_ids[-1]
 
+    def check(self) -> None:
+        """See that responses can be rendered, before any work.
+
+        Raises:
+            InputError: the chat template leaves a choice that nobody has made; says which there is.
+        """
+        if self._template.unsettled:
+            raise InputError(self._template.unsettled)
+
     def prompt(self, template: str, row: Row) -> list[int]:
         """Ids of the prompt that `row` makes of the Jinja template, up to where the response begins.
 
@@ -88,109 +105,93 @@ class Renderer:
         """
         return list(self._prompt_ids(fill(template, row)))
 
-    def response(self, text: str) -> list[int]:
-        """Ids of a response with the tokens that end its turn. Special tokens spelt out in `text` are plain text."""
-        return [*self._encode(self._lead + text, literal=True), *self.end_ids]
+    def response(self, text: str, question: str = QUESTION) -> list[int]:
+        """Ids of a response with the tokens that end its turn, as the chat template has it in a finished turn.
+
+        Special tokens spelt out in `text` are plain text.
+
+        Raises:
+            InputError: see `check`; or the chat template renders this one in another way than others.
+        """
+        return [*self._response_ids(self._moved_blank + self._template.response(question, text)), *self.end_ids]
 
     def row(self, template: str, row: Row, response: str | None = None) -> Rendered:
-        """Prompt and response of one row; the response is the row's own where none is given."""
-        prompt = self.prompt(template, row)
-        return Rendered(prompt + self.response(row["response"] if response is None else response), len(prompt))
+        """Prompt and response of one row; the response is the row's own where none is given.
+
+        Raises:
+            InputError: as `prompt` and `response`.
+        """
+        self.check()
+        question = fill(template, row)
+        prompt = self._prompt_ids(question)
+        text = row["response"] if response is None else response
+        try:
+            return Rendered([*prompt, *self.response(text, question)], len(prompt))
+        except (StageFailed, InputError) as error:
+            raise InputError(f"row {row.get('id', '?')}: {error}") from error
 
     def rows(self, template: str, rows: Iterable[Row]) -> list[Rendered]:
         return [self.row(template, row) for row in rows]
 
+    def leaves_out(self, text: str) -> bool:
+        """Whether a response has thoughts that are not rendered: thinking is off."""
+        return self._template.leaves_out(text)
+
     def text(self, ids: list[int]) -> str:
-        """The text of generated ids, without the tokens that end the turn."""
+        """The response of generated ids, without the tokens that end the turn.
+
+        Thoughts are part of it, with the mark that begins them where the prompt has it. An empty block of them is not.
+        """
         end = len(self.end_ids)
         kept = ids[:-end] if list(ids[-end:]) == self.end_ids else ids
-        if self._decodes_plainly:
-            text = str(self._backend.decode(kept, skip_special_tokens=True))
-        else:
-            text = str(self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-        return text.removeprefix(self._lead)
+        return self._template.written(self.decode(kept), self._lead)
 
-    def _encode(self, text: str, literal: bool = False) -> list[int]:
-        if self._backend is not None:
-            return list((self._literal if literal else self._backend).encode(text, add_special_tokens=False).ids)
-        with self._lock:
-            return list(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=literal))
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens left out."""
+        return self._tokens.decode(ids)
 
-    def _bos(self) -> list[int]:
-        """The beginning-of-sequence token, where the tokenizer puts one before plain text."""
-        bos = self._tokenizer.bos_token_id
-        return [bos] if bos is not None and self._tokenizer.encode("a")[:1] == [bos] else []
+    def _encode_prompt(self, question: str) -> tuple[int, ...]:
+        text = self._template.prompt(question)
+        return (*self._start, *self._tokens.encode(text.removesuffix(self._moved_blank)))
 
-    def _turns(self, *turns: str, generation_prompt: bool = False) -> str:
-        """The chat template's text for turns of user, assistant, user, …"""
-        messages = [
-            {"role": "assistant" if index % 2 else "user", "content": content} for index, content in enumerate(turns)
-        ]
-        try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    messages,
-                    tokenize=False,
-                    add_generation_prompt=generation_prompt,
-                    date_string=TODAY,
-                    strftime_now=lambda form: TODAY,
-                )
-            )
-        except TemplateError as error:
-            raise StageFailed(f"the chat template of {self._model.name} does not take a user turn: {error}") from error
+    @property
+    def _bare(self) -> str:
+        """What a response without thoughts looks like after the prompt."""
+        return self._template.lead + MARKER
 
-    def _encode_prompt(self, text: str) -> tuple[int, ...]:
-        if self._chat:
-            return tuple(self._encode(self._turns(text, generation_prompt=True)))
-        return (*self._start, *self._encode(text + "\n"))
-
-    def _around_response(self, stops: set[int]) -> tuple[str, list[int]]:
-        """What the template puts between the prompt and a response (text), and after the response (ids)."""
-        eos = self._tokenizer.eos_token_id
-        if not self._chat:
-            if eos is None:
-                raise StageFailed(f"the tokenizer of {self._model.name} has no end-of-sequence token and no template")
-            return "", [eos]
-        before = self._turns("Hello", generation_prompt=True)
-        whole = self._turns("Hello", MARKER)
-        head, found, tail = whole.rpartition(MARKER)
-        if not found:
-            raise StageFailed(f"the chat template of {self._model.name} drops the assistant's turn")
-        end = self._end_of_turn(tail, stops)
-        lead = head[len(before) :] if head.startswith(before) else ""
-        if lead.strip():
-            lead = ""
-        if lead:
-            # A sentencepiece tokenizer adds the space by itself: the lead is then already in the bare response.
-            expected = self._encode(whole)[len(self._encode(before)) :]
-            bare = self._encode(MARKER)
-            if expected[: len(bare)] == bare:
-                lead = ""
-        return lead, end
-
-    def _end_of_turn(self, tail: str, stops: set[int]) -> list[int]:
-        """Ids of `tail` up to the first stop token; else up to its first special token; else end-of-sequence."""
-        ids = self._encode(MARKER + tail)[len(self._encode(MARKER)) :]
-        special = {*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder}
-        for wanted in (stops, special):
+    def _end_of_turn(self, stops: set[int]) -> list[int]:
+        """Ids of what follows a response up to the first token that generation stops at; else up to the first special
+        token; else the stop token that begins the next turn; else end-of-sequence."""
+        after, following = (
+            self._tokens.encode(MARKER + text)[len(self._tokens.encode(MARKER)) :]
+            for text in (self._template.tail, self._template.next_turn())
+        )
+        for ids, wanted in ((after, stops), (after, self._tokens.special), (following[:1], stops)):
             for index, token in enumerate(ids):
                 if token in wanted:
                     return ids[: index + 1]
-        if self._tokenizer.eos_token_id is None:
-            raise StageFailed(f"the chat template of {self._model.name} never ends a turn, and it has no end token")
-        return [self._tokenizer.eos_token_id]
+        eos = self._tokenizer.eos_token_id
+        if eos is None:
+            raise StageFailed(f"nothing ends a response of {self._model.name}: it has no end-of-sequence token")
+        if self._chat:
+            ends = self._tokenizer.eos_token
+            self.notes += (
+                f"{self._model.name}: its chat template does not end a turn: {ends} is put after a response",
+            )
+        return [eos]
 
     def _hash(self) -> str:
         parts = {
             "chat_template": self._tokenizer.chat_template,
+            "thinking": self._model.thinking,
             "special": {name: str(token) for name, token in sorted(self._tokenizer.special_tokens_map.items())},
             "start": self._start,
-            "lead": self._lead,
+            "lead": self._template.lead,
             "end": self.end_ids,
             "stop": self.stop_ids,
-            "today": TODAY,
-            "sample": [self._turns("Hello", generation_prompt=True) if self._chat else "Hello\n", MARKER],
-            "ids": [*self._prompt_ids("Hello"), *self.response(MARKER)],
+            "today": str(TODAY),
+            "sample": [self._template.prompt(QUESTION), MARKER],
+            "ids": [*self._prompt_ids(QUESTION), *self._response_ids(self._moved_blank + self._bare)],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -255,36 +256,6 @@ def _compiled(template: str) -> Template:
 
 def _short(template: str) -> str:
     return repr(template if len(template) <= 60 else template[:59] + "…")
-
-
-def _tokenizers(model: Model) -> tuple[Any, Any, Any]:
-    """The tokenizer, its Rust backend, and a copy of that for which special tokens are plain text (or None, None)."""
-    from tokenizers import Tokenizer
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(
-            model.path, revision=model.revision or None, trust_remote_code=model.remote_code
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise StageFailed(f"{model.name}: its tokenizer cannot be loaded: {error}") from error
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return tokenizer, None, None
-    backend = Tokenizer.from_str(backend.to_str())
-    backend.no_truncation()
-    backend.no_padding()
-    literal = Tokenizer.from_str(backend.to_str())
-    literal.encode_special_tokens = True
-    return tokenizer, backend, literal
-
-
-def _decodes_plainly(tokenizer: Any) -> bool:
-    """Whether a tokenizer's `decode` is only its backend's, which takes a fifth of the time when called by itself."""
-    from transformers import PreTrainedTokenizerFast
-
-    kind = type(tokenizer)
-    return all(getattr(kind, name) is getattr(PreTrainedTokenizerFast, name) for name in ("decode", "_decode"))
 
 
 def _context(model: Model) -> int:

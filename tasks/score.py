@@ -9,6 +9,7 @@ import functools
 import math
 import statistics
 import threading
+import warnings
 from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,12 @@ def perplexity(nll: float, tokens: int) -> float:
     return math.exp(min(LARGEST, nll / tokens))
 
 
+def thoughts_left_out(count: int) -> str:
+    """What is said where responses have thoughts and the model does not think."""
+    have = "response has" if count == 1 else "responses have"
+    return f"{count:,} {have} thoughts: thinking is off, and only what follows them counts"
+
+
 @stage(per_row=True, facts=summary, gpu=True)
 def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
     """Perplexity of each response for `model`.
@@ -95,13 +102,12 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         Transient: memory ran out with a single row.
     """
     turned = renderer(model)
+    turned.check()
     budget = work.runtime.placement.score_tokens if work else BUDGET
     share = KEPT / max(KEPT, work.total, len(responses)) if work else 0.0
-    scored = missing = 0
+    scored = missing = thoughts = 0
 
-    @functools.lru_cache(maxsize=1 << 16)
-    def text(ids: tuple[int, ...]) -> str:
-        return turned.text(list(ids))
+    text = functools.lru_cache(maxsize=1 << 16)(turned.decode)
 
     def halved(smaller: int) -> None:
         nonlocal budget
@@ -117,6 +123,8 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
     with _loaded(model, work) as shared:
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
+        if note := shared.likelihood.note:
+            work.note(note) if work else warnings.warn(note, stacklevel=1)
         for window in _windows(responses):
             for row in window:
                 if is_missing(row):
@@ -125,6 +133,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
                     yield {**row, "response": None, **nothing, "token_nll": None, "token_text": None}
             window = [row for row in window if not is_missing(row)]
             rendered = turned.rows(prompt, window)
+            thoughts += sum(turned.leaves_out(row["response"]) for row in window)
             short = [index for index, item in enumerate(rendered) if len(item.ids) <= turned.context]
             for index in sorted(set(range(len(window))) - set(short)):
                 unknown = {"nll": math.nan, "perplexity": math.nan, "token_nll": None, "token_text": None}
@@ -147,6 +156,8 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
                     yield row
             except MemoryError as error:
                 raise Transient(f"out of memory while scoring: {error}") from error
+    if thoughts and work:
+        work.note(thoughts_left_out(thoughts))
     if missing and work:
         work.note(f"responses that are missing and left out: {missing}")
     left_out = len(responses) - scored - missing

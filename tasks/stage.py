@@ -318,7 +318,9 @@ def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, 
     templates: dict[str, str] = {}
     found = [pair for artifact in inputs for pair in artifact.manifest["templates"].items()]
     if "template" in work.facts and "model" in node.values:
-        found.append((node.values["model"].content, work.facts["template"]))
+        model = node.values["model"]
+        thinking = "" if model.thinking is None else f" thinking {'on' if model.thinking else 'off'}"
+        found.append((model.content + thinking, work.facts["template"]))
     for model, template in found:
         if templates.setdefault(model, template) != template:
             raise StageFailed(

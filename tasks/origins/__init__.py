@@ -45,6 +45,8 @@ class Context:
     """All origins of the study by name, for those that work on another's responses."""
     remote_code: frozenset[str] = frozenset()
     """Names of models whose own code the study trusts."""
+    thinking: Mapping[str, bool] = field(default_factory=dict)
+    """Whether a model thinks before it answers, by its name in the study."""
     inside: tuple[str, ...] = ()
     """Origins that are being described just now, outermost first: none may need itself."""
 
@@ -59,7 +61,8 @@ class Context:
         Raises:
             InputError: there is none, or the study may not use it.
         """
-        return resolve(name, Named(f"origins.{self.origin}.model", self.roots, self.remote_code))
+        found = resolve(name, Named(f"origins.{self.origin}.model", self.roots, self.remote_code))
+        return found.choosing(self.thinking.get(name)) if isinstance(found, Model) else found
 
     def responses_of(self, name: str, questions: Node) -> Node:
         """The responses of another of the study's origins: the same step as the study's own, made once.

@@ -13,7 +13,7 @@ from tasks.store import Artifact
 TOLD = ("api_", "words_kept", "unchanged")
 """What the names of facts begin with that a reader of the report wants to see of single steps."""
 
-COUNTED = ("no_room", "unusable", "unused")
+COUNTED = ("no_room", "unusable", "unused", "end_tokens")
 """The same of facts where they are not 0: questions without a response, and responses without a question."""
 UNUSABLE = ("no_response", "no_room", "no_verdict", "too_long")
 """Reasons for which a question is left out that a reader is told of at the top of the page."""

@@ -161,6 +161,8 @@ def _trainer(training: "Training", settings: Settings, batches: Batches, micro: 
             self.losses: list[torch.Tensor] = []
             self.started = time.perf_counter()
             self.likelihood = Likelihood(self.model)
+            if self.likelihood.note:
+                training.log(self.likelihood.note)
             assert self.model is not None
             self.trained = [p for p in self.model.parameters() if p.requires_grad]
             self.model.train()

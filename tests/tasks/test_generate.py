@@ -54,6 +54,29 @@ def test_samples_of_each_question(runtime: Runtime, tiny: Model) -> None:
     assert facts["cut_off"] == sum(row["finish"] == "length" for row in rows) / 60
 
 
+def test_the_prompt_that_is_generated_from_is_the_prompt_that_is_scored(
+    runtime: Runtime, tiny: Model, tmp_path: Path
+) -> None:
+    """Each token of a greedy response is the likeliest one after the ids that scoring and training put before it."""
+    import torch
+
+    from tasks.score import load
+
+    questions = Rows.of(asked.function(8))
+    sampling = Sampling(temperature=0, max_tokens=10)
+    made = generate.function(questions, tiny, PROMPT, sampling, 0, work=work_in(runtime, tmp_path))
+    rendering, network = renderer(tiny), load(tiny)
+    for row in (row for rows in made for row in rows):
+        rendered = rendering.row(PROMPT, row)
+        assert rendered.ids[: rendered.prompt_length] == rendering.prompt(PROMPT, row)
+        with torch.no_grad():
+            likeliest = network(input_ids=torch.tensor([rendered.ids])).logits[0].argmax(-1).tolist()
+        written = rendered.response_ids[: len(rendered.response_ids) - len(rendering.end_ids)]
+        if row["finish"] == "stop":
+            written = rendered.response_ids
+        assert likeliest[rendered.prompt_length - 1 :][: len(written)] == written
+
+
 def test_the_seed_decides_every_response(runtime: Runtime, tiny: Model, tmp_path: Path) -> None:
     sampling = Sampling(n=2, temperature=1.0, max_tokens=10)
     first, same, other = (

@@ -17,7 +17,7 @@ from tasks.errors import StageFailed, Transient
 from tasks.likelihood import Likelihood, negative_log_likelihoods
 from tasks.model import Model, resolve
 from tasks.parts import Parts
-from tasks.render import renderer
+from tasks.render import Rendered, renderer
 from tasks.rows import Row, Rows
 from tasks.runtime import Placement, Runtime
 from tasks.score import familiarity, load, perplexity, score
@@ -92,30 +92,85 @@ def test_small_chunks_of_the_vocabulary_change_no_number(
         assert each.tolist() == pytest.approx([-value for value in by_hand[rows[index]["id"]]], abs=1e-4)
 
 
-@pytest.mark.parametrize("family", ["gemma2", "cohere", "granite", "gpt2", "qwen2"])
-def test_other_architectures_give_their_own_logits(family: str) -> None:
-    """Caps, scales and learned positions: body and head put together are the model, or the model is run whole."""
+def random_network(family: str, **options: Any) -> Any:
+    """A tiny random model whose logits are large, as a trained model's are: a soft cap shows in those only."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    small: dict[str, Any] = {"vocab_size": 120, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    small |= {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0}
-    small |= {"bos_token_id": 1, "eos_token_id": 2}
+    small: dict[str, Any] = {"vocab_size": 120, "bos_token_id": 1, "eos_token_id": 2}
     if family == "gpt2":
-        small = {"vocab_size": 120, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 1, "eos_token_id": 2}
-    if family == "granite":
-        small |= {"logits_scaling": 8.0}
+        small |= {"n_embd": 32, "n_layer": 2, "n_head": 4}
+    else:
+        small |= {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "pad_token_id": 0}
+        small |= {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
     torch.manual_seed(0)
-    network = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **small)).eval()
-    from tasks.render import Rendered
+    network = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **small | options)).eval()
+    with torch.no_grad():
+        network.get_output_embeddings().weight.mul_(20)
+    return network
 
-    examples = [Rendered([5, 6, 7, 8, 9], 2), Rendered([9, 8, 7], 1), Rendered(list(range(3, 30)), 20)]
-    for index, each in negative_log_likelihoods(network, examples, 1000):
-        ids = torch.tensor([examples[index].ids])
+
+EXAMPLES = [Rendered([5, 6, 7, 8, 9], 2), Rendered([9, 8, 7], 1), Rendered(list(range(3, 30)), 20)]
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "gemma2": {"final_logit_softcapping": 30.0},
+    "gemma3_text": {"final_logit_softcapping": 20.0},
+    "cohere": {"logit_scale": 0.0625},
+    "granite": {"logits_scaling": 8.0},
+    "gpt2": {},
+    "phi3": {},
+    "qwen2": {},
+    "qwen3": {},
+    "mistral": {},
+    "olmo2": {},
+    "gpt_oss": {},
+}
+WHOLE: dict[str, dict[str, Any]] = {
+    "modernbert-decoder": {},
+    "recurrent_gemma": {"logits_soft_cap": 30.0},
+    "falcon_h1": {"lm_head_multiplier": 0.5},
+}
+"""What calls its head its decoder, its cap or its scale by names of its own."""
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *WHOLE])
+@pytest.mark.parametrize("training", [False, True])
+def test_other_architectures_give_their_own_likelihoods(family: str, training: bool) -> None:
+    """Body and head put together are the model, caps and scales included; else it is run whole, and that is said."""
+    import torch
+
+    network = random_network(family, **(FAMILIES | WHOLE)[family]).train(training)
+    likelihood = Likelihood(network)
+    assert network.training is training
+    assert bool(likelihood.note) is (family in WHOLE)
+    assert not likelihood.note or "is run whole, which takes more memory: " in likelihood.note
+    assert "\n" not in likelihood.note
+    network.eval()
+    for index, each in negative_log_likelihoods(likelihood, EXAMPLES, 1000):
+        ids = torch.tensor([EXAMPLES[index].ids])
         with torch.no_grad():
             log_probabilities = network(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
-        expected = -log_probabilities.gather(1, ids[0, 1:, None])[examples[index].prompt_length - 1 :, 0]
-        assert each.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
+        expected = -log_probabilities.gather(1, ids[0, 1:, None])[EXAMPLES[index].prompt_length - 1 :, 0]
+        assert each.tolist() == pytest.approx(expected.tolist(), abs=1e-3)
+
+
+def test_a_cap_that_small_logits_hide_is_found() -> None:
+    """Logits of a random model are below 1, where a cap at 30 changes less than a thousandth of a nat."""
+    import torch
+
+    network = random_network("recurrent_gemma", logits_soft_cap=30.0)
+    with torch.no_grad():
+        network.get_output_embeddings().weight.div_(500)
+        assert network(input_ids=torch.arange(3, 30)[None]).logits.abs().max() < 1
+    assert "nats a token off" in Likelihood(network).note
+
+
+def test_a_model_that_is_run_whole_is_said_in_one_line(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "load", lambda model, gpu=None: random_network("modernbert-decoder", vocab_size=600))
+    with pytest.warns(UserWarning, match="ModernBertDecoderForCausalLM is run whole") as said:
+        scored = list(score.function(Rows.of(responses(3)), model, PROMPT))
+    assert len(said) == 1
+    assert all(math.isfinite(row["nll"]) for row in scored)
 
 
 def test_out_of_memory_halves_the_budget(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

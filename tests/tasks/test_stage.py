@@ -255,6 +255,7 @@ def test_manifest_says_what_went_in(runtime: Runtime) -> None:
 
 class OneModel:
     content = "abc"
+    thinking = None
 
     def identity(self) -> str:
         return self.content
