@@ -17,7 +17,8 @@ _IS = (
 )
 _DENIAL = r"(?:isn['\u2019]t|(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)"
 _MARK = re.compile(
-    rf"""
+    rf"""(?=[#<"a]|(?<=\n)|\A)  # most places are passed by one look at a letter
+    (?:
     (?P<hashes>(?<!\#)\#\#\#\#(?!\#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note|notes|explanation
         |verification|verify|check|checking|reasoning|analysis|calculation|calculations|conclusion|summary|proof
         |given|remark|approach|final[ \t]+answer|answer)\b))
@@ -30,7 +31,7 @@ _MARK = re.compile(
         |answer{_TO_QUESTION}?[*_\s]{{0,20}}{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
         |(?<=final\ )answer[*_\ \t]{{1,20}}(?=[-\u2013\u2014\u2192\ \t]{{0,20}}[$\\(\[]?[\d.]|\([A-Z]\)|\$))
     | (?P<a>(?:(?<=\n)|\A)[ \t>*_#-]*(?:a|ans|answ)[*_ \t]*[:\uff1a.](?<!a\.)(?<!A\.)[*_\ \t]*)
-    """,
+    )""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _OTHER_OPTION = re.compile(r"\n[ \t>*_#-]*b[*_ \t]*[:\uff1a]", re.IGNORECASE)
