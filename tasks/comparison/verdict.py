@@ -14,6 +14,8 @@ from tasks.comparison.rank_correlation import Correlation, Responses, correlatio
 from tasks.comparison.statistics import Estimate, Measured
 from tasks.page.headline import headline
 
+ONE_SEED = "One seed: intervals and p-values are of the questions alone, not of the luck of training."
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -84,16 +86,17 @@ def _verdict(
     standings = sorted((arms.standing(origin, arms.trained) for origin in arms.origins), key=by_score)
     first = headline(arms.student, measure, standings, made)
     in_domain = [arms.sample.scores[arms.by_name[o, t], t] for o in arms.origins for t in sorted(arms.trained_on(o))]
+    seeds = min((len(scores) for scores in in_domain), default=0)
     return Verdict(
         student=arms.student,
         method=arms.method,
         measure=measure,
         sentence=first.sentence,
-        details=first.details,
+        details=(*first.details, *([ONE_SEED] if seeds == 1 else [])),
         leaders=first.leaders,
         train_benchmarks=tuple(arms.trained),
         left_out=tuple(sorted(set(arms.planned) - set(arms.trained))),
-        seeds=min((len(scores) for scores in in_domain), default=0),
+        seeds=seeds,
         untrained=arms.untrained(),
         standings=tuple(standings),
         controls=tuple(arms.standing(origin, sorted(arms.trained_on(origin))) for origin in arms.controls),

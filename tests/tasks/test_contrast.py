@@ -143,3 +143,10 @@ def test_a_wrong_contrast_is_refused_in_one_line(tmp_path: Path, contrast: str, 
 def test_contrasts_are_read_with_the_bare_key_on_and_with_controls(tmp_path: Path) -> None:
     study = load(written(tmp_path, "{claim: x, better: self@same_length, than: human@same_length, on: other}"))
     assert study.contrasts[0].on == "other"
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_one_seed_is_said_to_tell_of_the_questions_alone(seeds: tuple[int, ...], tmp_path: Path) -> None:
+    found = run(simulate(seeds=seeds, items=20), tmp_path, ())
+    said = "One seed: intervals and p-values are of the questions alone, not of the luck of training."
+    assert (said in found["details"]) == (len(seeds) == 1)
