@@ -175,7 +175,7 @@ def _remove_late(client: "SyncPrefectClient", id: UUID) -> int:
     from prefect.client.schemas.filters import (
         FlowRunFilter,
         FlowRunFilterDeploymentId,
-        FlowRunFilterExpectedStartTime,
+        FlowRunFilterNextScheduledStartTime,
         FlowRunFilterState,
         FlowRunFilterStateName,
     )
@@ -184,7 +184,7 @@ def _remove_late(client: "SyncPrefectClient", id: UUID) -> int:
     wanted = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[id]),
         state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled", "Late"])),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=now("UTC")),
+        next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=now("UTC")),
     )
     removed = 0
     while runs := [run for run in client.read_flow_runs(flow_run_filter=wanted) if run.auto_scheduled]:

@@ -181,7 +181,7 @@ def test_rows_are_shaped_kept_and_joined(tmp_path: Path) -> None:
         ("span", {"answers": None}, "row 1: column 'answers' is null; allowed: a list of texts with the right answers"),
         ("span", {"answers": [2]}, r"row 1: column 'answers' is \[2\]; allowed: a list of texts"),
         ("rouge_l", {}, "row 1: the verifier rouge_l needs a column 'references'"),
-        ("ni_exact", {"references": {}}, "row 1: column 'references' is an object"),
+        ("ni_exact", {"references": {}}, "row 1: column 'references' is {}; allowed: a list of texts"),
     ],
 )
 def test_what_a_verifier_needs_is_checked_when_rows_are_read(

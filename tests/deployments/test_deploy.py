@@ -99,7 +99,7 @@ def test_variables_stay_as_they_are_and_own_studies_name_their_folder(place: Pla
         ({"schedule": Schedule(interval="5", timezone="Mars")}, "--timezone Mars: no such time zone"),
         ({"schedule": Schedule(timezone="UTC")}, "--timezone: it goes with --cron or --interval"),
         ({"pool": "prozess"}, "no work pool is called 'prozess' (did you mean process?). Allowed: "),
-        ({"name": "a/b"}, "--name a/b: allowed are all characters but"),
+        ({"name": "a/b"}, "--name a/b: allowed are up to 200 characters on one line, but not"),
     ],
 )
 def test_a_wrong_argument_gets_one_line(place: Place, given: dict[str, Any], said: str) -> None:
