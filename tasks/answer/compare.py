@@ -90,6 +90,8 @@ def _same_sets(gold: Node, answer: Node) -> bool:
         if isinstance(one, Braces) and isinstance(two, Formula):
             return len(distinct(same, one.items)) == 1 and same(one.items[0], two)
         if isinstance(one, Braces) and isinstance(two, Bracketed):
+            if isinstance(one.items[0], Bracketed) and len(distinct(same, one.items)) == 1:
+                return same(one.items[0], two)
             may_be_list = len(one.items) > 2 or two.opening == "["
             return unsure_if(may_be_list and in_any_order(same, one.items, two.items), "a tuple beside a set")
         if isinstance(one, NamedSet) and isinstance(two, Formula | Braces):

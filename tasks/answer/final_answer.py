@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 
 from data.benchmarks.gsm8k import without_calculator_marks
-from tasks.answer.boxes import joined_boxes
+from tasks.answer.boxes import boxes, joined_boxes
 from tasks.answer.boxes import last_box as last_box
 from tasks.answer.marks import Mark, marks
 from tasks.answer.run_on import run_on
@@ -37,6 +37,12 @@ _COURTESY = re.compile(
       |thank(?:s|\s+you)\b|good\s+luck\b|please\s+note\b)
     .*""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+
+
+_DENYING = re.compile(
+    r"\b(not|never|cannot|isn['\u2019]t|\w+\s+than|anything but)\s+(?:be\s+|equal\s+(?:to\s+)?)?[*_$\\(\[\s]*\Z",
+    re.IGNORECASE,
 )
 
 
@@ -65,9 +71,11 @@ def find(response: str) -> FinalAnswer | None:
     mark = _deciding(found)
     if mark is not None and mark.enclosed is not None:
         return find(mark.enclosed) or FinalAnswer(_shown(mark.enclosed))
-    boxes = joined_boxes(text[mark.end :] if mark else text)
-    if boxes:
-        return FinalAnswer(" and ".join(boxes), boxes)
+    joined = joined_boxes(text[mark.end :] if mark else text)
+    if joined:
+        if denied := _denied_box(text):
+            return FinalAnswer(f"{denied} {joined[-1]}")
+        return FinalAnswer(" and ".join(joined), joined)
     return FinalAnswer(_marked(text, mark.end), (), _line(text, found, mark)) if mark else None
 
 
@@ -109,6 +117,12 @@ def unmarked(response: str) -> str:
 def without_courtesy(text: str) -> str:
     """A text without the sentences at its end that speak to the reader ("I hope this helps!")."""
     return _COURTESY.sub("", text).rstrip() or text
+
+
+def _denied_box(text: str) -> str:
+    """The words right before the last box that make what stands in it no answer, or ""."""
+    found = _DENYING.search(text, 0, boxes(text)[-1][0])
+    return found[1] if found else ""
 
 
 def _deciding(found: list[Mark]) -> Mark | None:

@@ -11,7 +11,9 @@ _WORDS = (
 )
 _SIGNS = r"[<>~\u2248\u2243\u2245\u2264\u2265\u2260\u00b1]|\\(?:approx|sim|simeq|cong|le|ge|ne|pm|mp|lt|gt)(?![A-Za-z])"
 _RIGHT_BEFORE = (
-    r"\b(?:over|under|above|below|beyond|around|some|past|minus|negative|(?:may|might|could)(?: well)? (?:be|equal))"
+    r"\b(?:over|under|above|below|beyond|around|some|past|minus|negative|(?:may|might|could)(?: well)? (?:be|equal)"
+    r"|(?:minimum|maximum|max|upwards|excess)(?: of)?|as (?:many|much|few|little|high|low|early|late) as"
+    r"|(?:anything|all) but|(?:twice|thrice|double|triple|(?:a |one )?(?:half|third|quarter|fifth|tenth))(?: of| the)?)"
     r"\s+[-+$\u20ac\u00a3\u00a5\u20b9\s]*"
 )
 _OR_SO = (
@@ -20,7 +22,9 @@ _OR_SO = (
 )
 _BEFORE = re.compile(rf"{_WORDS}|{_SIGNS}|{_RIGHT_BEFORE}$", re.IGNORECASE)
 _AFTER = re.compile(
-    rf"^\s?\+(?!\s*\d)|^\s*(?:{_SIGNS})|{_OR_SO}|\bat (?:least|most)\b|\b(?:approx(?:\.|imately)?|roughly)\b"
+    rf"^\s?\+(?!\s*\d)|^\s*(?:{_SIGNS})|{_OR_SO}|\b(?:approx(?:\.|imately)?|roughly)\b"
+    r"|\bat (?:(?:the |a )?(?:very )?(?:least|most|earliest|latest|minimum|maximum|best|worst))\b"
+    r"|^\s*(?:max(?:imum)?|minimum)\b"
     r"|\bnot\b|n['\u2019]t\b|\bcannot\b|\b(?:wrong|incorrect|impossible|false)\b|\\(?:pm|mp)(?![A-Za-z])|-?ish\b",
     re.IGNORECASE,
 )

@@ -11,13 +11,14 @@ from functools import cached_property
 
 _GIVEN = r"(?:final|correct|right|best|exact|numerical|overall)"
 _TO_QUESTION = r"(?:\s+(?:to|for|of|in)\s+(?:(?!answer)[\w$']+\s+){0,5}?(?:\([^()\n]{0,40}\)\s*)?)"
+_SET_OFF = rf"(?:{_TO_QUESTION}|\s*\([^()\n]{{0,40}}\)|,[^,.\n]{{1,60}},)"
 _IS = (
     r"(?:is\s+not\b|is\b(?!\s+(?:that|whether)\s+it\b)|equals\b|comes\s+(?:out\s+)?to\b|turns\s+out\s+to\s+be\b|becomes\b"
     r"|(?:would|should|must|will|has\s+to)\s+(?:then\s+|therefore\s+)?be\b)"
 )
 _DENIAL = r"(?:isn['\u2019]t|(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)"
 _MARK = re.compile(
-    rf"""(?=[#<"a]|(?<=\n)|\A)  # most places are passed by one look at a letter
+    rf"""(?=[#<"a\u7b54]|(?<=t\ )[oc]|(?<=\n)|\A)  # most places are passed by one look at a letter
     (?:
     (?P<hashes>(?<!\#)\#\#\#\#(?!\#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note|notes|explanation
         |verification|verify|check|checking|reasoning|analysis|calculation|calculations|conclusion|summary|proof
@@ -27,8 +28,10 @@ _MARK = re.compile(
     | (?P<alone>(?<=\n)|\A)(?:(?!\n)[\W\d_])*?(?:(?:step|part)\s*\d+\W*)?
         (?:(?:the|my|our|and\s+the)\s+)?(?:{_GIVEN}\s+)?answer(?:(?!\n)[\W_])*(?=\n)
     | answer\s+(?P<denied>{_DENIAL})\b
-    | (?P<words>answer(?:\s*\([^()\n]{{0,40}}\))?(?:\s+in\s+\w+(?:\s+\w+)?)?[*_\ \t]*[:\uff1a=][*_:\uff1a\ \t]*
-        |answer{_TO_QUESTION}?[*_\s]{{0,20}}{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
+    | (?P<words>\u7b54\u6848(?:\u662f|\u4e3a)?\s*[:\uff1a]\s*
+        |(?<=correct\ )(?:option|choice)[*_\ \t]*(?:[:\uff1a]|{_IS})[*_:\uff1a\ \t]*
+        |answer(?:\s*\([^()\n]{{0,40}}\))?(?:\s+in\s+\w+(?:\s+\w+)?)?[*_\ \t]*[:\uff1a=\u2192][*_:\uff1a\ \t]*
+        |answer{_SET_OFF}?[*_\s]{{0,20}}{_IS}(?:\s+(?:as\s+follows|therefore|thus|hence|then)\b,?)?[*_:\uff1a\ \t]*
         |(?<=final\ )answer[*_\ \t]{{1,20}}(?=[-\u2013\u2014\u2192\ \t]{{0,20}}[$\\(\[]?[\d.]|\([A-Z]\)|\$))
     | (?P<a>(?:(?<=\n)|\A)[ \t>*_#-]*(?:a|ans|answ)[*_ \t]*[:\uff1a.](?<!a\.)(?<!A\.)[*_\ \t]*)
     )""",
@@ -138,7 +141,7 @@ def _mark(text: str, found: re.Match[str]) -> Mark | None:
     before = _clause_before(text, start)
     if _COMMENT.search(before):
         return None
-    is_verb = found["denied"] or not re.search(r"[:\uff1a=]", found[0])
+    is_verb = found["denied"] or not re.search(r"[:\uff1a=\u2192]", found[0])
     if is_verb and _ANOTHERS.search(before):
         return None
     if found["denied"]:

@@ -6,6 +6,7 @@ An explanation after the number is left out; what follows the last `=` counts wh
 `strictly` reads gold answers: a number, with a currency or a short unit, and nothing else.
 """
 
+import itertools
 import re
 import unicodedata
 from fractions import Fraction
@@ -62,19 +63,44 @@ _CONCLUDED = re.compile(
     re.IGNORECASE,
 )
 _CONTINUED = re.compile(
-    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$)",
+    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|otherwise|else|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$)",
     re.IGNORECASE,
 )
-_RATIO = re.compile(r"\s*(?:out of|of|in|to|per|over|for every)\s+\d", re.IGNORECASE)
+_RATIO = re.compile(
+    r"\s*(?:out of|of|in|to|per|over|for every|(?:[^\W\d]+\s+)?(?:multiplied\s+)?by)\s+\d", re.IGNORECASE
+)
 _COPULA = re.compile(r"\b(?:is|are|equals|be)\b", re.IGNORECASE)
 _ALTERNATIVES = re.compile(r"\b(?:or|and(?!\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b))\b", re.IGNORECASE)
-_COMPUTED = re.compile(r"[-+*/^()!\u221a]|\\[A-Za-z]+|\d\s*x\s*\d|\b(?:plus|minus|times|divided|of)\b")
+_COMPUTED = re.compile(
+    r"[-+*/^()!\u221a]|\\[A-Za-z]+|\d\s*x\s*\d|\b(?i:plus|minus|times|divided|of|twice|thrice|double|triple|half)\b"
+)
+_SAID_AGAIN = re.compile(r"[\s,;]*|.*\b(?:is|are|was|were|equals|be|has|have|so|thus|namely)\b.*", re.IGNORECASE)
+"""What may stand between a number and the same number, where nothing is computed with the two."""
+
 _GOES_ON = re.compile(
-    r"\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
-    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen)s?\b|\s*(?:squared|cubed|factorial)\b"
+    r"\.{2}|\s?\u2026|[\u0304\u0305]|\s?[hHrR]\s?\d|\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
+    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore|bn|mn)s?\b|\s*(?:squared|cubed|factorial)\b"
     r"|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
 )
-_EXPRESSION = re.compile(r"\\[a-zA-Z]+|[\u221a-\u221c\u03c0]|\d\s?(?:pi|sqrt)\b")
+_EXPRESSION = re.compile(
+    r"\\[a-zA-Z]+|[\u221a-\u221c\u03c0]|\d\s?(?:pi|sqrt)\b|\b(?:log|ln|sqrt|cbrt|sin|cos|tan|exp)\b|\broot of\s+\d"
+)
+_STATED_LATER = re.compile(
+    r"(?:(?!\b(?:because|since|as|which|that|given|where|whereas|while|when|if|each|it|this|they)\b)[^.;(\[=])*?"
+    r"\b(?:is|are|was|were|has|have|gives?|makes?|equals|totals|leaves?|yields?|gets?|needs?)\s+(?:[^\W\d]+\s+){0,3}(?=[-+.\d])",
+    re.IGNORECASE,
+)
+"""A number that a sentence comes to behind its first one: "3 boxes of 6 gives 18"."""
+
+_NAMED = r"[^\W\d]+(?:\s*:|\s+has|\s+gets)?\s+[-+]?[\d.,]*\d"
+_EACH_NAMED = re.compile(rf"\W*{_NAMED}(?:\s+[^\W\d]+)?[,;]\s+(?:and\s+)?{_NAMED}")
+"""A number for each of several names: "Ann 18, Ben 19"."""
+
+_POWER_OF_UNIT = re.compile(
+    r"(?<=\d)(\s?(?:[mcdk]?m|in|ft|yd|mi|units?|inches|feet|yards|miles|(?:centi|milli|kilo)?met(?:er|re)s?))\.?"
+    r"\s?\^\s?(?:\{[23]\}|[23])(?!\d)"
+)
+_APOSTROPHE = re.compile(r"(?<=\d)['\u2019](?=\d{3}(?!\d))")
 
 
 def read(text: str) -> str:
@@ -92,6 +118,8 @@ def read(text: str) -> str:
     text = _cleaned(" ".join(text.split()))
     if not text:
         raise Unreadable("the final answer is empty")
+    if _EACH_NAMED.match(text):
+        raise Unreadable(f"several numbers in the final answer: {text[:60]}")
     statement, explanation = _parted(text)
     values = set()
     for part in _ALTERNATIVES.split(statement):
@@ -103,6 +131,11 @@ def read(text: str) -> str:
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     if len(values) > 1:
         raise Unreadable(f"several numbers in the final answer: {text[:60]}")
+    behind = text[_end(first) :] if (first := _NUMBER.search(text)) and "=" not in text else ""
+    if found := _STATED_LATER.match(behind):
+        later = {number[2].rstrip(".,/") for number in _NUMBER.finditer(behind, found.end())}
+        if later - values:
+            raise Unreadable(f"several numbers in the final answer: {text[:60]}")
     if found := _CONTINUED.match(explanation) or _CONCLUDED.search(explanation):
         later = {number[2].rstrip(".,/") for number in _NUMBER.finditer(explanation, found.start())}
         if later - values:
@@ -126,7 +159,7 @@ def strictly(text: str) -> str:
     formula = normal(without_calculator_marks(last))
     found = quantity(formula)
     words = re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", "", formula))
-    if found is None or len(words) > LONGEST_GOLD_UNIT or hedged("", " ".join(words)):
+    if found is None or len(words) > LONGEST_GOLD_UNIT or hedged(last[:2], " ".join(words)):
         raise Unreadable("it is not a number alone")
     return decimal(found.value)
 
@@ -161,6 +194,9 @@ def _cleaned(text: str) -> str:
     text = _CURRENCY.sub(lambda found: found[1] or " ", text)
     if "10" in text:
         text = _POWER.sub(lambda found: f"e{found[1] or found[2]}", text)
+    if "^" in text:
+        text = _POWER_OF_UNIT.sub(r"\1", text)
+    text = _APOSTROPHE.sub("", text)
     text = _MIXED.sub(_improper, text)
     return _SPACED.sub(lambda found: found[0].replace(" ", ""), text).strip()
 
@@ -216,7 +252,10 @@ def _of_statement(text: str) -> str:
     end = detail.start() if detail else len(text)
     if hedged(text[: numbers[0].start()], text[_end(numbers[0]) : end]):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
-    values = {_value(text, number) for number in numbers if number.start() < end}
+    said = [number for number in numbers if number.start() < end]
+    if not all(_SAID_AGAIN.fullmatch(text, _end(one), two.start(2)) for one, two in itertools.pairwise(said)):
+        raise Unreadable(f"several numbers in the final answer: {text.strip()[:60]}")
+    values = {_value(text, number) for number in said}
     if len(values) > 1:
         raise Unreadable(f"several numbers in the final answer: {text.strip()[:60]}")
     return values.pop()
@@ -229,7 +268,7 @@ def _end(found: re.Match[str]) -> int:
 
 def _value(text: str, found: re.Match[str]) -> str:
     sign, digits = found[1], found[2].rstrip(".,/")
-    if not sign and re.search(r"-\s+$", text[: found.start()]):
+    if not sign and re.search(r"-[\s(]+$", text[: found.start()]):
         raise Unreadable(f"is the sign of {digits[:60]} a minus?")
     if _GOES_ON.match(text, _end(found)):
         raise Unreadable(f"the number goes on after {digits[:60]}")

@@ -33,6 +33,8 @@ _CODE = re.compile(
     r"(?:for|while|if|with|try|return|assert|print)\b[^\n]*[:()\w\]]\s*$"
 )
 _DEFINITION = re.compile(r"^(?:async\s+def|def|class)\b", re.MULTILINE)
+_INDENTED = re.compile(r"^[ \t]+(?:async\s+def|def|class|from|import)\s", re.MULTILINE)
+_OUTDENTED = re.compile(r"^(?=\S)", re.MULTILINE)
 _MOST_CUTS = 60
 """Times a text is shortened to the line before its syntax error."""
 
@@ -97,6 +99,8 @@ def _programs(text: str, start: str) -> Iterator[Found]:
     text = text.strip("\n")
     lines = textwrap.dedent(text).split("\n")
     first = next((at for at, line in enumerate(lines) if _CODE.match(line)), None)
+    if first is None and (indented := _INDENTED.search(text)):
+        lines, first = textwrap.dedent(_OUTDENTED.split(text[indented.start() :])[0]).split("\n"), 0
     own = _longest(lines[first:], "") if first is not None else None
     body = _body(text, start) if start else None
     if body and (own is None or not _DEFINITION.search(own) or _lines(body) > _lines(own)):

@@ -25,15 +25,15 @@ from tasks.verifiers.exact import normal, unwrapped
 LETTERS = "ABCDE"
 """The options of a row that does not list its own."""
 
-_WORD = r"(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|letter|number|answer)?\s*#?"
+_WORD = r"(?:it(?:\s+is|'s)\s+)?(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|letter|number|answer)?\s*#?"
 _SEPARATORS = "().[]:,;=- \u2013\u2014\"'`*_"
 _ASIDE = re.compile(r"\s*(?:[.,;(\n]|\s[-\u2013\u2014]\s|\b(?:because|since|as|which|so)\b)")
-_BEHIND = re.compile(r"\s*[(\[](?:option\s+)?(?P<letter>[A-Z]|\d{1,2})[)\]][.:]?$", re.IGNORECASE)
+_BEHIND = re.compile(r"(?:\s*[(\[](?:option\s+)?|,\s+option\s+\(?)(?P<letter>[A-Z]|\d{1,2})[)\]]?[.:]?$", re.IGNORECASE)
 _REASON = re.compile(r"\b(?:because|since)\b")
 _BOLD = re.compile(r"(?<!\w)\*\*(?=\S)|(?<=\S)\*\*(?!\w)")
 _ARTICLE = re.compile(r"(?:the|an?)\s+")
 _DENIED = re.compile(
-    r"\b(?:not|never|cannot|wrong|incorrect|false|impossible|unlikely|excluded|eliminated|ruled\s+out)\b|n['\u2019]t\b"
+    r"\b(?:not|never|cannot|wrong|incorrect|false|impossible|unlikely|worst|least\s+(?:likely|suitable|correct)|excluded|eliminated|ruled\s+out)\b|n['\u2019]t\b"
 )
 
 
@@ -44,9 +44,10 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
     answer = final_answer(response)
     bare = _bare(unmarked(response))
     if answer is None or _begins_with_first_letter(bare, options):
-        if not _is_option(bare, options):
+        chosen = _chosen(bare, options)
+        if not chosen and not _is_option(bare, options):
             return Verdict("unparseable", None, NO_ANSWER)
-        answer = bare
+        answer = chosen or bare
     named, why = read(_bare(answer), options)
     if not named:
         return Verdict("unparseable", None, why)
@@ -73,6 +74,8 @@ def read(text: str, options: Mapping[str, str]) -> tuple[frozenset[str], str]:
     alone = forms[0].fullmatch(text)
     if alone and said and alone["letter"].upper() in options and alone["letter"].upper() not in said:
         return nothing, f"the letter of one option and the text of another: {text[:60]}"
+    if said and _may_be_article(text, said, options):
+        return nothing, f"the letter A, or an article: {text[:60]}"
     if said and not (alone and alone["letter"].upper() in options):
         return said, ""
     behind = _BEHIND.search(text)
@@ -90,6 +93,7 @@ def read(text: str, options: Mapping[str, str]) -> tuple[frozenset[str], str]:
 def _checked(letter: str, rest: str, needs_text: bool, options: Mapping[str, str]) -> tuple[frozenset[str], str]:
     """The letter, unless what follows it denies it, names another option, or is not the text that it needs."""
     nothing: frozenset[str] = frozenset()
+    rest = _without_denied_others(rest, letter, options)
     behind, rest = rest, rest.strip(_SEPARATORS)
     beside = _with_text(normal(rest), options)
     if not beside and (aside := _ASIDE.search(rest)):
@@ -98,7 +102,7 @@ def _checked(letter: str, rest: str, needs_text: bool, options: Mapping[str, str
         return nothing, f"{letter} stands beside the text of {', '.join(sorted(beside))}"
     if beside and normal(rest) == options[letter]:
         return frozenset({letter}), ""
-    if needs_text and not beside:
+    if needs_text and not beside and rest:
         return nothing, f"no option in the final answer: {letter} {rest[:60]}"
     others = {found.upper() for found in _another(tuple(options)).findall(_REASON.split(behind)[0])} - {letter}
     if others:
@@ -115,10 +119,11 @@ def _forms(letters: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     either = rf"(?P<letter>{_any(letters, also_others=True)})"
     upper = rf"(?P<letter>{_any(letters, also_others=False)})"
     return (
-        re.compile(rf"{_WORD}[(\[]?{either}[)\]]?[.:!]?", re.IGNORECASE),
+        re.compile(rf"{_WORD}[(\[{{]?{either}[)\]}}]?[.:!]*[)]?", re.IGNORECASE),
         re.compile(rf"{_WORD}(?:[(\[](?=\w+[)\]]))?{either}[)\]].*", re.IGNORECASE | re.DOTALL),
         re.compile(rf"(?i:{_WORD}){upper}(?:[.:,;]|\s+[-\u2013\u2014=])\s.*", re.DOTALL),
         re.compile(rf"(?i:(?:the\s+)?(?:option|choice|letter|number)\s+#?){either}\b.*", re.DOTALL | re.IGNORECASE),
+        re.compile(rf"{upper}(?:[.:](?=[^\W\d]{{2}})|\s*[^\w\s.,;:!?()\[\]/&+|~\-\u2192\"'$\\]+\Z).*", re.DOTALL),
         re.compile(rf"{upper}\s+(?:because|since|as|is|which|has)\b.*", re.DOTALL),
         re.compile(rf"(?i:{_WORD}){upper}\s+\S.*", re.DOTALL),
     )
@@ -126,9 +131,52 @@ def _forms(letters: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
 
 @functools.lru_cache(maxsize=256)
 def _another(letters: tuple[str, ...]) -> re.Pattern[str]:
-    joined = r"\b(?:or|and|not|nor|with|plus|also|than|either|maybe|perhaps|as\s+well\s+as)\s+|[,/&+]\s*"
+    joined = r"\b(?:or|and|not|nor|with|plus|also|than|either|maybe|perhaps|as\s+well\s+as)\s+|[,;|/&+\u2192]\s*"
     named = rf"(?:{joined})(?i:option\s+|choice\s+)?[(\[]?({_any(letters, also_others=False)})(?!\w)"
     return re.compile(named)
+
+
+def _without_denied_others(text: str, letter: str, options: Mapping[str, str]) -> str:
+    """The words behind a letter without those that say of another one that it is not the answer."""
+    return _denied_option(tuple(options)).sub(
+        lambda found: found[0] if (found["not"] or found["wrong"]).upper() == letter else " ", text
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _denied_option(letters: tuple[str, ...]) -> re.Pattern[str]:
+    """`, not A` and `. A is wrong`."""
+    either = _any(letters, also_others=False)
+    return re.compile(
+        rf"[\s,(]*(?:and\s+|but\s+)?\b(?:not|rather\s+than|instead\s+of)\s+(?i:option\s+|choice\s+)?"
+        rf"[(\[]?(?P<not>{either})[)\]]?(?!\w)"
+        rf"|(?<=[.;\n])\s*(?i:option\s+)?[(\[]?(?P<wrong>{either})[)\]]?\s+(?:is|was)\s+(?:wrong|incorrect|false|not)\b.*",
+        re.DOTALL,
+    )
+
+
+def _may_be_article(text: str, said: frozenset[str], options: Mapping[str, str]) -> bool:
+    """Whether the `A` before the text of another option may be the letter: `A dog`."""
+    is_text = any(options[letter] == normal(text) for letter in said)
+    return text.startswith("A ") and "A" in options and "A" not in said and not is_text
+
+
+def _chosen(text: str, options: Mapping[str, str]) -> str:
+    """The letter of a last sentence like "So option B is correct." or "I choose B.", or ""."""
+    found = _choosing(tuple(options)).search(text)
+    return found["one"] or found["two"] if found else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _choosing(letters: tuple[str, ...]) -> re.Pattern[str]:
+    upper = _any(letters, also_others=False)
+    return re.compile(
+        rf"(?:\A|[.!?\n]\s*)(?i:(?:so|thus|hence|therefore)\b,?\s*)?"
+        rf"(?:(?i:(?:the\s+)?(?:option|choice|answer)\s+)?[*(\[]*(?P<one>{upper})[*)\]]*\s+is\s+(?:therefore\s+|thus\s+)?"
+        rf"(?:correct|right|the\s+(?:correct|right|best)(?:\s+(?:answer|option|choice|one))?)"
+        rf"|I(?:\s+would|'d|\u2019d|\s+will)?\s+(?:choose|pick|select|go\s+with)\s+(?i:(?:option|choice|answer)\s+)?"
+        rf"[*(\[]*(?P<two>{upper})[*)\]]*)[.!*]*\s*\Z"
+    )
 
 
 def _any(letters: tuple[str, ...], also_others: bool) -> str:
@@ -173,6 +221,8 @@ def _options(given: Any) -> dict[str, str]:
             raise ValueError(f"options are a list of 1 to 26 texts or texts by letter, not {given!r:.200}")
         given = dict(zip(string.ascii_uppercase, given, strict=False))
     options = {str(letter).strip().upper(): str(text) for letter, text in given.items() if text is not None}
+    if len(options) < sum(text is not None for text in given.values()):
+        raise ValueError(f"options have letters that are the same but for case: {', '.join(map(str, given))}")
     if not options or not all(re.fullmatch(r"[A-Z]|\d{1,2}", letter) for letter in options):
         raise ValueError(f"options are texts by letter or number (A, B, … or 1, 2, …), not {given!r:.200}")
     named = [re.match(rf"\s*[(\[]?{letter}[)\].:]\s*(?=\S)", text) for letter, text in options.items()]

@@ -36,6 +36,8 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
         return Verdict("correct", gold)
     if not text:
         return Verdict("unparseable", None, "the final answer is empty")
+    if text.rstrip("!?;,:.") == gold.rstrip("!?;,:.") != "":
+        return Verdict("unparseable", None, f"other punctuation than the answer: {text[:60]}")
     if _has_more_words(text, gold):
         return Verdict("unparseable", None, f"more words than the answer: {text[:60]}")
     return Verdict("wrong", text)

@@ -28,13 +28,17 @@ _DENIED_BEFORE = re.compile(
     r"""\b(?:not|never|neither|nor|non|cannot|hardly|unlike|than|instead\s+of|without|no\s+longer|far\s+from|anything\s+but
     |impossible|unable|hard|difficult|unclear|unsure|uncertain|undecided|unknown|maybe|perhaps|possibly|might|may|could
     |whether|if|doubt(?:s|ful)?|unlikely|either|wrong|incorrect|mistaken|fails?\s+to|den(?:y|ies)|refuse[sd]?|rules?\s+out
-    |excludes?|except|opposite|contrary|insufficient|nobody|none|no(?!\s*,))\b|n['\u2019]t\b""",
+    |excludes?|except|opposite|contrary|insufficient|nobody|none|no(?!\s*,))\b|n['\u2019]t\b
+    |\b(?:lack(?:s|ing)?(?:\s+of)?|absence\s+of|partly|partially|almost|nearly|barely)\s+(?:an?\s+|any\s+|the\s+)?\Z""",
     re.VERBOSE,
 )
 _DENIED_BEHIND = re.compile(
     r"""\s*(?:label\s+|option\s+|answer\s+)?
     (?:(?:is|are|was|seems|looks|would\s+be|could\s+be|might\s+be|must\s+be|can\s+be)\s+
       (?:\w+ly\s+)?(?:not|never|wrong|incorrect|impossible|unlikely|mistaken|excluded|eliminated|ruled|rejected|false)\b
+    |(?:(?:does|do|did)\s+not|(?:does|did)n['\u2019]t|(?:is|are|was)\s+(?:absent|missing|lacking|unsupported|unwarranted))\b
+    |[:(\u2013\u2014-]\s*(?:false|wrong|incorrect)\W*\Z
+    |(?:only\s+)?(?:if|unless|provided|assuming)\b
     |(?:isn|wasn|wouldn|couldn|can)['\u2019]t\b|cannot\b|(?:would|could|might|may|should)\s+not\b)""",
     re.VERBOSE,
 )
@@ -44,6 +48,10 @@ _CONCLUDED = re.compile(r"[,;.]\s*(?:and\s+)?(?:so|thus|hence|therefore)\b")
 _OR = re.compile(
     r"\s*[(\[;:,.\u2013\u2014-]*\s*(?:or|maybe|perhaps|possibly|actually|no\s+wait|wait|correction|sorry|rather)\b"
 )
+_NEXT = re.compile(r"\A(?:[\s,;.!?:/|-]|\b(?:but|and|then|actually|really|also)\b)*")
+_ENDS = re.compile(r"\s*(?:[,;.!?/|)]|if\b|\Z)")
+"""Where nothing follows a second label that would make it part of an explanation ("no, no help was given")."""
+
 _BEFORE = r"(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:label|option|class|answer|choice)?\s*(?:is\s+)?"
 _TOO_SHORT = re.compile(r".|-?[\d.]+")
 _NO_BEFORE_MORE = re.compile(r"\s+(?!(?:it|they|he|she|there|this|that|these|those|we|you|i|the)\b)\w")
@@ -57,7 +65,7 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
         raise ValueError(f"the gold answer {row['gold']!r} is none of the labels {', '.join(labels.values())}")
     answer = final_answer(response)
     if answer is None:
-        text = normal(unmarked(response))
+        text = normal(unmarked(response)).rstrip("!")
         if text not in labels:
             return Verdict("unparseable", None, NO_ANSWER)
         return Verdict("correct" if text == gold else "wrong", labels[text])
@@ -82,9 +90,15 @@ def read(text: str, labels: Sequence[str]) -> tuple[str | None, str]:
         if said:
             label, (start, end) = next(iter(said.items()))
             before = _CONCLUDED.split(part[:start])[-1]
-            if _DENIED_BEFORE.search(before) or _DENIED_BEHIND.match(part, end):
+            if _DENIED_BEFORE.search(before) or _DENIED_BEHIND.match(text, end):
                 return None, f"the label is denied or doubted: {text[:60]}"
             if _OR.match(text, end) and set(_named(text[end:], labels)) - {label}:
+                return None, f"several labels in the final answer: {text[:60]}"
+            behind = _NEXT.sub("", text[end:])
+            if any(
+                at == 0 and _ENDS.match(behind, stop)
+                for at, stop in _named(behind, [one for one in labels if one != label]).values()
+            ):
                 return None, f"several labels in the final answer: {text[:60]}"
             return label, ""
     return None, f"no label in the final answer: {text[:60]}"

@@ -65,6 +65,9 @@ _OTHER_READING = re.compile(r",|\d\.\d{8}|\.\d{10}")
 """A comma that may part a list, or a decimal that may be a rounded value."""
 
 _LAST_SIGNS = {"!": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
+_OPTION = re.compile(r"(?:\\text\{)?\(?([A-Z])\)?\}?")
+_WORDS = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z]+)*")
+_ROUNDED = re.compile(r"([^.]*[\\/^][^.]*)\\approx ?-?\d*\.\d+")
 _LABEL = re.compile(r"\(?(?:\\text\{\s*\(?[^{}\d\\]+\)?\s*\}|[A-Za-z][a-z]{3,}(?: [a-z]+)*|\([A-Z]\))\)?")
 
 
@@ -133,7 +136,7 @@ def formula(text: str) -> str:
     if len(text) > LONGEST_TEXT:
         raise Unreadable(f"an answer of more than {LONGEST_TEXT} characters")
     text = " ".join(text.split())
-    if hedged_anywhere(_without_explanation(text)):
+    if not _WORDS.fullmatch(unwrapped(text)) and hedged_anywhere(_without_explanation(text)):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     found = list(_SEGMENT.finditer(text))
     if not found or found[0].span() == (0, len(text)):
@@ -176,11 +179,17 @@ def same(gold: str, answer: str) -> bool:
     """
     if gold == answer:
         return True
+    if (exact := _ROUNDED.fullmatch(answer)) and "\\approx" not in gold + exact[1]:
+        return same(gold, exact[1].strip())  # 1/3\approx 0.33 says 1/3
     if len(answer) > LONGEST:
         raise Unreadable(f"an answer of more than {LONGEST} characters")
     if _LABEL.fullmatch(gold):
         return _letters(gold) == _letters(answer) or _same_words(gold, answer)
     if _letters(gold) == _letters(answer):
+        return True
+    if (wanted := _OPTION.fullmatch(gold)) and (named := _OPTION.fullmatch(answer)):
+        return wanted[1] == named[1]
+    if "\\text" in gold + answer and _WORDS.fullmatch(unwrapped(gold)) and _same_words(gold, answer):
         return True
     expected = quantity(gold)
     given = quantity(answer)

@@ -25,18 +25,20 @@ from typing import Any
 
 from tasks.answer import plain_number
 from tasks.answer.errors import Unreadable
-from tasks.answer.final_answer import NO_ANSWER, final_answer
+from tasks.answer.final_answer import NO_ANSWER, find
 from tasks.verifiers import Verdict
 
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:
     """Judge by the final number. Needs `gold` in the row, and fails when that is no number."""
     gold = read_gold(row["gold"])
-    answer = final_answer(response)
+    answer = find(response)
     if answer is None:
         return Verdict("unparseable", None, NO_ANSWER)
     try:
-        number = plain_number.read(answer)
+        if answer.boxes and answer.text.endswith("!"):
+            raise Unreadable(f"a factorial: {answer.text[:60]}")
+        number = plain_number.read(answer.text)
     except Unreadable as why:
         return Verdict("unparseable", None, str(why))
     return Verdict("correct" if number == gold else "wrong", number)
