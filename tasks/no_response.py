@@ -22,7 +22,9 @@ def is_missing(row: Mapping[str, Any]) -> bool:
 
 
 def from_file(place: str, row: Mapping[str, Any], column: str, csv: bool) -> tuple[str | None, bool]:
-    """A file's response, up to where its turn ends, or None where it is missing; and whether a turn ended in it.
+    """A file's response and whether a turn ended in it: the text up to there, or None where it is missing.
+
+    A byte-order mark in front is no part of it.
 
     Args:
         csv: whether the file is CSV, which has no null: an empty field is one.
@@ -34,4 +36,4 @@ def from_file(place: str, row: Mapping[str, Any], column: str, csv: bool) -> tup
     if given is None or (isinstance(given, float) and math.isnan(given)) or (csv and given == ""):
         return None, False
     text = table_file.text_or_none(place, dict(row), column) or str(given)
-    return ended(text)
+    return ended(text.removeprefix("\ufeff"))

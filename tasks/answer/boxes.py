@@ -5,6 +5,8 @@ import re
 # A JSON reader that is given one backslash in place of two makes \b and \f out of \boxed and \fbox.
 _BOX = re.compile(r"(?:\\(?:boxed|fbox|framebox)|\x08oxed|\x0cbox)(?![A-Za-z])\s*")
 _BARE = re.compile(r"[^\n$]*?(?=\s*(?:\$|\\\)|\\\]))|[-+]?\w+(?:[.,/]\w+)*")
+_SIGN = re.compile(r"(?:[-\u2212]|[=$(]\s*[-\u2212]\s*)\Z")
+_FACTOR = re.compile(r"\s*(?:\\pi(?![A-Za-z])|\\sqrt\s*\{[^{}]*\}|\^\s*(?!\{?\s*\\circ)(?:\{[^{}]*\}|\w))")
 _JOINED = re.compile(
     r"""(?:\s|[,;&~$*]|\\[,;:!\ \[\]()]|\\\\|\\q?quad(?![A-Za-z])
     |\\(?:text|mbox|textrm|mathrm)\s*\{\s*[,;]?\s*(?:and|or|,)?\s*\}|\b(?:and|or)\b)*""",
@@ -28,6 +30,13 @@ def last_box(text: str) -> str | None:
     return _innermost(found[-1][2]) if found else None
 
 
+def around_box(text: str) -> tuple[str, str]:
+    r"""The sign before the last box and the factor or exponent behind it: `-` and `\pi` of `-\boxed{5}\pi`; or ""."""
+    start, end, _ = boxes(text)[-1]
+    before, behind = _SIGN.search(text, max(0, start - 20), start), _FACTOR.match(text, end)
+    return "-" if before else "", behind[0].strip() if behind else ""
+
+
 def joined_boxes(text: str) -> tuple[str, ...]:
     """What stands in the last box and in those before it that only commas, "and" and "or" part from it, each once."""
     found = boxes(text)
@@ -45,11 +54,16 @@ def _inside(text: str, start: int) -> tuple[int, str]:
         return (bare.end(), bare[0]) if bare else (start, "")
     depth = 0
     for at in range(start, len(text)):
-        if text[at] in "{}" and text[at - 1] != "\\":
+        if text[at] in "{}" and not _is_escaped(text, at):
             depth += 1 if text[at] == "{" else -1
             if depth == 0:
                 return at + 1, text[start + 1 : at]
     return len(text), ""
+
+
+def _is_escaped(text: str, at: int) -> bool:
+    r"""Whether an odd number of backslashes stands before a place: the brace of `\\}` is none of a line break."""
+    return bool((at - len(text[:at].rstrip("\\"))) % 2) if text[at - 1] == "\\" else False
 
 
 def _innermost(inside: str) -> str:

@@ -85,6 +85,10 @@ def _same_sets(gold: Node, answer: Node) -> bool:
     if isinstance(gold, Bracketed) and isinstance(answer, Bracketed):
         return _same_brackets(gold, answer)
     if isinstance(gold, Braces) and isinstance(answer, Braces):
+        if any(isinstance(item, Braces) for item in gold.items) != any(
+            isinstance(item, Braces) for item in answer.items
+        ):
+            return False
         return in_any_order(same, distinct(same, gold.items), distinct(same, answer.items))
     for one, two in ((gold, answer), (answer, gold)):
         if isinstance(one, Braces) and isinstance(two, Formula):

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 
 from data.benchmarks.gsm8k import without_calculator_marks
-from tasks.answer.boxes import boxes, joined_boxes
+from tasks.answer.boxes import around_box, boxes, joined_boxes
 from tasks.answer.boxes import last_box as last_box
 from tasks.answer.marks import Mark, marks
 from tasks.answer.run_on import run_on
@@ -40,6 +40,7 @@ _COURTESY = re.compile(
 )
 
 
+_ONE_TERM = re.compile(r"[\w.,]+|\\[dt]?frac(?:\{[^{}]*\}){2}|\\sqrt\{[^{}]*\}")
 _DENYING = re.compile(
     r"\b(not|never|cannot|isn['\u2019]t|\w+\s+than|anything but)\s+(?:be\s+|equal\s+(?:to\s+)?)?[*_$\\(\[\s]*\Z",
     re.IGNORECASE,
@@ -56,6 +57,8 @@ class FinalAnswer:
     """What stands in the boxes of the final statement, in order; none where the answer is in no box."""
     line: str = ""
     """All that follows the first mark of the line, which has the words of another mark ("the answer is 42"); or ""."""
+    inside: str = ""
+    r"""What stands in the box, where a sign or factor beside it is part of the answer too (`-\boxed{5}`); or ""."""
 
 
 def find(response: str) -> FinalAnswer | None:
@@ -75,6 +78,11 @@ def find(response: str) -> FinalAnswer | None:
     if joined:
         if denied := _denied_box(text):
             return FinalAnswer(f"{denied} {joined[-1]}")
+        before, behind = around_box(text)
+        if before or behind:
+            inside = joined[-1] if _ONE_TERM.fullmatch(joined[-1]) else f"({joined[-1]})"
+            whole = f"{before}{inside}{behind}" if len(joined) == 1 else " and ".join(joined)
+            return FinalAnswer(whole, inside=joined[-1])
         return FinalAnswer(" and ".join(joined), joined)
     return FinalAnswer(_marked(text, mark.end), (), _line(text, found, mark)) if mark else None
 

@@ -169,6 +169,12 @@ def without_unit(text: str) -> tuple[str, Unit]:
 def _unit(unit: str) -> Unit:
     """The unit that a text names; one that is not known has no dimension."""
     plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", unit).replace("\\%", "%").replace("\\$", "$").strip(" .")
+    plain = plain.replace("\\circ ", "\\circ").replace("mph", "mile/hour")
+    if len(parts := re.split(r"\s*/\s*|\s+per\s+", plain)) == 2 and all(parts):
+        upper, lower = _unit(parts[0]), _unit(parts[1])
+        if not upper.dimension or not lower.dimension:
+            return NO_UNIT
+        return Unit(f"{upper.dimension}/{lower.dimension}", upper.scale / lower.scale)
     power = 1
     if raised := re.search(r"\^\{([23])\}$", plain):
         plain, power = plain[: raised.start()].strip(), int(raised[1])

@@ -68,6 +68,15 @@ _LAST_SIGNS = {"!": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
 _OPTION = re.compile(r"(?:\\text\{)?\(?([A-Z])\)?\}?")
 _WORDS = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z]+)*")
 _ROUNDED = re.compile(r"([^.]*[\\/^][^.]*)\\approx ?-?\d*\.\d+")
+_REASON = re.compile(r",?\s+(?:because|since)\b")
+_NOTHING = frozenset(("dne", "does not exist", "undefined", "none", "no solution", "no solutions", "no real solutions"))
+"""Words that may say the same."""
+
+_NUMERAL = re.compile(
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|half|twenty|hundred|thousand"
+)
+_NOT_READ = re.compile(r"\\frac\{(?:d|\\partial)\}\{(?:d|\\partial ?)[a-z]\}|\\frac\{\\text\{")
+_WITHIN = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _LABEL = re.compile(r"\(?(?:\\text\{\s*\(?[^{}\d\\]+\)?\s*\}|[A-Za-z][a-z]{3,}(?: [a-z]+)*|\([A-Z]\))\)?")
 
 
@@ -83,6 +92,8 @@ def judge(response: str, row: dict[str, Any]) -> Verdict:
             return Verdict("unparseable", None, "the final answer is empty")
         if same(gold, text):
             return Verdict("correct", _shown(text))
+        if answer.inside and same(gold, formula(answer.inside)):
+            raise Unreadable("more than what stands in the box")
         if _is_all(gold, _boxed(response)):
             raise Unreadable("several boxes with words between them")
     except Unreadable as why:
@@ -138,6 +149,8 @@ def formula(text: str) -> str:
     text = " ".join(text.split())
     if not _WORDS.fullmatch(unwrapped(text)) and hedged_anywhere(_without_explanation(text)):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
+    if (first := _SEGMENT.search(text)) and (reason := _REASON.search(text, first.end())):
+        text = text[: reason.start()] if text.count("$", 0, reason.start()) % 2 == 0 else text
     found = list(_SEGMENT.finditer(text))
     if not found or found[0].span() == (0, len(text)):
         return _stated(text)
@@ -184,7 +197,7 @@ def same(gold: str, answer: str) -> bool:
     if len(answer) > LONGEST:
         raise Unreadable(f"an answer of more than {LONGEST} characters")
     if _LABEL.fullmatch(gold):
-        return _letters(gold) == _letters(answer) or _same_words(gold, answer)
+        return _letters(gold) == _letters(answer) or _same_words(gold, answer) or _is_another_word(gold, answer)
     if _letters(gold) == _letters(answer):
         return True
     if (wanted := _OPTION.fullmatch(gold)) and (named := _OPTION.fullmatch(answer)):
@@ -203,8 +216,14 @@ def same(gold: str, answer: str) -> bool:
         raise Unreadable(f"can be read in two ways: {answer[:60]}")
     if strange := _words(answer) - _words(gold):
         raise Unreadable(f"words in a formula: {' '.join(sorted(strange))[:60]}")
+    if not _NOT_READ.search(gold) and (strange_sign := _NOT_READ.search(answer)):
+        raise Unreadable(f"can't read {strange_sign[0][:60]}")
     with time_limit(answer):
-        return compare.same_texts(gold, answer)
+        alike = compare.same_texts(gold, answer)
+        joined = _WITHIN.sub("", answer)
+        if not alike and joined != answer and compare.same_texts(gold, joined):
+            raise Unreadable(f"can be read in two ways: {answer[:60]}")
+        return alike
 
 
 def _may_mean(answer: str, gold: Quantity) -> bool:
@@ -229,6 +248,16 @@ def _is_all(gold: str, boxed: list[str]) -> bool:
 def _letters(text: str) -> str:
     r"""The text without `\text{…}` and spaces, but for spaces between digits: `5\text{ m}` as `5m`."""
     return re.sub(r"(?<![\d,]) +| +(?!\d)", "", unwrapped(text))
+
+
+def _is_another_word(gold: str, answer: str) -> bool:
+    """False; what may be another word for the gold one is not decided."""
+    wanted, said = (unwrapped(text).strip().casefold() for text in (gold, answer))
+    if (wanted in _NOTHING and (said in _NOTHING or said == "\\emptyset")) or (
+        _NUMERAL.fullmatch(wanted) and quantity(answer)
+    ):
+        raise Unreadable(f"may be another word for the answer: {answer[:60]}")
+    return False
 
 
 def _same_words(gold: str, answer: str) -> bool:
