@@ -16,6 +16,7 @@ from tasks.answer.errors import Unreadable
 from tasks.answer.hedges import hedged
 from tasks.answer.latex import normal, unwrapped
 from tasks.answer.quantity import LARGEST_EXPONENT, LONGEST, quantity
+from tasks.answer.sentence import computed_behind, main_clause
 
 ALLOWED_GOLDS = "one number (18, -1,080.5, 3/4, 2 1/2, 1.5e-05, \\frac{3}{4}) with no more than a currency or unit"
 LONGEST_TEXT = 3000
@@ -58,12 +59,13 @@ _EXPLAINED = re.compile(
 )
 _DETAIL = re.compile(r"\b(?:after|in|per|for|from|than|when|if|on|at|by|every|each|with|of)\b", re.IGNORECASE)
 _CONCLUDED = re.compile(
-    r"\b(?:so|thus|hence|therefore|giving|making|totall?ing|for a total|in total|altogether|wait|actually|correction"
+    r"\b(?:so|thus|hence|therefore|giving|making|meaning|leaving|bringing|rounds? (?:up|down)|totall?ing|for a total|in total|altogether|wait|actually|correction"
     r"|sorry|oops|rather|instead|recheck(?:ing)?|double-?check(?:ing)?)\b",
     re.IGNORECASE,
 )
 _CONTINUED = re.compile(
-    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|otherwise|else|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$)",
+    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|otherwise|else|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$"
+    r"|;[^\d=]*[\d.,/]+[^=\d]*$)",
     re.IGNORECASE,
 )
 _RATIO = re.compile(
@@ -87,7 +89,7 @@ _EXPRESSION = re.compile(
 )
 _STATED_LATER = re.compile(
     r"(?:(?!\b(?:because|since|as|which|that|given|where|whereas|while|when|if|each|it|this|they)\b)[^.;(\[=])*?"
-    r"\b(?:is|are|was|were|has|have|gives?|makes?|equals|totals|leaves?|yields?|gets?|needs?)\s+(?:[^\W\d]+\s+){0,3}(?=[-+.\d])",
+    r"\b(?:is|are|was|were|has|have|gives?|makes?|equals|totals|leaves?|yields?|gets?|needs?|total\s+of)\s+(?:[^\W\d]+\s+){0,3}(?=[-+.\d])",
     re.IGNORECASE,
 )
 """A number that a sentence comes to behind its first one: "3 boxes of 6 gives 18"."""
@@ -118,6 +120,12 @@ def read(text: str) -> str:
     text = _cleaned(" ".join(text.split()))
     if not text:
         raise Unreadable("the final answer is empty")
+    clause = main_clause(text)
+    if clause != text and _NUMBER.search(text.removesuffix(clause)):
+        if "=" in clause:
+            text = clause
+        elif _NUMBER.search(clause):
+            raise Unreadable(f"several numbers in the final answer: {text[:60]}")
     if _EACH_NAMED.match(text):
         raise Unreadable(f"several numbers in the final answer: {text[:60]}")
     statement, explanation = _parted(text)
@@ -131,7 +139,10 @@ def read(text: str) -> str:
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     if len(values) > 1:
         raise Unreadable(f"several numbers in the final answer: {text[:60]}")
-    behind = text[_end(first) :] if (first := _NUMBER.search(text)) and "=" not in text else ""
+    first = _NUMBER.search(text)
+    if first and (result := computed_behind(text[: first.start()], explanation)) and result not in values:
+        raise Unreadable(f"several numbers in the final answer: {text[:60]}")
+    behind = text[_end(first) :] if first and "=" not in text else ""
     if found := _STATED_LATER.match(behind):
         later = {number[2].rstrip(".,/") for number in _NUMBER.finditer(behind, found.end())}
         if later - values:
