@@ -20,7 +20,7 @@ from data.benchmarks.gsm8k import without_calculator_marks
 from tasks.answer.boxes import around_box, boxes, joined_boxes
 from tasks.answer.boxes import last_box as last_box
 from tasks.answer.marks import Mark, marks
-from tasks.answer.run_on import run_on
+from tasks.answer.run_on import bare_end, run_on
 from tasks.answer.turn import turn
 from tasks.answer.turn import without_end as without_end
 
@@ -29,6 +29,7 @@ NO_ANSWER = "no final-answer mark and no box"
 
 _PASSAGE = re.compile(r"(?:^|\n)[ \t>*_#-]*final[ \t]+answer[*_ \t]*[:\uff1a][*_ \t]*", re.IGNORECASE)
 _NO_TEXT = re.compile(r"[\s*_=~$\\\[\]`>-]*|```\w*|\\(?:begin|end)\{\w+\*?\}")
+_ITEM = re.compile(r"\s*(?:[-*+>\u2022]|\d{1,2}[.)])[ \t]+(?=\S)")
 _COURTESY = re.compile(
     r"""(?:(?<=[.!?)\]}*"'$\u3002])\s+|(?<=\S)[^\S\n]*\n\s*)
     (?:(?:i\s+(?:really\s+)?)?hope\s+(?:this|that|it|my|the|you)\b|(?:please\s+)?let\s+me\s+know\b|(?:please\s+)?feel\s+free\b
@@ -64,6 +65,8 @@ class FinalAnswer:
 def find(response: str) -> FinalAnswer | None:
     """The final answer of a response; None where it marks none."""
     text = turn(response)
+    if (end := bare_end(text)) is not None:
+        text = text[:end]
     found = marks(text)
     first = next((mark.text_end for mark in found if mark.gives), None)
     if (box := text.find("oxed")) >= 0 or (box := text.find("box{")) >= 0:
@@ -143,10 +146,12 @@ def _deciding(found: list[Mark]) -> Mark | None:
 
 
 def _marked(text: str, start: int) -> str:
-    line = next((line for line in text[start:].split("\n") if not _NO_TEXT.fullmatch(line)), None)
-    if line is None:  # an answer of signs alone counts on the mark's own line
-        line = text[start:].split("\n", 1)[0]
-    return _shown(line)
+    lines = text[start:].split("\n")
+    at = next((at for at, line in enumerate(lines) if not _NO_TEXT.fullmatch(line)), 0)
+    if at and _ITEM.match(lines[at]):  # a list, below the mark: all of it, or its one item
+        items = itertools.takewhile(_ITEM.match, filter(str.strip, lines[at:]))
+        return " and ".join(_shown(_ITEM.sub("", item, count=1)) for item in items)
+    return _shown(lines[at])  # an answer of signs alone counts on the mark's own line
 
 
 def _shown(text: str) -> str:

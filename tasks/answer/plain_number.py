@@ -59,7 +59,8 @@ _EXPLAINED = re.compile(
 )
 _DETAIL = re.compile(r"\b(?:after|in|per|for|from|than|when|if|on|at|by|every|each|with|of)\b", re.IGNORECASE)
 _CONCLUDED = re.compile(
-    r"\b(?:so|thus|hence|therefore|giving|making|meaning|leaving|bringing|rounds? (?:up|down)|totall?ing|for a total|in total|altogether|wait|actually|correction"
+    r"\b(?:so|thus|hence|therefore|giving|making|meaning|leaving|bringing|rounds? (?:up|down)"
+    r"|totall?ing|for a total|in total|altogether|wait|actually|correction"
     r"|sorry|oops|rather|instead|recheck(?:ing)?|double-?check(?:ing)?)\b",
     re.IGNORECASE,
 )

@@ -24,6 +24,20 @@ _HEADER = re.compile(
 _NUMBERED = re.compile(r"(?:^|\n)[ \t>*#_]*(?:sub-?)?(?:question|problem|task|q)\s*\#?\d", re.IGNORECASE)
 
 
+_BARE = re.compile(
+    r"(?!\s*(?:sure|ok|okay|certainly|of\s+course|let|here|solution|yes,|well)\b)(?!.*\b(?:question|problem|answer|step)\b)"
+    r"\s*\S+(?:[ \t]+\S+){0,5}\s*(?<!:)",
+    re.IGNORECASE,
+)
+"""A short line that may be a whole answer, as a model gives it whose prompt ends in `Answer:`."""
+
+
+def bare_end(text: str) -> int | None:
+    """Where another question begins behind a short first line, which then is all of the answer, or None."""
+    found = _HEADER.search(text, len(text) - len(text.lstrip()) + 1)
+    return found.start() if found and _BARE.fullmatch(text, 0, found.start()) else None
+
+
 def run_on(text: str, after: int) -> int | None:
     """Where another question begins in a text, behind place `after`; None where none does.
 

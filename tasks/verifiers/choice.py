@@ -29,11 +29,13 @@ _WORD = r"(?:it(?:\s+is|'s)\s+)?(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:opti
 _SEPARATORS = "().[]:,;=- \u2013\u2014\"'`*_"
 _ASIDE = re.compile(r"\s*(?:[.,;(\n]|\s[-\u2013\u2014]\s|\b(?:because|since|as|which|so)\b)")
 _BEHIND = re.compile(r"(?:\s*[(\[](?:option\s+)?|,\s+option\s+\(?)(?P<letter>[A-Z]|\d{1,2})[)\]]?[.:]?$", re.IGNORECASE)
+_JOINED = re.compile(r"\b(?:or|and)\s+([^.,;]+)")
 _REASON = re.compile(r"\b(?:because|since)\b")
 _BOLD = re.compile(r"(?<!\w)\*\*(?=\S)|(?<=\S)\*\*(?!\w)")
 _ARTICLE = re.compile(r"(?:the|an?)\s+")
 _DENIED = re.compile(
-    r"\b(?:not|never|cannot|wrong|incorrect|false|impossible|unlikely|worst|least\s+(?:likely|suitable|correct)|excluded|eliminated|ruled\s+out)\b|n['\u2019]t\b"
+    r"\b(?:not|never|cannot|wrong|incorrect|false|impossible|unlikely|worst|least\s+(?:likely|suitable|correct)"
+    r"|excluded|eliminated|ruled\s+out)\b|n['\u2019]t\b"
 )
 
 
@@ -107,6 +109,9 @@ def _checked(letter: str, rest: str, needs_text: bool, options: Mapping[str, str
     others = {found.upper() for found in _another(tuple(options)).findall(_REASON.split(behind)[0])} - {letter}
     if others:
         return nothing, f"several options in the final answer: {', '.join([letter, *sorted(others)])}"
+    for joined in _JOINED.finditer(behind):
+        if (named := _with_text(normal(joined[1]), options)) and letter not in named:
+            return nothing, f"several options in the final answer: {', '.join([letter, *sorted(named)])}"
     aside = _ASIDE.search(rest)
     if _DENIED.search(rest[: aside.start()] if aside else rest):
         return nothing, f"the option is denied: {letter} {rest[:60]}"
@@ -119,7 +124,7 @@ def _forms(letters: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     either = rf"(?P<letter>{_any(letters, also_others=True)})"
     upper = rf"(?P<letter>{_any(letters, also_others=False)})"
     return (
-        re.compile(rf"{_WORD}[(\[{{]?{either}[)\]}}]?[.:!]*[)]?", re.IGNORECASE),
+        re.compile(rf"{_WORD}[(\[{{]*{either}[)\]}}]*[.:;!]*[)]?", re.IGNORECASE),
         re.compile(rf"{_WORD}(?:[(\[](?=\w+[)\]]))?{either}[)\]].*", re.IGNORECASE | re.DOTALL),
         re.compile(rf"(?i:{_WORD}){upper}(?:[.:,;]|\s+[-\u2013\u2014=])\s.*", re.DOTALL),
         re.compile(rf"(?i:(?:the\s+)?(?:option|choice|letter|number)\s+#?){either}\b.*", re.DOTALL | re.IGNORECASE),
@@ -131,9 +136,9 @@ def _forms(letters: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
 
 @functools.lru_cache(maxsize=256)
 def _another(letters: tuple[str, ...]) -> re.Pattern[str]:
-    joined = r"\b(?:or|and|not|nor|with|plus|also|than|either|maybe|perhaps|as\s+well\s+as)\s+|[,;|/&+\u2192]\s*"
-    named = rf"(?:{joined})(?i:option\s+|choice\s+)?[(\[]?({_any(letters, also_others=False)})(?!\w)"
-    return re.compile(named)
+    words = r"\b(?i:or|and|not|nor|with|plus|also|than|either|maybe|perhaps|as\s+well\s+as)\s+"
+    named = rf"(?:{words}|[,;|/&+\u2192]\s*|[)\]]\s*(?=[(\[]))(?i:option\s+|choice\s+)?"
+    return re.compile(rf"{named}[(\[]?({_any(letters, also_others=False)})(?!\w)")
 
 
 def _without_denied_others(text: str, letter: str, options: Mapping[str, str]) -> str:
@@ -150,7 +155,8 @@ def _denied_option(letters: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(
         rf"[\s,(]*(?:and\s+|but\s+)?\b(?:not|rather\s+than|instead\s+of)\s+(?i:option\s+|choice\s+)?"
         rf"[(\[]?(?P<not>{either})[)\]]?(?!\w)"
-        rf"|(?<=[.;\n])\s*(?i:option\s+)?[(\[]?(?P<wrong>{either})[)\]]?\s+(?:is|was)\s+(?:wrong|incorrect|false|not)\b.*",
+        rf"|(?<=[.;\n])\s*(?i:option\s+)?[(\[]?(?P<wrong>{either})[)\]]?"
+        r"\s+(?:is|was)\s+(?:wrong|incorrect|false|not)\b.*",
         re.DOTALL,
     )
 
@@ -172,7 +178,8 @@ def _choosing(letters: tuple[str, ...]) -> re.Pattern[str]:
     upper = _any(letters, also_others=False)
     return re.compile(
         rf"(?:\A|[.!?\n]\s*)(?i:(?:so|thus|hence|therefore)\b,?\s*)?"
-        rf"(?:(?i:(?:the\s+)?(?:option|choice|answer)\s+)?[*(\[]*(?P<one>{upper})[*)\]]*\s+is\s+(?:therefore\s+|thus\s+)?"
+        rf"(?:(?i:(?:the\s+)?(?:option|choice|answer)\s+)?[*(\[]*(?P<one>{upper})[*)\]]*"
+        r"\s+is\s+(?:therefore\s+|thus\s+)?"
         rf"(?:correct|right|the\s+(?:correct|right|best)(?:\s+(?:answer|option|choice|one))?)"
         rf"|I(?:\s+would|'d|\u2019d|\s+will)?\s+(?:choose|pick|select|go\s+with)\s+(?i:(?:option|choice|answer)\s+)?"
         rf"[*(\[]*(?P<two>{upper})[*)\]]*)[.!*]*\s*\Z"
