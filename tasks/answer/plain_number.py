@@ -65,7 +65,7 @@ _CONCLUDED = re.compile(
     re.IGNORECASE,
 )
 _CONTINUED = re.compile(
-    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|otherwise|else|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$"
+    r"[,;(\[\s]*(?:(?:or|and|to|maybe|perhaps|possibly|alternatively|otherwise|else|remainder|through)\b|[A-Za-z]\s*=|[-+]?[\d.,/]+[^=\d]*$"
     r"|;[^\d=]*[\d.,/]+[^=\d]*$)",
     re.IGNORECASE,
 )
@@ -82,7 +82,7 @@ _SAID_AGAIN = re.compile(r"[\s,;]*|.*\b(?:is|are|was|were|equals|be|has|have|so|
 
 _GOES_ON = re.compile(
     r"\.{2}|\s?\u2026|[\u0304\u0305]|\s?[hHrR]\s?\d|\s*[\^\u00b2\u00b3\u00b9\u2070-\u2079_]|(?![mgshlCF]\b)[A-Za-z]\b|\s[kKMBijnpqrtuvwxyz]\b(?!['\u2019])"
-    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore|bn|mn)s?\b|\s*(?:squared|cubed|factorial)\b"
+    r"|\s*(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore|bn|mn|(?:third|fourth|fifth|sixth|eighth|tenth|hundredth|thousandth)(?=s))s?\b|\s*(?:squared|cubed|factorial)\b"
     r"|\s+and\s+(?:an?\s+)?(?:half|third|quarter|fifth)\b"
 )
 _EXPRESSION = re.compile(
@@ -96,7 +96,10 @@ _STATED_LATER = re.compile(
 """A number that a sentence comes to behind its first one: "3 boxes of 6 gives 18"."""
 
 _NAMED = r"[^\W\d]+(?:\s*:|\s+has|\s+gets)?\s+[-+]?[\d.,]*\d"
-_EACH_NAMED = re.compile(rf"\W*{_NAMED}(?:\s+[^\W\d]+)?[,;]\s+(?:and\s+)?{_NAMED}")
+_EACH_NAMED = re.compile(rf"\W*{_NAMED}(?:\s+[^\W\d]+)?[,;]\s+(?:and\s+)?{_NAMED}|.*\ba\)\s*\d.*\bb\)\s*\d")
+_OF_TWO = re.compile(
+    r"\b(?:sum|product|difference|quotient|ratio)\s+(?:of|between)\s+[-+.\d][^=]*\b(?:and|to)\b[^=]*\Z"
+)
 """A number for each of several names: "Ann 18, Ben 19"."""
 
 _POWER_OF_UNIT = re.compile(
@@ -127,7 +130,7 @@ def read(text: str) -> str:
             text = clause
         elif _NUMBER.search(clause):
             raise Unreadable(f"several numbers in the final answer: {text[:60]}")
-    if _EACH_NAMED.match(text):
+    if _EACH_NAMED.match(text) or _OF_TWO.search(text):
         raise Unreadable(f"several numbers in the final answer: {text[:60]}")
     statement, explanation = _parted(text)
     values = set()

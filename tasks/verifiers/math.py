@@ -147,7 +147,8 @@ def formula(text: str) -> str:
     if len(text) > LONGEST_TEXT:
         raise Unreadable(f"an answer of more than {LONGEST_TEXT} characters")
     text = " ".join(text.split())
-    if not _WORDS.fullmatch(unwrapped(text)) and hedged_anywhere(_without_explanation(text)):
+    is_word = _WORDS.fullmatch(unwrapped(text)) and not text.startswith(("not ", "never "))
+    if not is_word and hedged_anywhere(_without_explanation(text)):
         raise Unreadable(f"a bound, a guess or a denial: {text[:60]}")
     if (first := _SEGMENT.search(text)) and (reason := _REASON.search(text, first.end())):
         text = text[: reason.start()] if text.count("$", 0, reason.start()) % 2 == 0 else text

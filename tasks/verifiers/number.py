@@ -12,6 +12,7 @@ no mark and no box means unparseable (Cobbe et al. 2021 read the number after `#
 - After an `=` only what follows the last one counts, where something is computed before it (`30 minutes = 1/2 hour` are
   two numbers). Words that explain the number are left out (`12 apples (see step 3)`, `18 dollars in 2 days`), with what
   is computed in them (`540 meters a week, since 3 * 60 = 180`).
+- A detail in front is left out where the sentence computes its answer (`In 10 years, Ben will be 9 + 10 = 19`).
 - Unparseable: no number, several different numbers (`10-8`, `12 or 13`, `3:30`, `2 out of 3`, joined boxes), a bound,
   guess or denial (`at least 18`, `about 18`, `not 5`), a number that goes on (`5^2`, `10k`, `2 million`), grouping that
   is none (`1,08`), more than 100 digits.
