@@ -8,8 +8,9 @@ word "a" is no option. Where the row has `options` (a list of texts, or texts by
 option is read as its letter, and a letter beside the text of another option is unparseable, as are two letters and a
 denied one ("B is wrong"). Without `options`, letters go from A to E.
 
-A response that marks no answer counts only when all of it is one option: its letter, its text, or both. Options of the
-same text are told apart by their letters only; the text alone is right where the gold answer has it.
+A response that marks no answer counts only when all of it is one option (its letter, its text, or both), or when its
+last sentence chooses one ("So option B is correct.", "I choose B."). "B, not A" names B. Options of the same text are
+told apart by their letters only; the text alone is right where the gold answer has it.
 """
 
 import functools
