@@ -60,9 +60,8 @@ def _check(study: Study) -> None:
             if key == "train":
                 seen[benchmark.name] = rows
                 _check_kept(study, benchmark, rows)
-    for model in study.models:
-        with at("method", "method."):
-            study.method.check(model)
+    with at("method", "method."):
+        study.method.check(study.models)
     for name, origin in study.origins.items():
         look = Look(name, study.roots, SMALL)
         _check_origin(origin, list(seen.values()), look, whole=len(seen) == len(study.names(study.train)))

@@ -6,11 +6,12 @@ loaders are told to take safetensors, and a folder without any is refused before
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from data import allowed_paths
-from data.errors import InputError
+from data.errors import InputError, shown
 from tasks import safetensors_header
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -20,6 +21,9 @@ READ = ("config.json", "generation_config.json", *TOKENIZER, "*.model", *WEIGHTS
 """Files of a model folder that decide what it says."""
 CODE = ("*.py",)
 """What decides it too where the model's own code is run."""
+LAYER = re.compile(r"^(?:model\.|transformer\.|language_model\.)*(?:layers|h)\.(\d+)\.")
+EMBEDDING = re.compile(r"^(?:model\.|transformer\.)?(?:embed_tokens|wte)\.weight$")
+"""The table of token embeddings of a model that is of text alone."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
@@ -39,8 +43,8 @@ def check(name: str, folder: Path, remote_code: bool) -> None:
 
     Raises:
         InputError: it lacks a configuration, a tokenizer or safetensors weights, one of them is broken, it is an
-            adapter, its weights' index leads out of it or names a file that is not there, or it needs code of its own
-            that the study does not trust.
+            adapter, its weights' index leads out of it or names a file that is not there, its weights are not those
+            that its configuration speaks of, or it needs code of its own that the study does not trust.
     """
     if (folder / "adapter_config.json").exists():
         raise InputError(
@@ -53,7 +57,7 @@ def check(name: str, folder: Path, remote_code: bool) -> None:
             f"{name}: its weights are pickles ({pickles[0].name}), which can run any code when they are loaded. "
             "Allowed: *.safetensors; convert them where you trust the model (save_pretrained writes safetensors)"
         )
-    _check_weights(name, folder)
+    shapes = _shapes(name, folder)
     missing = [
         what for what, there in (("config.json", (folder / "config.json").is_file()), ("*.safetensors", has_weights))
         if not there
@@ -68,20 +72,45 @@ def check(name: str, folder: Path, remote_code: bool) -> None:
             if not (folder / shard).is_file():
                 raise InputError(f"{name}: {index.name} names {shard}, which is not there. Allowed: the whole model")
     _check_code(name, folder, remote_code)
-    if not isinstance(_json(name, folder / "config.json").get("model_type"), str):
+    config = _json(name, folder / "config.json")
+    if not isinstance(config.get("model_type"), str):
         raise InputError(f"{name}: config.json names no model_type; allowed: the configuration of a whole model")
+    _check_fit(name, config, shapes)
     _check_tokenizer(name, folder)
 
 
-def _check_weights(name: str, folder: Path) -> None:
+def _check_fit(name: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> None:
+    """See that the weights are all that the configuration speaks of: what is missing is made up when it is loaded."""
+    if not shapes:
+        raise InputError(f"{name}: its *.safetensors hold no weights. Allowed: a whole model")
+    inner = config.get("text_config")
+    of_text = inner if isinstance(inner, dict) else config
+    layers = {int(found[1]) for tensor in shapes if (found := LAYER.search(tensor))}
+    said = of_text.get("num_hidden_layers", of_text.get("n_layer"))
+    if layers and isinstance(said, int) and max(layers) + 1 < said:
+        raise InputError(f"{name}: config.json speaks of {said:,} layers, its weights have {max(layers) + 1:,}")
+    width = of_text.get("hidden_size", of_text.get("n_embd"))
+    table = (of_text.get("vocab_size"), of_text.get("word_embed_proj_dim", of_text.get("embedding_size", width)))
+    for tensor, shape in shapes.items():
+        if EMBEDDING.search(tensor) and len(shape) == 2 and None not in table and shape != table:
+            raise InputError(
+                f"{name}: config.json speaks of {table[0]} tokens of {table[1]} numbers, {tensor} holds {shape[0]} of "
+                f"{shape[1]}"
+            )
+
+
+def _shapes(name: str, folder: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors of all weight files with their shapes."""
+    found: dict[str, tuple[int, ...]] = {}
     for path in files(folder, ("*.safetensors",)):
         try:
-            safetensors_header.tensors(path)
+            found |= safetensors_header.tensors(path)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{name}: {path.name} cannot be read as safetensors: {error}. Allowed: the whole file; download or "
                 "copy it again"
             ) from None
+    return found
 
 
 def _check_tokenizer(name: str, folder: Path) -> None:
@@ -104,6 +133,22 @@ def _is_of_bytes(name: str, folder: Path) -> bool:
     """Whether the tokenizer has no vocabulary: its tokens are bytes or characters."""
     config = folder / "tokenizer_config.json"
     return config.is_file() and str(_json(name, config).get("tokenizer_class", "")).startswith(("ByT5", "Canine"))
+
+
+def check_continues(name: str, folder: Path, remote_code: bool) -> None:
+    """See that a model is of a kind that continues texts: those are scored and fine-tuned here.
+
+    Raises:
+        InputError: transformers knows no such model, and it brings no trusted code of its own.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = _json(name, folder / "config.json").get("model_type")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not (remote_code and _mapped(name, folder / "config.json")):
+        raise InputError(
+            f"{name}: config.json names the model_type {shown(kind)}; allowed: one that this version of transformers "
+            "knows as a causal language model, such as llama or qwen3"
+        )
 
 
 def check_links(name: str, folder: Path, roots: tuple[Path, ...]) -> None:

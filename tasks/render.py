@@ -265,9 +265,10 @@ def _context(model: Model) -> int:
         config = AutoConfig.from_pretrained(
             model.path, revision=model.revision or None, trust_remote_code=model.remote_code
         )
-    except (OSError, ValueError) as error:
-        raise StageFailed(f"{model.name}: its configuration cannot be loaded: {error}") from error
-    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
+        return int(getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
+    except Exception as error:  # whatever the library stumbles on in a model's files
+        why = " ".join(str(error).split())
+        raise StageFailed(f"{model.name}: its configuration cannot be loaded: {type(error).__name__}: {why}") from error
 
 
 def _generation_stops(model: Model) -> list[int]:

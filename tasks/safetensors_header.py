@@ -8,8 +8,8 @@ LARGEST = 100_000_000
 """Bytes of a header; the format itself allows no more."""
 
 
-def tensors(path: Path) -> list[str]:
-    """The names of the tensors in a file.
+def tensors(path: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors in a file: their names and shapes.
 
     Source: https://github.com/huggingface/safetensors#format (8 bytes of header length, the header as JSON, the data).
 
@@ -31,8 +31,9 @@ def tensors(path: Path) -> list[str]:
     header.pop("__metadata__", None)
     try:
         end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+        shapes = {name: tuple(int(size) for size in entry["shape"]) for name, entry in header.items()}
     except (TypeError, KeyError, IndexError, ValueError):
-        raise ValueError("its header lacks the places of its tensors") from None
+        raise ValueError("its header lacks the places or shapes of its tensors") from None
     if end != total - 8 - length:
         raise ValueError(f"its tensors need {end:,} bytes, and {total - 8 - length:,} are there")
-    return list(header)
+    return shapes

@@ -26,8 +26,9 @@ def load(model: Model) -> Any:
         return AutoTokenizer.from_pretrained(
             model.path, revision=model.revision or None, trust_remote_code=model.remote_code
         )
-    except (OSError, ValueError, ImportError) as error:
-        raise StageFailed(f"{model.name}: its tokenizer cannot be loaded: {error}") from error
+    except Exception as error:  # whatever the library stumbles on in a model's files
+        why = " ".join(str(error).split())
+        raise StageFailed(f"{model.name}: its tokenizer cannot be loaded: {type(error).__name__}: {why}") from error
 
 
 class Tokens:

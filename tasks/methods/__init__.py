@@ -4,7 +4,7 @@ import functools
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,11 @@ class Method(BaseModel, ABC):
     def train(self, training: Training) -> dict[str, Any]:
         """Train an adapter into `training.folder`; returns facts for the manifest. Runs in a trainer process."""
 
-    def check(self, model: Model) -> None:
-        """See, without loading it, that the model can learn this way.
+    def check(self, models: Sequence[Model]) -> None:
+        """See, without loading them, that the models can learn this way.
 
         Raises:
-            InputError: it cannot; names the option.
+            InputError: one cannot; names the option.
         """
         return
 

@@ -1,10 +1,12 @@
 """Supervised fine-tuning: the student learns to give each response, token by token, through a LoRA adapter."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from data import kinds
 from data.errors import InputError, shown
 from tasks.bounds import MOST_TOKENS, Real, Share, Whole
 from tasks.methods import Method, Training
@@ -37,16 +39,21 @@ class Sft(Method):
         None, gt=1, le=MOST_TOKENS, description="longer rows are left out of all arms alike; null: the context"
     )
 
-    def check(self, model: Model) -> None:
-        folder = Path(model.path)
-        if isinstance(self.targets, str) or not folder.is_dir():
+    def check(self, models: Sequence[Model]) -> None:
+        folders = [Path(model.path) for model in models]
+        if isinstance(self.targets, str) or not all(folder.is_dir() for folder in folders):
             return
-        held = {part for path in folder.glob("*.safetensors") for name in tensors(path) for part in name.split(".")}
-        if not any(target.rpartition(".")[2] in held for target in self.targets):
-            raise InputError(
-                f"method.targets: {shown(list(self.targets))} are no layers of {model.name}; allowed: all-linear, or "
-                "names of layers such as q_proj"
-            )
+        held = [_matrices(folder) for folder in folders]
+        for target in self.targets:
+            if not any(_is_one(target, layers) for layers in held):
+                names = sorted({layer.rpartition(".")[2] for layers in held for layer in layers})
+                raise InputError(f"method.targets: {kinds.unknown('layer', target, ['all-linear', *names])}")
+        for model, layers in zip(models, held, strict=True):
+            if not any(_is_one(target, layers) for target in self.targets):
+                raise InputError(
+                    f"method.targets: {shown(list(self.targets))} are no layers of {model.name}; allowed: all-linear, "
+                    "or names of layers such as q_proj"
+                )
 
     def prepare(self, rows: list[Row], renderer: Renderer, prompt: str) -> list[Row]:
         examples = []
@@ -64,3 +71,18 @@ class Sft(Method):
     @property
     def longest(self) -> int | None:
         return self.max_tokens
+
+
+def _matrices(folder: Path) -> set[str]:
+    """The layers of a model that are matrices, which alone can get an adapter."""
+    return {
+        name.rpartition(".")[0]
+        for path in folder.glob("*.safetensors")
+        for name, shape in tensors(path).items()
+        if len(shape) == 2 and name.endswith((".weight", ".qweight"))
+    }
+
+
+def _is_one(target: str, layers: set[str]) -> bool:
+    """Whether a target names layers, by PEFT's rule: a whole name, or the end of one after a dot."""
+    return any(layer == target or layer.endswith(f".{target}") for layer in layers)

@@ -171,8 +171,14 @@ def test_an_origin_that_answers_some_benchmarks_is_an_arm_less_in_the_others() -
         ({"match": {"minimum": 61}}, r"match\.minimum: 61 is not allowed: tickets has 60 training questions"),
         (
             {"method": {"targets": ["nosuchlayer"]}},
-            r"method\.targets: \['nosuchlayer'\] are no layers of abacus-student",
+            r"method\.targets: no layer is called 'nosuchlayer'. Allowed: all-linear, down_proj, .*v_proj",
         ),
+        (
+            {"method": {"targets": ["q_proj", "v_prj"]}},
+            r"method\.targets: no layer is called 'v_prj' .did you mean v_p",
+        ),
+        ({"method": {"targets": ["layers"]}}, r"method\.targets: no layer is called 'layers'"),
+        ({"method": {"targets": ["input_layernorm"]}}, r"method\.targets: no layer is called 'input_layernorm'"),
         ({"questions": {"train_split": "dev"}}, r"questions\.train_split: tickets: no split is called 'dev'"),
     ],
 )
@@ -254,6 +260,10 @@ def test_the_column_of_references_is_found_by_its_name() -> None:
             -1000,
             r"model.safetensors cannot be read as safetensors: its tensors need [\d,]+ bytes, and",
         ),
+        ("model.safetensors", b"\x02\0\0\0\0\0\0\0{}", "hold no weights"),
+        ("config.json", {"num_hidden_layers": 5}, "config.json speaks of 5 layers, its weights have 4"),
+        ("config.json", {"vocab_size": 9}, "config.json speaks of 9 tokens of 128 numbers, .* holds 768 of 128"),
+        ("config.json", {"hidden_size": 64}, "config.json speaks of 768 tokens of 64 numbers, .* holds 768 of 128"),
         ("config.json", b"{", "config.json cannot be read as JSON"),
         ("config.json", b"{}", "config.json names no model_type"),
         ("config.json", b"[" * 100_000, "config.json cannot be read as JSON"),
@@ -268,7 +278,9 @@ def test_the_column_of_references_is_found_by_its_name() -> None:
     ],
 )
 @pytest.mark.parametrize("key", ["student", r"origins\.t\.model"])
-def test_a_model_that_cannot_be_loaded_is_named(key: str, file: str, content: bytes | int | None, said: str) -> None:
+def test_a_model_that_cannot_be_loaded_is_named(
+    key: str, file: str, content: bytes | int | dict[str, Any] | None, said: str
+) -> None:
     shutil.copytree(STUDENT, "model")
     path = Path("model") / file
     match content:
@@ -278,11 +290,18 @@ def test_a_model_that_cannot_be_loaded_is_named(key: str, file: str, content: by
             path.write_bytes(path.read_bytes()[:content])
         case bytes():
             path.write_bytes(content)
+        case dict():
+            path.write_text(json.dumps({**json.loads(path.read_text()), **content}))
     if key == "student":
         study(student="model")
     else:
         study(origins={"t": {"kind": "teacher", "model": "model"}, "human": {}})
     refused(rf"{key}: model: .*{said}")
+
+
+def test_layers_by_the_end_of_their_names_can_be_targets() -> None:
+    study(method={"targets": ["q_proj", "self_attn.v_proj", "model.layers.0.mlp.up_proj"]})
+    planned()
 
 
 def test_files_that_are_not_small_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,50 @@ def test_a_model_that_is_not_downloaded_yet_is_not_looked_at(monkeypatch: pytest
     assert renderings.check(load("abacus", [f"student=owner/model@{'0' * 40}"])) == ()
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ messages", "the chat template of .* does not take these turns: unexpected end of template"),
+        ("", "the chat template of .* drops the assistant's turn"),
+        ("{{ raise_exception('not me') }}", "the chat template of .* does not take these turns: not me"),
+        ("{{ messages[0].content }}{{ x.y }}", "the chat template of .* does not take these turns: 'x' is undefined"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "it needs more than 1 s"),
+    ],
+)
+@pytest.mark.parametrize("key", ["student", "origins.t.model"])
+def test_a_template_that_cannot_be_used_is_refused_before_any_work(
+    student: Path, key: str, template: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renderings, "SECONDS", 1)
+    (student / "chat_template.jinja").write_text(template)
+    given = (
+        study(student)
+        if key == "student"
+        else study("abacus-student", origins={"t": {"kind": "teacher", "model": str(student)}})
+    )
+    with pytest.raises(InputError, match=rf"^abacus: {key}: .*{said}") as error:
+        renderings.check(given)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model_type": "nosuch"}, "config.json names the model_type 'nosuch'; allowed: one that this version of"),
+        ({"model_type": "t5"}, "config.json names the model_type 't5'; allowed: .* a causal language model"),
+        ({"max_position_embeddings": "many"}, "cannot be loaded: .*max_position_embeddings"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused_before_any_work(
+    student: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = student / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    (student / "chat_template.jinja").write_text((BUNDLED / "abacus-student" / "chat_template.jinja").read_text())
+    with pytest.raises(InputError, match=rf"^abacus: student: .*{said}"):
+        renderings.check(study(student))
+
+
 def by_hand(model: Model, prompt: str, response: str) -> float:
     """Nats of a response's text and the end of its turn after a prompt's text, by transformers alone."""
     import torch
