@@ -53,17 +53,21 @@ SHAPES = (
     r"PMAK-[0-9a-f]{20,}-[0-9a-f]{20,}",
     r"pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}",
     r"AGE-SECRET-KEY-1[0-9A-Z]{20,}",
-    # forms: JSON Web Tokens, headers, and a value beside the word for it
+    # forms: JSON Web Tokens, headers
     r"eyJ[\w-]{8,}\.(?:eyJ)?[\w-]{8,}\.[\w-]*",
     r"Bearer\s+[^\s\"']{8,}",
     r"[Aa]uthorization[\"']?\s*[:=]\s*[\"']?(?:[Bb]asic|[Tt]oken)\s+[^\s\"']{8,}",
-    r"(?i:(?:aws_?)?secret_?(?:access_?)?key|api[_-]?key|client_?secret|passw(?:or)?d|passwd)[\"']?\s*[:=]\s*[\"']?"
-    r"(?=\S*\d)(?=\S*[A-Za-z])[\w+/=.~-]{16,}",
 )
 WITHIN = (
     r"(?:X-Amz-Signature|X-Goog-Signature|[?&;]sig)=[\w%/+=-]{20,}",
     r"-----BEGIN [A-Z0-9 ]+-----",
     r"PuTTY-User-Key-File-\d",
+    # a value beside the word for it
+    r"(?i:secret_?(?:access_?)?key|api[_-]?key|client_?secret)[\"']?\s*[:=]\s*[\"']?"
+    r"(?=\S*\d)(?=\S*[A-Za-z])[\w+/=.~-]{16,}",
+    r"(?i:token|secret)[\"']?\s*[:=]\s*[\"']?(?=\w*\d)(?:(?=\w*[A-Z])(?=\w*[a-z])[\w+=~]{20,}|[0-9a-f]{32,})",
+    r"(?i:passw(?:or)?d|passphrase)[\"']?\s*[:=]\s*[\"']?"
+    r"(?=[^\s\"'<>{}$,;]*\d)(?=[^\s\"'<>{}$,;]*[A-Za-z])[^\s\"'<>{}$,;]{6,}",
 )
 """Shapes that may follow a letter or a digit."""
 LOOKS_SECRET = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(SHAPES)})|{'|'.join(WITHIN)}")
