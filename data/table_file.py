@@ -145,6 +145,8 @@ def text_or_none(place: str, row: Row, column: str) -> str | None:
         return None
     if isinstance(found, float):
         found = in_digits(found)
+    if isinstance(found, Decimal) and found.is_finite():
+        found = format(found, "f")
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise InputError(f"{place}: column {column!r} is {kind(found)}; allowed: text or a number")
     found = str(found)
@@ -166,6 +168,7 @@ def is_text(found: str) -> bool:
 def kind(value: Any) -> str:
     """What sort of thing a value is, in words."""
     kinds = {dict: "an object", list: "a list", bool: "true or false", str: "text", int: "a number", float: "a number"}
+    kinds |= {Decimal: "a number", bytes: "bytes"}
     return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
 
 

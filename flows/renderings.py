@@ -44,7 +44,7 @@ def check(study: Study, fetch: bool = False) -> tuple[str, ...]:
             for model in study.models:
                 if model.folder is not None and _worth_a_look(model, model.folder):
                     model_files.check_continues(model.name, model.folder, model.remote_code)
-                    notes += _notes(_loaded(model))
+                    notes += _notes(loaded(model))
                 elif model.folder is None and fetch:
                     from tasks.render import renderer
 
@@ -53,7 +53,7 @@ def check(study: Study, fetch: bool = False) -> tuple[str, ...]:
         for name, origin in study.origins.items():
             for teacher in _teachers(study, f"origins.{name}.model", origin):
                 with at(f"origins.{name}.model"):
-                    _loaded(teacher)
+                    loaded(teacher)
     return tuple(notes)
 
 
@@ -76,8 +76,13 @@ def _worth_a_look(model: Model, folder: Path) -> bool:
     return any(WORTH_A_LOOK.search(path.read_text(encoding="utf-8", errors="replace")) for path in paths)
 
 
-def _loaded(model: Model) -> "Renderer":
-    """What renders for a model on this machine, all of whose files are input."""
+def loaded(model: Model) -> "Renderer":
+    """What renders for a model. Files of one on this machine are input.
+
+    Raises:
+        StageFailed: it cannot be downloaded.
+        InputError: its tokenizer or configuration cannot be loaded, or its chat template cannot be used.
+    """
     import transformers  # noqa: F401 (to import it takes time of its own)
 
     from tasks.render import renderer
@@ -86,6 +91,8 @@ def _loaded(model: Model) -> "Renderer":
         with _limited():
             return renderer(model)
     except StageFailed as error:
+        if model.folder is None:  # it could not be downloaded, say
+            raise
         raise InputError(str(error)) from error
 
 

@@ -10,14 +10,16 @@ from data import benchmark as benchmarks
 from data import table_file, verifier_columns
 from data.benchmark import Benchmark
 from data.errors import InputError, shown
+from data.prompt import read
 from data.table_file import TableFile
 from flows.for_machines import say
 from flows.result_file import ResultFile
-from tasks import golds, no_response, verifiers
+from tasks import golds, no_response, template_trial, verifiers
 from tasks.model import weights
 from tasks.no_response import is_missing
 from tasks.rows import Row, Rows
 from tasks.score import familiarity
+from tasks.template_trial import Trial
 
 BARE_QUESTION = "{{ question }}"
 KINDS = ("correct", "wrong", "unparseable", "error", "missing")
@@ -117,14 +119,14 @@ def score(
     Args:
         named: columns by what they hold (`Columns`).
     """
-    from tasks.render import renderer
+    from flows import renderings
     from tasks.score import score as stage
     from tasks.score import thoughts_left_out
 
     columns = Columns(**named, group=group)  # type: ignore[arg-type]
     target = _target(file, out, "scored")
     student = weights(model).choosing(thinking)
-    rendering = renderer(student)
+    rendering = renderings.loaded(student)
     rendering.check()
     template = _template(prompt)
     question = columns.question or "question"
@@ -134,6 +136,7 @@ def score(
         if prompt is None or columns.question is not None or question in given:
             row["question"] = table_file.text_or_none(place, given, question) or ""
         row |= {name: value for name, value in given.items() if name not in row}
+    template_trial.check([Trial(f"--prompt {prompt}", template, _bare(rows[0]))])
     scored = _plainly(stage.function, rows, student, template)
     target.write(_joined(rows, scored, ("tokens", "nll", "perplexity"), "scored"))
     groups = [_familiarity(name, part) for name, part in _groups(rows, scored, columns.group)]
@@ -221,11 +224,9 @@ def _template(prompt: Path | None) -> str:
     if prompt is None:
         return BARE_QUESTION
     try:
-        return prompt.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"--prompt {prompt}: is not UTF-8 (byte {error.start + 1})") from None
-    except OSError as error:
-        raise InputError(f"--prompt {prompt}: {error.strerror}") from None
+        return read(prompt)
+    except InputError as error:
+        raise InputError(f"--prompt {error}") from None
 
 
 def _rows(file: Path, columns: Columns, target: ResultFile) -> tuple[list[Row], int]:
@@ -265,9 +266,13 @@ def _check_golds(unusable: Sequence[tuple[Row, str]], column: str | None) -> Non
 
 def _plainly(function: Callable[..., Iterator[Any]], rows: list[Row], *arguments: Any) -> list[Row]:
     """Run a per-row stage outside any study; its output in the order of the rows."""
-    bare = [{name: value for name, value in row.items() if name not in ("_file", "_place")} for row in rows]
-    made = {row["id"]: row for row in function(bare, *arguments)}
+    made = {row["id"]: row for row in function([_bare(row) for row in rows], *arguments)}
     return [made[row["id"]] for row in rows]
+
+
+def _bare(row: Row) -> Row:
+    """What a stage sees of a row."""
+    return {name: value for name, value in row.items() if name not in ("_file", "_place")}
 
 
 def _joined(rows: list[Row], made: list[Row], added: Sequence[str], prefix: str) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from data import table_file
-from data.errors import InputError, at
+from data.errors import LONGEST_VALUE, InputError, at
 from flows import known_names, yaml_values
 from flows.schema import Study
 from tasks import endpoint
@@ -96,15 +96,16 @@ def locate(path: str) -> Path:
 
 def _lay_over(given: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
+    cut = override if len(override) <= LONGEST_VALUE else f"{override[:LONGEST_VALUE]} …"
     if not sign or not key:
-        raise InputError(f"--set {override}: allowed is key.inner=value")
+        raise InputError(f"--set {cut}: allowed is key.inner=value")
     here: Any = given
     *outer, last = key.split(".")
     for part in outer:
         if not isinstance(here.get(part), dict):
             here[part] = {}
         here = here[part]
-    here[last] = yaml_values.parse(text, f"--set {override}")
+    here[last] = yaml_values.parse(text, f"--set {cut}")
 
 
 def named_by_hand(overrides: list[str]) -> list[Path]:

@@ -25,7 +25,10 @@ def references(questions: Rows, column: str, *, work: Work | None = None) -> Row
     asked = len(questions)
     answered = sum(bool(text) for b in questions.batches([column]) for text in b.column(column).to_pylist())
     if not answered:
-        raise InputError(f"origin human: column {column!r} is empty in all {asked} questions")
+        raise InputError(
+            f"origin human: column {column!r} is empty in all {asked} questions, or the file has none. Allowed: one "
+            "with people's responses, named by `column` here or by columns.reference of the benchmark"
+        )
     if work:
         work.facts.update(questions=asked, answered=answered)
 

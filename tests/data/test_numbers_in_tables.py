@@ -1,6 +1,7 @@
 """Numbers of a table become the digits that mean them, whatever the file stores them in."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,14 @@ def test_a_float_of_parquet_is_what_its_digits_say(tmp_path: Path, made: pa.Data
     rows = [row for _, row in TableFile(file)]
     assert [text("", row, "gold") for row in rows[:3]] == ["18.6", "0.1", "3.0"]
     assert rows[3]["gold"] is None
+
+
+@pytest.mark.parametrize(
+    ("number", "digits"), [("18.50", "18.50"), ("-3", "-3"), ("1E+3", "1000"), ("1E-8", "0.00000001")]
+)
+def test_a_decimal_of_parquet_is_its_digits(tmp_path: Path, number: str, digits: str) -> None:
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"gold": pa.array([Decimal(number)])}), file)
+    ((place, row),) = TableFile(file)
+    assert Decimal(text(place, row, "gold")) == Decimal(digits)
+    assert text(place, row, "gold") == digits

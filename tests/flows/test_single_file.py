@@ -146,6 +146,28 @@ def test_a_token_that_ends_a_turn_is_no_part_of_a_response(
     assert lines(tmp_path / "o.jsonl")[0]["response"] == row["response"] + token
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (b"{{ nosuch }}", "it needs nosuch, which row .* lacks; columns: "),
+        (b"{{ question", "unexpected end of template"),
+        (b"{{ 1/0 }}", "ZeroDivisionError"),
+        (b"{{ 'a' * 10**9 }}", "MemoryError"),
+        (b"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "needs more time"),
+        (b"\xe9", r"is not UTF-8 \(byte 1\)"),
+    ],
+)
+def test_a_prompt_is_tried_on_a_row_before_the_model_is_loaded(
+    file: Path, template: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.score.load", lambda *_: pytest.fail("the model is loaded"))
+    prompt = file.with_name("p.jinja")
+    prompt.write_bytes(template)
+    with pytest.raises(InputError, match=f"^--prompt .*p.jinja: .*{said}") as error:
+        single_file.score(file, "abacus-student", COLUMNS, prompt, None, None, as_json=True)
+    assert str(error.value).isprintable()
+
+
 def test_a_prompt_is_over_the_files_columns_and_has_no_byte_order_mark(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -149,3 +149,9 @@ def test_no_file_is_said_to_be_none(name: str) -> None:
     with pytest.raises(InputError, match="no such study file") as caught:
         load(name)
     assert str(caught.value).isprintable()
+
+
+def test_a_long_value_of_an_option_is_shown_cut() -> None:
+    with pytest.raises(InputError, match=r"^--set seeds=\[0, 0, .* …: is [78]\d\d,\d+ characters long") as error:
+        read("abacus", [f"seeds=[{'0, ' * 266_664}]"])
+    assert len(str(error.value)) < 300
