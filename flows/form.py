@@ -113,6 +113,8 @@ def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
         found[BY_KIND] = lists
     if isinstance(given.get("method"), str):
         found["method"] = {"kind": given["method"]}
+    if given.get("method", "") is None:
+        del found["method"]
     return found
 
 

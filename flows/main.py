@@ -21,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Whose responses does this model learn best from: people's, a stronger model's, or its own?",
 )
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""What typer raises at an option or an argument that it cannot use; the class has no public name."""
 
 
 class Thinking(enum.Enum):
@@ -269,7 +271,10 @@ def main() -> None:
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"  # where in the code helps no person
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
     try:
-        app()
+        sys.exit(app(standalone_mode=len(sys.argv) == 1))
+    except USAGE_ERROR as error:
+        print(f"error: {one_line(masked(error.format_message(), ()))}", file=sys.stderr)
+        sys.exit(2)
     except InputError as error:
         print(f"error: {one_line(masked(str(error), ()))}", file=sys.stderr)
         sys.exit(2)

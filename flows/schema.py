@@ -238,9 +238,9 @@ class Study(BaseModel):
     def _contrasts_of_known_arms(self) -> "Study":
         for number, contrast in enumerate(self.contrasts):
             for side in ("better", "than"):
-                if getattr(contrast, side) not in (*self.arms, UNTRAINED):
+                if getattr(contrast, side) not in (known := (*self.arms, UNTRAINED)):
                     where = f"contrasts.{number}.{side}"
-                    raise OptionError(f"{where}: {kinds.unknown('origin', getattr(contrast, side), self.arms)}")
+                    raise OptionError(f"{where}: {kinds.unknown('arm', getattr(contrast, side), known)}")
         return self
 
     @property

@@ -35,6 +35,12 @@ def test_a_form_is_the_study_it_was_made_of(name: str) -> None:
     assert parameters(given, None)["study"] == as_form(given)
 
 
+def test_a_method_that_is_null_is_the_usual_one(small: dict[str, Any]) -> None:
+    form = as_form({**small, "method": None})
+    assert errors(form) == []
+    assert study_file.raw(as_study(form)).method == study_file.raw(as_study({**small, "method": "sft"})).method
+
+
 def test_the_schema_is_one_and_says_what_each_thing_is() -> None:
     is_valid_schema(SCHEMA)
     assert set(SCHEMA["properties"]) == {"study", "strict", "folder"}

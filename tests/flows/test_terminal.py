@@ -53,6 +53,29 @@ def test_what_is_wrong_with_a_study_is_one_plain_line(tmp_path: Path, changes: d
     assert shown in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["plan"], "error: Missing argument 'study'."),
+        (["plan", "abacus", "--nosuch\x1b[2J"], r"error: No such option: --nosuch\x1b[2J"),
+        (
+            ["score", "x.jsonl", "--model", "abacus-student", "--thinking", "maybe"],
+            "error: Invalid value for '--thinking'",
+        ),
+        (["nosuch"], "error: No such command 'nosuch'."),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_one_plain_line(tmp_path: Path, arguments: list[str], shown: str) -> None:
+    code, out, err = said(tmp_path, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(shown)
+
+
+def test_help_is_printed_where_nothing_is_asked(tmp_path: Path) -> None:
+    assert "verify" in "".join(said(tmp_path)[1:])
+    assert said(tmp_path, "plan", "--help")[0] == 0
+
+
 def test_columns_and_values_of_a_file(tmp_path: Path) -> None:
     rows = [{"question": "1+1?", "response": "2", "gold": "2", "id": "a", "model": f"m{ESCAPES}"} for _ in range(3)]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))

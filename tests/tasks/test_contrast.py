@@ -125,8 +125,8 @@ def written(folder: Path, contrast: str) -> str:
 @pytest.mark.parametrize(
     ("contrast", "message"),
     [
-        ("{claim: x, better: self, than: humn}", r"contrasts\.0\.than: no origin is called 'humn' .*human"),
-        ("{claim: x, better: slf, than: human}", r"contrasts\.0\.better: no origin is called 'slf'"),
+        ("{claim: x, better: self, than: humn}", r"contrasts\.0\.than: no arm is called 'humn' .*human, .*base"),
+        ("{claim: x, better: slf, than: human}", r"contrasts\.0\.better: no arm is called 'slf'"),
         ("{claim: x, better: self@length, than: human}", r"contrasts\.0\.better: .*self@same_length"),
         ("{claim: x, better: self, than: self}", r"contrasts\.0: .*both self"),
         ("{claim: x, better: self, than: human, on: elsewhere}", r"contrasts\.0\.on: 'elsewhere' .*'other'"),
