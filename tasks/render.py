@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, Undefined, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.errors import InputError
@@ -232,14 +232,24 @@ def fill(template: str, row: Row) -> str:
 
 
 def _present(value: Any) -> Any:
+    """What a template prints, of what a row's columns hold.
+
+    A function or an object of jinja's own shows an address in memory, which would make another prompt in every run.
+    """
     if value is None:
         raise TemplateError("a column it prints has no value")
+    if isinstance(value, Undefined):
+        return value  # says itself what is wrong once it is printed
+    if callable(value) or type(value).__module__.startswith("jinja2"):
+        raise TemplateError(f"it prints a {type(value).__name__}, which is no value of a column")
     return value
 
 
 @functools.cache
 def _prompts() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_present)
+    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_present)
+    del made.globals["lipsum"], made.filters["random"]  # another text each time
+    return made
 
 
 @functools.lru_cache(maxsize=256)
