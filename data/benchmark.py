@@ -254,6 +254,16 @@ def as_asked(benchmark: Benchmark, place: str, raw: Row) -> Row:
     return row
 
 
+def is_left_out(benchmark: Benchmark, place: str, raw: Row) -> bool:
+    """Whether a row of the benchmark's own source belongs to none of the splits that studies train and evaluate on.
+
+    Raises:
+        InputError: it is no row of the benchmark.
+    """
+    given, keep = _in_form(benchmark, place, raw), benchmark.keep
+    return keep is not None and not any(keep(given, split) for split in ("train", "test"))
+
+
 def _in_form(benchmark: Benchmark, place: str, raw: Row) -> Row:
     """A row in the form that the benchmark's columns describe."""
     if benchmark.row is None:

@@ -69,18 +69,24 @@ class Judge:
                 raise InputError(f"--benchmark {benchmark}: stands for several; allowed: the name of one")
         return cls(found.verifier, found)
 
-    def row(self, place: str, given: Row, columns: Columns, official: bool) -> Row:
+    def row(self, place: str, given: Row, columns: Columns, official: bool) -> Row | None:
         """What the verifier reads of a row of the file.
 
         Args:
-            official: whether the row has the columns of the benchmark's own source, to be read as a study reads it.
+            official: whether the row has the columns of the benchmark's own source, to be read as a study reads it:
+                None where it has no question or no gold answer and studies leave it out.
 
         Raises:
             InputError: a column is missing or empty, or holds what the verifier cannot use.
         """
         if official:
             assert self.benchmark is not None
-            return benchmarks.as_asked(self.benchmark, place, given)
+            try:
+                return benchmarks.as_asked(self.benchmark, place, given)
+            except InputError:
+                if benchmarks.is_left_out(self.benchmark, place, given):
+                    return None
+                raise
         gold, question = self.column("gold", columns), self.column("question", columns)
         row: Row = {"gold": table_file.text(place, given, gold)}
         if columns.question is not None or self.verifier == "code" or question in given:
@@ -185,8 +191,11 @@ def verify(
     target = _target(file, out, "verified")
     rows, ended = _rows(file, columns, target)
     official = judge.reads_as_official(rows[0]["_file"], columns)
-    for row in rows:
-        row |= judge.row(row["_place"], row["_file"], columns, official)
+    asked = [judge.row(row["_place"], row["_file"], columns, official) for row in rows]
+    left_out = asked.count(None)
+    rows = [{**row, **given} for row, given in zip(rows, asked, strict=True) if given is not None]
+    if not rows:
+        raise InputError(f"{file}: a study of {benchmark} leaves out every row of it")
     judging = verifiers.find(judge.verifier)
     _check_golds(list(golds.unusable(rows, judging)), None if official else judge.column("gold", columns))
     judged = _plainly(stage.function, rows, judging)
@@ -197,7 +206,7 @@ def verify(
         share = counts["correct"] / max(1, len(part) - counts["error"] - counts["missing"])
         groups.append({"group": name, "rows": len(part), **counts, "share_correct": share})
     if as_json:
-        say({"file": str(target), "groups": groups, "end_tokens": ended})
+        say({"file": str(target), "groups": groups, "end_tokens": ended, "left_out": left_out})
         return
     width = max(len(str(g["group"])) for g in groups)
     told = KINDS if groups[-1]["missing"] else KINDS[:-1]
@@ -209,6 +218,8 @@ def verify(
             + f"  {g['share_correct']:>7.1%}"
         )
     _say_what_is_missing(groups[-1]["missing"], ended)
+    if left_out:
+        print(f"{left_out:,} rows have no question or no gold answer: left out, as a study of {benchmark} does.")
     _say_names(rows, ("verdict", "answer", "score"), "verified")
     print(f"Every row with its verdict: {target}")
 

@@ -239,6 +239,24 @@ def test_a_benchmarks_own_rows_are_read_as_a_study_reads_them(
     assert made["verified_answer" if "answer" in row else "answer"] == answer
 
 
+def test_rows_that_a_study_leaves_out_are_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last of these problems has an empty box for a gold answer."""
+    problems = [
+        json.loads(line) for line in (Path(__file__).parents[1] / "rows" / "math.jsonl").read_text().splitlines()
+    ]
+    file = tmp_path / "answers.jsonl"
+    file.write_text("".join(json.dumps({**row, "response": row["solution"]}) + "\n" for row in problems))
+    single_file.verify(file, "math", GOLD, None, None, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["left_out"] == 1
+    assert said["groups"][-1]["correct"] == len(problems) - 1
+    file.write_text(json.dumps({**problems[-1], "response": "None."}) + "\n")
+    with pytest.raises(InputError, match="a study of math leaves out every row of it"):
+        single_file.verify(file, "math", GOLD, None, None, as_json=True)
+
+
 def test_what_is_wrong_with_a_benchmarks_own_row_is_named(tmp_path: Path) -> None:
     file = written(tmp_path / "x.jsonl", {"question": "?", "answer": "seven", "response": "#### 7"})
     with pytest.raises(InputError, match=r"x.jsonl, row 1: column 'answer' does not end in '#### <number>': 'seven'"):
