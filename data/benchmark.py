@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from data import kinds, table_file, verifier_columns
+from data import kinds, row_values, verifier_columns
 from data.errors import InputError
+from data.row_values import Row
 from data.source import Files, Generated, Hub, Source, in_folder, in_layout, source_rows
-from data.table_file import Document, Row, TableFile
+from data.table_file import Document, TableFile
 
 CHAIN = frozenset(
     [
@@ -219,10 +220,10 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
     mapped = {benchmark.question, benchmark.gold, benchmark.reference, benchmark.id}
     for number, place, given in _joined(benchmark, _shaped(benchmark, source, split)):
         row: Row = {
-            "id": table_file.text(place, given, benchmark.id) if benchmark.id else f"{split}/{number:06d}",
-            "question": table_file.text(place, given, benchmark.question),
-            "gold": table_file.text(place, given, benchmark.gold),
-            "reference": table_file.text_or_none(place, given, benchmark.reference) if benchmark.reference else None,
+            "id": row_values.text(place, given, benchmark.id) if benchmark.id else f"{split}/{number:06d}",
+            "question": row_values.text(place, given, benchmark.question),
+            "gold": row_values.text(place, given, benchmark.gold),
+            "reference": row_values.text_or_none(place, given, benchmark.reference) if benchmark.reference else None,
         }
         for column, value in given.items():
             if column not in CHAIN and column not in row and column not in mapped:
@@ -244,8 +245,8 @@ def as_asked(benchmark: Benchmark, place: str, raw: Row) -> Row:
     """
     given = _in_form(benchmark, place, raw)
     row: Row = {
-        "question": table_file.text(place, given, benchmark.question),
-        "gold": table_file.text(place, given, benchmark.gold),
+        "question": row_values.text(place, given, benchmark.question),
+        "gold": row_values.text(place, given, benchmark.gold),
     }
     row |= {column: value for column, value in given.items() if column not in CHAIN and column not in (*row, "id")}
     if benchmark.labels:
@@ -271,7 +272,7 @@ def _in_form(benchmark: Benchmark, place: str, raw: Row) -> Row:
     try:
         return benchmark.row(raw)
     except KeyError as error:
-        table_file.value(place, raw, str(error.args[0]))
+        row_values.value(place, raw, str(error.args[0]))
         raise
     except ValueError as error:
         raise InputError(f"{place}: {error}") from error
@@ -301,7 +302,7 @@ def _joined(benchmark: Benchmark, rows: Iterable[tuple[int, str, Row]]) -> Itera
 def _same_type(place: str, column: str, value: Any, types: dict[str, str]) -> None:
     if value is None:
         return
-    found = table_file.kind(value)
+    found = row_values.kind(value)
     if types.setdefault(column, found) != found:
         raise InputError(f"{place}: column {column!r} is {found}, in earlier rows it is {types[column]}")
 

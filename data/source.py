@@ -9,7 +9,8 @@ from typing import Any
 from data import table_file
 from data.digest import known_digest
 from data.errors import InputError
-from data.table_file import SUFFIXES, Document, Row, TableFile
+from data.row_values import Row
+from data.table_file import SUFFIXES, Document, TableFile
 
 LOADED = ("{config}/{split}{suffix}", "{split}{suffix}", "{config}/{split}-*{suffix}", "data/{split}-*{suffix}")
 """How a folder of a benchmark's files may be laid out: by split, or as on the hub."""

@@ -7,22 +7,18 @@ Nothing is guessed: a row that is not whole is an error, never skipped.
 
 import codecs
 import csv
-import difflib
 import gzip
-import json
-import math
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
 from data import allowed_paths, variables
 from data.errors import InputError, shown
-
-Row = dict[str, Any]
+from data.row_values import Row, is_text, kind, text_or_none, value
+from data.strict_json import parsed
 
 Document = Callable[[Any], Iterable[Row]]
 """The rows of a JSON document: a top-level function, which raises ValueError where the document is of another shape."""
@@ -106,101 +102,6 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[Row]:
         for column in columns:
             text_or_none(place, row, column)
         yield row
-
-
-def in_digits(number: float) -> str:
-    """A float as the shortest digits that mean it, without an exponent: 0.00001 and not 1e-05."""
-    return format(Decimal(repr(number)), "f") if math.isfinite(number) else str(number)
-
-
-def value(place: str, row: Row, column: str) -> Any:
-    """A row's value, whatever it is.
-
-    Raises:
-        InputError: the row at `place` has no such column; names the nearest and those it has.
-    """
-    if column in row:
-        return row[column]
-    near = difflib.get_close_matches(column, row, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"{place}: column {column!r} is missing (has: {', '.join(map(str, row)) or 'none'}{hint})")
-
-
-def text(place: str, row: Row, column: str) -> str:
-    """A row's value as text: text as it is, numbers in digits.
-
-    Raises:
-        InputError: it is missing, empty, or something else.
-    """
-    found = text_or_none(place, row, column)
-    if found is None:
-        raise InputError(f"{place}: column {column!r} is empty")
-    return found
-
-
-def text_or_none(place: str, row: Row, column: str) -> str | None:
-    """Like `text`, and None where the value is null or blank."""
-    found = value(place, row, column)
-    if found is None or (isinstance(found, float) and math.isnan(found)):
-        return None
-    if isinstance(found, float):
-        found = in_digits(found)
-    if isinstance(found, Decimal) and found.is_finite():
-        found = format(found, "f")
-    if isinstance(found, bool) or not isinstance(found, str | int | float):
-        raise InputError(f"{place}: column {column!r} is {kind(found)}; allowed: text or a number")
-    found = str(found)
-    check_text(place, column, found)
-    return found if found.strip() else None
-
-
-def check_text(place: str, column: str, found: str) -> None:
-    """Raises InputError at half a surrogate pair (JSON's `\\ud83d` alone), which no file and no model can take."""
-    if not is_text(found):
-        raise InputError(f"{place}: column {column!r} is not valid UTF-8 text: {shown(found)}")
-
-
-def is_text(found: str) -> bool:
-    """Whether a text can be written as UTF-8."""
-    return found.isascii() or not any("\ud800" <= character <= "\udfff" for character in found)
-
-
-def kind(value: Any) -> str:
-    """What sort of thing a value is, in words."""
-    kinds = {dict: "an object", list: "a list", bool: "true or false", str: "text", int: "a number", float: "a number"}
-    kinds |= {Decimal: "a number", bytes: "bytes"}
-    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
-
-
-def parsed(text: str) -> Any:
-    """A JSON text's value.
-
-    Raises:
-        ValueError: it is no JSON, is nested too deep, has a key twice in one object, or a number of more than 4,300
-            digits; says which, and where.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=_once)
-    except RecursionError:
-        raise ValueError("is not valid JSON: it is nested too deep") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not valid JSON: {error}") from None
-    except _Twice as error:
-        raise ValueError(f"has the key {shown(error.args[0])} twice in one object") from None
-    except ValueError:
-        raise ValueError("has a whole number of more than 4,300 digits; allowed: fewer, or it as text") from None
-
-
-class _Twice(Exception):
-    """An object names a key a second time."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        raise _Twice(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
-    return found
 
 
 def locate(path: str, roots: Sequence[Path], where: str = "") -> Path:

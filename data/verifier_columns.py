@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from data import table_file
+from data import row_values, strict_json
 from data.errors import InputError, shown
-from data.table_file import Row
+from data.row_values import Row
 
 NEEDED = {"label": "labels", "span": "answers", "rouge_l": "references", "ni_exact": "references"}
 """The column that a verifier cannot do without; those not named here need none, or check it themselves."""
@@ -40,7 +40,7 @@ def check(verifier: str, place: str, row: Row) -> None:
     values = row[column]
     wrong = not isinstance(values, list) or not all(isinstance(value, str) for value in values)
     if wrong or not (values or column in MAY_BE_EMPTY):
-        found = f"{values!r:.80}" if isinstance(values, list) else table_file.kind(values)
+        found = f"{values!r:.80}" if isinstance(values, list) else row_values.kind(values)
         raise InputError(f"{place}: column {column!r} is {found}; allowed: a list of texts with {WHAT[column]}")
     if verifier == "label" and _plain(row["gold"]) not in map(_plain, values):
         raise InputError(f"{place}: the gold answer {row['gold']!r} is no label; there are {', '.join(values)}")
@@ -49,8 +49,8 @@ def check(verifier: str, place: str, row: Row) -> None:
 def _check_values(place: str, column: str, given: Any) -> None:
     """Raises InputError where no column can hold a list or a map: it has other than texts alone, or numbers alone."""
     values = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
-    found = {table_file.kind(value) for value in values if value is not None}
-    broken = any(not table_file.is_text(value) for value in values if isinstance(value, str))
+    found = {row_values.kind(value) for value in values if value is not None}
+    broken = any(not row_values.is_text(value) for value in values if isinstance(value, str))
     large = any(value.bit_length() > 63 for value in values if isinstance(value, int))
     if broken or large or len(found) > 1 or given == {}:
         raise InputError(f"{place}: column {column!r} is {shown(given)}; allowed: a list of texts in Unicode")
@@ -58,7 +58,7 @@ def _check_values(place: str, column: str, given: Any) -> None:
 
 def _parsed(place: str, column: str, text: str) -> Any:
     try:
-        return table_file.parsed(text)
+        return strict_json.parsed(text)
     except ValueError as error:
         raise InputError(f"{place}: column {column!r} is text; allowed: a list (in CSV, as JSON)") from error
 

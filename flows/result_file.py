@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data import table_file
+from data import row_values, table_file
 from data.errors import InputError, shown
 from data.table_file import SUFFIXES, TableFile
 from tasks.rows import Row
@@ -102,14 +102,14 @@ class ResultFile:
             for place, row in rows:
                 values = {name: self._cell(place, name, value) for name, value in row.items()}
                 line = json.dumps(values, ensure_ascii=False, allow_nan=False)
-                if not table_file.is_text(line):  # half a surrogate pair, which JSON spells as it came
+                if not row_values.is_text(line):  # half a surrogate pair, which JSON spells as it came
                     line = json.dumps(values, allow_nan=False)
                 file.write(line.encode() + b"\n")
 
     def _csv(self, draft: Path, rows: list[tuple[str, Row]]) -> None:
         """Lists and objects as JSON, as they are read in; null and NaN as nothing."""
         names = list(dict.fromkeys(name for _, row in rows for name in row))
-        if wrong := [name for name in names if not name or not table_file.is_text(name)]:
+        if wrong := [name for name in names if not name or not row_values.is_text(name)]:
             raise InputError(f"--out {self}: no column of a CSV file can be called {wrong[0]!r}; allowed: .jsonl")
         with draft.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -155,7 +155,7 @@ class ResultFile:
             return str(value)
         found = self._cell(place, column, value)
         text = json.dumps(found, ensure_ascii=False) if isinstance(found, list | dict) else found
-        if isinstance(text, str) and not table_file.is_text(text):
+        if isinstance(text, str) and not row_values.is_text(text):
             raise InputError(
                 f"{place}: column {column!r} is {shown(value)}: half a surrogate pair, which {self.path.suffix} cannot "
                 "hold; allowed: --out FILE.jsonl"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data import benchmark as benchmarks
-from data import table_file, verifier_columns
+from data import row_values, table_file, verifier_columns
 from data.benchmark import Benchmark
 from data.errors import InputError, shown
 from data.prompt import read
@@ -88,9 +88,9 @@ class Judge:
                     return None
                 raise
         gold, question = self.column("gold", columns), self.column("question", columns)
-        row: Row = {"gold": table_file.text(place, given, gold)}
+        row: Row = {"gold": row_values.text(place, given, gold)}
         if columns.question is not None or self.verifier == "code" or question in given:
-            row["question"] = table_file.text_or_none(place, given, question) or ""
+            row["question"] = row_values.text_or_none(place, given, question) or ""
         listed = verifier_columns.listed(self.verifier)
         if listed is not None and listed in given:
             row[listed] = given[listed]
@@ -140,7 +140,7 @@ def score(
     for row in rows:
         place, given = row["_place"], row["_file"]
         if prompt is None or columns.question is not None or question in given:
-            row["question"] = table_file.text_or_none(place, given, question) or ""
+            row["question"] = row_values.text_or_none(place, given, question) or ""
         row |= {name: value for name, value in given.items() if name not in row}
     template_trial.check([Trial(f"--prompt {prompt}", template, _bare(rows[0]))])
     scored = _plainly(stage.function, rows, student, template)
@@ -254,11 +254,11 @@ def _rows(file: Path, columns: Columns, target: ResultFile) -> tuple[list[Row], 
     ended = 0
     for number, (place, given) in enumerate(table, start=1):
         if columns.group is not None:
-            table_file.text_or_none(place, given, columns.group)
+            row_values.text_or_none(place, given, columns.group)
         response, had_end = no_response.from_file(place, given, columns.response, is_csv)
         ended += had_end
         called = given.get(columns.id)
-        table_file.check_text(place, columns.id, str(called))
+        row_values.check_text(place, columns.id, str(called))
         name = f"row {number}" if called is None else f"{called} (row {number})"
         made.append({"id": name, "sample": 0, "response": response, "finish": None, "_file": given, "_place": place})
     target.check(row["_file"] for row in made)

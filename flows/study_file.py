@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data import table_file
+from data import row_values
 from data.errors import LONGEST_VALUE, InputError, at
 from flows import known_names, yaml_values
 from flows.schema import Study
@@ -48,7 +48,7 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(given, dict):
-        raise InputError(f"{path}: a study file is a map of keys; this one is {table_file.kind(given)}")
+        raise InputError(f"{path}: a study file is a map of keys; this one is {row_values.kind(given)}")
     for override in overrides or []:
         _lay_over(given, override)
     return given

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from data import table_file
+from data import row_values
 from data.benchmarks.gsm8k import without_calculator_marks
 from data.errors import InputError
 from data.source import digest
@@ -180,14 +180,14 @@ def _read(file: ResponsesFile, models: Counter[str], ended: Counter[bool]) -> It
     for place, row in table:
         if named is None:
             named = columns.model is not None and (columns.model in row or file.model is not None)
-        model = table_file.text(place, row, str(columns.model)) if named else file.model or table.path.stem
+        model = row_values.text(place, row, str(columns.model)) if named else file.model or table.path.stem
         models[model] += 1
         if file.model is not None and model != file.model:
             continue
         found = True
         text, has_end = no_response.from_file(place, row, columns.response, table.path.suffix.lower() == ".csv")
         ended[has_end] += 1
-        key = table_file.text(place, row, columns.id or columns.question)
+        key = row_values.text(place, row, columns.id or columns.question)
         kept = text if file.calculator_marks or text is None else without_calculator_marks(text)
         yield {"key": key if columns.id else normalised(key), "model": model, "response": kept}
     if file.model is None and len(models) > 1:

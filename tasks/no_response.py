@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from data import table_file
+from data import row_values
 from tasks.answer.turn import ended
 from tasks.sampling import NO_ROOM
 
@@ -32,8 +32,8 @@ def from_file(place: str, row: Mapping[str, Any], column: str, csv: bool) -> tup
     Raises:
         InputError: the column is missing, or holds something else than text or a number.
     """
-    given = table_file.value(place, dict(row), column)
+    given = row_values.value(place, dict(row), column)
     if given is None or (isinstance(given, float) and math.isnan(given)) or (csv and given == ""):
         return None, False
-    text = table_file.text_or_none(place, dict(row), column) or str(given)
+    text = row_values.text_or_none(place, dict(row), column) or str(given)
     return ended(text.removeprefix("\ufeff"))

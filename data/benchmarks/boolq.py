@@ -14,8 +14,8 @@ since the answers of the real one are not. Or the authors' files (train.jsonl, d
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 _LABELS = {True: "yes", False: "no", "True": "yes", "False": "no", "true": "yes", "false": "no"}
 

@@ -17,8 +17,8 @@ Licence CDLA-Sharing-1.0 (its card and github.com/IBM/ecqa). Hub tasksource/ecqa
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 _LETTERS = "ABCDE"
 

@@ -17,8 +17,8 @@ e-SNLI: esnli_train_1.csv, esnli_train_2.csv, esnli_dev.csv, esnli_test.csv).
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 LABELS = ("entailment", "neutral", "contradiction")
 

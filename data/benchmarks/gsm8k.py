@@ -15,8 +15,8 @@ import re
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 _MARK = "####"
 _CALCULATOR = re.compile(r"<<[^<>]*>>")

@@ -20,8 +20,8 @@ import ast
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 HALF = 82
 

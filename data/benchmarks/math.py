@@ -24,8 +24,8 @@ from typing import Any
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 _ONE_NUMBER = {"train": re.compile(r"-?\d+(\.\d+)?"), "test": re.compile(r"\d+")}
 

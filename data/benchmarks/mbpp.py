@@ -21,8 +21,8 @@ import ast
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 IDS = {"train": range(601, 975), "validation": range(511, 601), "test": range(11, 511), "prompt": range(1, 11)}
 """The task ids of each split (mbpp/README.md; Austin et al. 2021, section 3.1)."""

@@ -28,8 +28,8 @@ from typing import Any
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 GENERATION = {
     "task036_qasc_topic_word_to_generate_related_fact": "CC BY 4.0",

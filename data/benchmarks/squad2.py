@@ -19,8 +19,8 @@ from typing import Any
 
 from data.benchmark import Benchmark
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 
 UNANSWERABLE = "unanswerable"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from data.benchmark import Benchmark
+from data.row_values import Row
 from data.source import Hub
-from data.table_file import Row
 from tasks import verifiers
 
 ROWS = Path(__file__).parents[1] / "rows"

@@ -12,8 +12,8 @@ from data import benchmark, benchmarks
 from data.benchmark import Benchmark, find, matching, names, questions_of
 from data.errors import InputError
 from data.prompt import prompt
+from data.row_values import Row
 from data.source import Files, Hub
-from data.table_file import Row
 from tasks import verifiers
 from tasks.identity import encode
 from tasks.questions import questions

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.table_file import TableFile, in_digits, text
+from data.row_values import in_digits, text
+from data.table_file import TableFile
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data import table_file
+from data import row_values
 from data.errors import InputError
-from data.table_file import TableFile, locate, read_rows, text, text_or_none
+from data.row_values import text, text_or_none
+from data.table_file import TableFile, locate, read_rows
 
 ROWS = Path(__file__).parents[1] / "rows"
 Write = Callable[[str, str | bytes], TableFile]
@@ -200,4 +201,4 @@ def test_locate_tries_the_folders_in_order(tmp_path: Path) -> None:
 
 def test_kind_names_values_in_words() -> None:
     values: list[Any] = [None, 1, "x", [], {}]
-    assert [table_file.kind(value) for value in values] == ["null", "a number", "text", "a list", "an object"]
+    assert [row_values.kind(value) for value in values] == ["null", "a number", "text", "a list", "an object"]
