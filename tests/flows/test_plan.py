@@ -8,6 +8,7 @@ import pytest
 from flows.cost import cost
 from flows.forecast import forecast
 from flows.plan import Plan, expand
+from flows.plan_page import power
 from flows.study_file import load
 from tasks.runtime import Runtime
 from tasks.stage import Node, execute
@@ -137,3 +138,14 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
         (asked,) = (node for node in measured if node in answered.upstream)
         assert asked.values["model"] == answered.values["model"]
         assert asked.label == f"{cell.student}/{cell.eval_benchmark} test"
+
+
+def test_a_plan_says_how_small_a_difference_the_study_could_show() -> None:
+    alone, among = power(load("abacus"))
+    assert alone.startswith("80 % power to show that one origin beats another by 13.")
+    assert alone.endswith("as the only claim (if seeds spread by 5.0 points);")
+    assert among.endswith("as any one of all 17 claims about its origins.")
+    one_seed = power(load("abacus", ["seeds=[0]"]))[0]
+    assert "(one seed, so of the questions alone)" in one_seed
+    assert any("as any one of 16 contrasts" in line for line in power(load("familiarity-abacus")))
+    assert power(load("abacus", ["questions.evaluate=null"])) == []  # how many questions there are is not known yet
