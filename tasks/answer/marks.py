@@ -6,8 +6,10 @@ hopes, asks or checks ("let me know if the answer is unclear") has no mark in it
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 _GIVEN = r"(?:final|correct|right|best|exact|numerical|overall)"
 _TO_QUESTION = r"(?:\s+(?:to|for|of|in)\s+(?:(?!answer)[\w$']+\s+){0,5}?(?:\([^()\n]{0,40}\)\s*)?)"
@@ -18,7 +20,7 @@ _IS = (
 )
 _DENIAL = r"(?:isn['\u2019]t|(?:cannot|can['\u2019]t|can\s+not|(?:could|should|would)(?:n['\u2019]t|\s+not))\s+be)"
 _MARK = re.compile(
-    rf"""(?=[#<"a\u7b54]|(?<=t\ )[oc]|(?<=\n)|\A)  # most places are passed by one look at a letter
+    rf"""
     (?:
     (?P<hashes>(?<!\#)\#\#\#\#(?!\#)(?![ \t*_]*(?:step|part|case|problem|question|solution|method|note|notes|explanation
         |verification|verify|check|checking|reasoning|analysis|calculation|calculations|conclusion|summary|proof
@@ -37,6 +39,13 @@ _MARK = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+_BEGINNING = re.compile(
+    '[#<"\n\u7b54aAoOcC](?:(?<=#)(?=###)|(?<=[<"])(?=[aAfF])|(?<=[\n\u7b54])'
+    "|(?<=[aA])(?i:nswer)|(?<=[tT] [oO])(?i:ption)|(?<=[tT] [cC])(?i:hoice))"
+)
+"""Where a mark can begin that does not begin the text: behind a line's end, or here."""
+_LINE = re.compile(r"[#<\"\u7b54]|[ \t>*_#-]*[aA]|[^\n]*?[nN][sS][wW][eE][rR]")
+"""How a line begins that a mark may begin with."""
 _OTHER_OPTION = re.compile(r"\n[ \t>*_#-]*b[*_ \t]*[:\uff1a]", re.IGNORECASE)
 _OPTION_LENGTH = 1000
 """How far behind option A the option B is looked for."""
@@ -121,7 +130,23 @@ class Mark:
 
 def marks(text: str) -> list[Mark]:
     """The marks of a text, in order."""
-    return [mark for found in _MARK.finditer(text) if (mark := _mark(text, found)) is not None]
+    return [mark for found in _matches(text) if (mark := _mark(text, found)) is not None]
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    """What `_MARK.finditer` gives, tried only where a mark can begin: elsewhere it would take most of the time."""
+    end = 0
+    for place in chain(
+        (0,), (found.end() if found[0] == "\n" else found.start() for found in _BEGINNING.finditer(text))
+    ):
+        if place >= end and _may_begin(text, place) and (found := _MARK.match(text, place)):
+            yield found
+            end = found.end()
+
+
+def _may_begin(text: str, place: int) -> bool:
+    """Whether a mark may begin at a place that `_BEGINNING` found: not at a line without "answer" or a label."""
+    return (place > 0 and text[place - 1] != "\n") or bool(_LINE.match(text, place))
 
 
 def _mark(text: str, found: re.Match[str]) -> Mark | None:

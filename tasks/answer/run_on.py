@@ -8,7 +8,7 @@ Q: Ben has 5 cups …            from here on it answers something else
 import re
 
 _HEADER = re.compile(
-    r"""(?:^|\n)[ \t>*#_]*
+    r"""\n[ \t>*#_]*
     (?:
       (?:next\s+|new\s+|another\s+)?
       (?:q|question|problem|passage|context|premise|hypothesis|exercise|puzzle|riddle|instruction|instructions|query
