@@ -138,7 +138,8 @@ class Measured:
     limits: tuple[float, float] = (0.0, 1.0)
     peers: Callable[[Any, Collection[str]], Sequence[Peer]] = no_peers
     _seed_scores: dict[Any, SeedScores] = field(default_factory=dict)
-    _seed_parts: dict[Any, Component | None] = field(default_factory=dict)
+    _seed_parts: dict[Any, Component] = field(default_factory=dict)
+    _own_seed_parts: dict[Any, Component | None] = field(default_factory=dict)
 
     def has(self, arm: Hashable, on: str) -> bool:
         """Whether the arm has any score on the benchmark."""
@@ -207,6 +208,12 @@ class Measured:
     def seed_part(self, arm: Hashable, weights: Mapping[str, float]) -> Component:
         """Variance that an arm's seeds give its weighted scores, no less than its peers' and its kin's; zero for an arm
         without several seeds."""
+        key = (arm, signless(weights))
+        if key not in self._seed_parts:
+            self._seed_parts[key] = self._with_peers(arm, weights)
+        return self._seed_parts[key]
+
+    def _with_peers(self, arm: Hashable, weights: Mapping[str, float]) -> Component:
         from statistics import fmean, median
 
         own = self._own_seed_part(arm, weights)
@@ -229,8 +236,8 @@ class Measured:
 
     def _own_seed_part(self, arm: Hashable, weights: Mapping[str, float]) -> Component | None:
         """The same from the arm's own seeds alone; None for an arm without several."""
-        key = (arm, tuple(sorted(weights.items())))
-        if key not in self._seed_parts:
+        key = (arm, signless(weights))
+        if key not in self._own_seed_parts:
             contributions = self.seed_contributions(arm, weights)
             found = None
             if len(contributions) > 1:
@@ -238,8 +245,8 @@ class Measured:
                 noise = sum(weight**2 * self._seeds(arm, on).noise for on, weight in weights.items())
                 doubt = with_noise**2 / (len(contributions) - 1)
                 found = Component(max(0.0, with_noise - noise), doubt)
-            self._seed_parts[key] = found
-        return self._seed_parts[key]
+            self._own_seed_parts[key] = found
+        return self._own_seed_parts[key]
 
     def seed_contributions(self, arm: Hashable, weights: Mapping[str, float]) -> np.ndarray:
         """What each seed that has a score adds to the arm's weighted scores, around their mean: (seeds,)."""
@@ -286,6 +293,13 @@ class Measured:
         ends = [(-width, width) if term.minus is not None else self.limits for term in terms]
         pairs = [sorted((term.weight * low, term.weight * high)) for term, (low, high) in zip(terms, ends, strict=True)]
         return sum(low for low, _ in pairs), sum(high for _, high in pairs)
+
+
+def signless(weights: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """Weights in order, the same for weights that differ in sign alone: what seeds add to the variance does not."""
+    ordered = sorted(weights.items())
+    sign = math.copysign(1.0, ordered[0][1])
+    return tuple((on, sign * weight) for on, weight in ordered)
 
 
 def wilson(share: float, width: float) -> tuple[float, float]:
