@@ -2,7 +2,7 @@
 
 Items of each benchmark, and the seeds of each arm, are drawn crosswise (Owen 2007) and the same for every contrast. One
 fewer is drawn than there are of each, which makes the bootstrap variance unbiased (Rao and Wu 1988). What an arm's
-seeds add is scaled to its part of the variance (tasks/comparison/statistics.py), which holds no noise of single answers
+seeds add is scaled to its part of the variance (tasks/comparison/seed_variance.py), which holds no noise of single answers
 twice.
 """
 
@@ -54,10 +54,10 @@ class Bootstrap:
             if len(part) > 1:
                 found += self._drawn(on, part) * (len(part) / (len(part) - 1))
         for arm, weights in parts.weights.items():
-            part = self.measured.seed_contributions(arm, weights)
+            part = self.measured.seeds.contributions(arm, weights)
             variance = variance_of_sum(part) if len(part) > 1 else 0.0
             if variance > NEGLIGIBLE:
-                scale = math.sqrt(self.measured.seed_part(arm, weights).variance / variance)
+                scale = math.sqrt(self.measured.seeds.part(arm, weights).variance / variance)
                 found += self._drawn(arm, part) * (len(part) / (len(part) - 1) * scale)
         return found
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tasks.cell import Arm
-from tasks.comparison.statistics import Peer
+from tasks.comparison.seed_variance import Peer
 
 if TYPE_CHECKING:
     import numpy as np

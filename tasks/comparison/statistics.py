@@ -7,9 +7,8 @@ bootstrap"), so its variance has a part for the items of each benchmark and one 
 - what items add is estimated from the items' contributions, seeds averaged;
 - what seeds add from the seeds' contributions, less the noise of single answers, which is in the items' part already
   (as in a two-way analysis of variance);
-- a few seeds can agree by luck, so an arm's part is taken as no less than the median over it and its peers, the arms
-  of its student and method, and no less than the mean over it and its kin, the arms of its origin: some origins vary
-  more than others. Without seeds, as the untrained model is, an arm has no such part.
+- a few seeds can agree by luck, so an arm's part is no less than those of arms like it
+  (tasks/comparison/seed_variance.py). Without seeds, as the untrained model is, an arm has no such part.
 
 Interval and p-value come from the same variance and degrees of freedom (t distribution, Satterthwaite 1946), so that
 they agree. The mean of single arms' scores, which lies between two limits, gets Wilson's interval (1927) with the
@@ -22,9 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.comparison.variance import complete, noise_of_mean, variance_of_sum
+from tasks.comparison.seed_variance import Peer, SeedVariance, no_peers
+from tasks.comparison.variance import Component, complete, variance_of_sum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,17 +67,6 @@ class Term:
     weight: float = 1.0
 
 
-@dataclass(frozen=True)
-class Component:
-    """A part of a contrast's variance, and how well it is known.
-
-    `doubt` is half the variance of the estimate: v² / f for an estimate v with f degrees of freedom.
-    """
-
-    variance: float
-    doubt: float
-
-
 @dataclass
 class Parts:
     """A contrast taken apart: by benchmark what each item adds to it, as it is (`effects`) and around the mean
@@ -95,36 +85,6 @@ class Parts:
         return sum(len(effect) for effect in self.effects.values())
 
 
-@dataclass(frozen=True)
-class SeedScores:
-    """How far the mean of each seed of an arm lies from that of all, on one benchmark; NaN for a seed without scores.
-
-    `noise` is the variance that single answers' noise gives the mean over seeds.
-    """
-
-    deviations: np.ndarray
-    noise: float
-
-
-@dataclass(frozen=True)
-class Peer:
-    """An arm whose scores are expected to vary over seeds as much as another's.
-
-    `exchanged` says what the other's benchmarks are for it, where they are not the same. `kin` are of the same origin;
-    only those `counted` are among the peers whose median counts.
-    """
-
-    arm: Any
-    exchanged: Mapping[str, str]
-    kin: bool
-    counted: bool = True
-
-
-def no_peers(arm: Any, on: Collection[str]) -> Sequence[Peer]:
-    """For arms of which none is known to vary like another."""
-    return ()
-
-
 @dataclass
 class Measured:
     """Scores of arms on benchmarks, and what can be said of contrasts among them.
@@ -137,9 +97,11 @@ class Measured:
     scores: Mapping[Any, np.ndarray]
     limits: tuple[float, float] = (0.0, 1.0)
     peers: Callable[[Any, Collection[str]], Sequence[Peer]] = no_peers
-    _seed_scores: dict[Any, SeedScores] = field(default_factory=dict)
-    _seed_parts: dict[Any, Component] = field(default_factory=dict)
-    _own_seed_parts: dict[Any, Component | None] = field(default_factory=dict)
+
+    @cached_property
+    def seeds(self) -> SeedVariance:
+        """What training seeds add to the variance of these scores."""
+        return SeedVariance(self.scores, self.peers)
 
     def has(self, arm: Hashable, on: str) -> bool:
         """Whether the arm has any score on the benchmark."""
@@ -203,71 +165,7 @@ class Measured:
             if len(part) > 1:
                 variance = variance_of_sum(part)
                 found.append(Component(variance, variance**2 / (len(part) - 1)))
-        return found + [self.seed_part(arm, weights) for arm, weights in parts.weights.items()]
-
-    def seed_part(self, arm: Hashable, weights: Mapping[str, float]) -> Component:
-        """Variance that an arm's seeds give its weighted scores, no less than its peers' and its kin's; zero for an arm
-        without several seeds."""
-        key = (arm, signless(weights))
-        if key not in self._seed_parts:
-            self._seed_parts[key] = self._with_peers(arm, weights)
-        return self._seed_parts[key]
-
-    def _with_peers(self, arm: Hashable, weights: Mapping[str, float]) -> Component:
-        from statistics import fmean, median
-
-        own = self._own_seed_part(arm, weights)
-        if own is None:
-            return Component(0.0, 0.0)
-        all_known, of_kin = [own.variance], [own.variance]
-        kin = 1
-        for peer in self.peers(arm, weights.keys()):
-            there = {peer.exchanged.get(on, on): weight for on, weight in weights.items()}
-            other = self._own_seed_part(peer.arm, there) if all((peer.arm, on) in self.scores for on in there) else None
-            if other is not None:
-                all_known += [other.variance] * peer.counted
-                of_kin += [other.variance] * peer.kin
-                kin += peer.kin and peer.counted
-        least = max(median(all_known), fmean(of_kin))
-        if own.variance >= least:
-            return own
-        seeds = len(self.seed_contributions(arm, weights))
-        return Component(least, max(own.doubt, least**2 / (kin * (seeds - 1))))
-
-    def _own_seed_part(self, arm: Hashable, weights: Mapping[str, float]) -> Component | None:
-        """The same from the arm's own seeds alone; None for an arm without several."""
-        key = (arm, signless(weights))
-        if key not in self._own_seed_parts:
-            contributions = self.seed_contributions(arm, weights)
-            found = None
-            if len(contributions) > 1:
-                with_noise = variance_of_sum(contributions)
-                noise = sum(weight**2 * self._seeds(arm, on).noise for on, weight in weights.items())
-                doubt = with_noise**2 / (len(contributions) - 1)
-                found = Component(max(0.0, with_noise - noise), doubt)
-            self._own_seed_parts[key] = found
-        return self._own_seed_parts[key]
-
-    def seed_contributions(self, arm: Hashable, weights: Mapping[str, float]) -> np.ndarray:
-        """What each seed that has a score adds to the arm's weighted scores, around their mean: (seeds,)."""
-        import numpy as np
-
-        deviations = np.array([weight * self._seeds(arm, on).deviations for on, weight in weights.items()])
-        counts = (~np.isnan(deviations)).sum(axis=1, keepdims=True)
-        scored = ~np.isnan(deviations).all(axis=0)
-        return np.asarray(np.nansum(deviations / counts, axis=0)[scored])
-
-    def _seeds(self, arm: Hashable, on: str) -> SeedScores:
-        import numpy as np
-
-        if (arm, on) not in self._seed_scores:
-            scores = self.scores[arm, on]
-            items = (~np.isnan(scores)).any(axis=0)
-            seeds, values = complete(scores[:, items])
-            deviations = np.full(len(seeds), math.nan)
-            deviations[seeds] = values.mean(axis=1) - values.mean()
-            self._seed_scores[arm, on] = SeedScores(deviations, noise_of_mean(values))
-        return self._seed_scores[arm, on]
+        return found + [self.seeds.part(arm, weights) for arm, weights in parts.weights.items()]
 
     def _items(self, term: Term) -> np.ndarray:
         """Which items of the term's benchmark all its arms have."""
@@ -293,13 +191,6 @@ class Measured:
         ends = [(-width, width) if term.minus is not None else self.limits for term in terms]
         pairs = [sorted((term.weight * low, term.weight * high)) for term, (low, high) in zip(terms, ends, strict=True)]
         return sum(low for low, _ in pairs), sum(high for _, high in pairs)
-
-
-def signless(weights: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """Weights in order, the same for weights that differ in sign alone: what seeds add to the variance does not."""
-    ordered = sorted(weights.items())
-    sign = math.copysign(1.0, ordered[0][1])
-    return tuple((on, sign * weight) for on, weight in ordered)
 
 
 def wilson(share: float, width: float) -> tuple[float, float]:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of a contrast's variance, and how well it is known.
+
+    `doubt` is half the variance of the estimate: v² / f for an estimate v with f degrees of freedom.
+    """
+
+    variance: float
+    doubt: float
 
 
 def complete(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from tasks.comparison.statistics import Measured, Peer, Term, holm
+from tasks.comparison.seed_variance import Peer
+from tasks.comparison.statistics import Measured, Term, holm
 from tasks.comparison.variance import complete, noise_of_mean, variance_of_sum
 
 A, B = "a", "b"
@@ -58,7 +59,7 @@ def test_variance_over_seeds_and_items_by_hand():
     items, *seeds = measured.components(parts)
     assert (items.variance, items.doubt) == pytest.approx((0.25 / 3, (0.25 / 3) ** 2 / 2))
     of_seeds, noise = 2 * (2 / 12**2), (1 / 3) / 2 / (2 * 3)
-    assert variance_of_sum(measured.seed_contributions(A, {"x": 1.0})) == pytest.approx(of_seeds)
+    assert variance_of_sum(measured.seeds.contributions(A, {"x": 1.0})) == pytest.approx(of_seeds)
     assert noise_of_mean(scores) == pytest.approx(noise)
     assert of_seeds == pytest.approx(noise)
     assert sum(seed.variance for seed in seeds) == pytest.approx(0, abs=1e-15)
@@ -100,10 +101,10 @@ def test_seeds_that_agree_by_luck_are_taken_to_vary_as_their_peers_do():
         scores, peers=lambda arm, on: [Peer(other, {}, kin=False) for other, _ in scores if other != arm]
     )
     weights = {"x": 1.0}
-    assert alone.seed_part("agree", weights).variance == 0
-    assert together.seed_part("agree", weights).variance == alone.seed_part("vary", weights).variance
-    assert together.seed_part("vary too", weights) == alone.seed_part("vary too", weights)
-    assert alone.seed_part("vary", weights).variance == pytest.approx(np.var([0.2, 0.5, 0.8], ddof=1) / 3, rel=0.05)
+    assert alone.seeds.part("agree", weights).variance == 0
+    assert together.seeds.part("agree", weights).variance == alone.seeds.part("vary", weights).variance
+    assert together.seeds.part("vary too", weights) == alone.seeds.part("vary too", weights)
+    assert alone.seeds.part("vary", weights).variance == pytest.approx(np.var([0.2, 0.5, 0.8], ddof=1) / 3, rel=0.05)
 
 
 def test_interval_of_one_arms_score_is_wilsons_with_t():
