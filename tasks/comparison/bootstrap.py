@@ -2,8 +2,8 @@
 
 Items of each benchmark, and the seeds of each arm, are drawn crosswise (Owen 2007) and the same for every contrast. One
 fewer is drawn than there are of each, which makes the bootstrap variance unbiased (Rao and Wu 1988). What an arm's
-seeds add is scaled to its part of the variance (tasks/comparison/seed_variance.py), which holds no noise of single answers
-twice.
+seeds add is scaled to its part of the variance (tasks/comparison/seed_variance.py), which holds no noise of single
+answers twice.
 """
 
 from __future__ import annotations
