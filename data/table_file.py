@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from data import allowed_paths, variables
 from data.errors import InputError, shown
-from data.row_values import Row, is_text, kind, text_or_none, value
+from data.row_values import Row, is_text, kind, value
 from data.strict_json import parsed
 
 Document = Callable[[Any], Iterable[Row]]
@@ -90,18 +90,6 @@ class TableFile:
 def suffix(path: Path) -> str:
     """What a file's name says of its format: its last suffix, with the one before where that is `.gz`."""
     return "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]).lower()
-
-
-def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[Row]:
-    """A file's rows as they are; in each, `columns` are there and hold text, a number or nothing.
-
-    Raises:
-        InputError: as `TableFile`, and for a column that is missing or holds something else.
-    """
-    for place, row in TableFile(path):
-        for column in columns:
-            text_or_none(place, row, column)
-        yield row
 
 
 def locate(path: str, roots: Sequence[Path], where: str = "") -> Path:

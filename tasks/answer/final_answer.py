@@ -99,15 +99,6 @@ def final_answer(response: str) -> str | None:
     return None if found is None else found.text
 
 
-def final_boxes(response: str) -> tuple[str, ...]:
-    r"""What stands in the boxes of the final statement: both of `\boxed{(2,2)} \text{ and } \boxed{(6,2)}`.
-
-    None where the final answer is in no box. A box that is never closed is the text "".
-    """
-    found = find(response)
-    return () if found is None else found.boxes
-
-
 def final_passage(response: str) -> str:
     """All that follows the last line that starts with `Final answer:`, or the whole response without one; stripped."""
     text = turn(response)

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.comparison.claim import SIGNIFICANCE
+
 if TYPE_CHECKING:
     import numpy as np
 
 POWER = 0.8
-SIGNIFICANCE = 0.05
 NOISE = 0.16
 """Variance of one answer's score around its chance of being right: p (1 - p) for chances of 20 or 80 %."""
 SPREAD = 0.05

@@ -13,7 +13,8 @@ import pytest
 
 from data.digest import file_digest
 from data.errors import InputError
-from data.table_file import TableFile, read_rows
+from data.row_values import text_or_none
+from data.table_file import TableFile
 from tasks.engine import Request
 from tasks.engine.pool import Engines, rank_of
 from tasks.finetune import finetune
@@ -141,7 +142,7 @@ def test_in_the_schema_of_a_parquet_file(mark: Path, tmp_path: Path, name: str) 
     columns = {"index_columns": [], "columns": [], "creator": base64.b64encode(pickled(mark)).decode()}
     schema = pa.schema([field], metadata={b"pandas": json.dumps(columns).encode()})
     pq.write_table(pa.table({"question": ["What is 3?"]}, schema=schema), path)
-    assert [row["question"] for row in read_rows(path, ["question"])] == ["What is 3?"]
+    assert [text_or_none(place, row, "question") for place, row in TableFile(path)] == ["What is 3?"]
     assert [row["question"] for row in Rows([path])] == ["What is 3?"]
     import pandas as pd
 
@@ -166,4 +167,4 @@ def test_bytes_in_a_column_stay_bytes(mark: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(to_table([{"question": pickled(mark)}]), path)
     with pytest.raises(InputError, match="column 'question'"):
-        list(read_rows(path, ["question"]))
+        [text_or_none(place, row, "question") for place, row in TableFile(path)]
