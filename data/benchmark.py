@@ -309,7 +309,5 @@ def _same_type(place: str, column: str, value: Any, types: dict[str, str]) -> No
 
 @functools.cache
 def _all() -> dict[str, Benchmark]:
-    from data import benchmarks
-
-    modules = (kinds.load(benchmarks, name, "benchmark") for name in kinds.names(benchmarks))
+    modules = (kinds.load("data.benchmarks", name, "benchmark") for name in kinds.names("data.benchmarks"))
     return {benchmark.name: benchmark for module in modules for benchmark in module.BENCHMARKS}

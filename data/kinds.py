@@ -12,12 +12,16 @@ LONGEST_COMPARED = 200
 """Characters of a name that is looked for among others: the comparison is slow for long ones."""
 
 
-def names(package: ModuleType) -> tuple[str, ...]:
-    """The kinds in a package: its modules' names, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+def names(package: str) -> tuple[str, ...]:
+    """The kinds in a package, by its dotted name: its modules' names, sorted.
+
+    A module whose name begins with `_` holds what several kinds share, and is none.
+    """
+    modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    return tuple(sorted(module.name for module in modules if not module.name.startswith("_")))
 
 
-def load(package: ModuleType, name: str, what: str) -> ModuleType:
+def load(package: str, name: str, what: str) -> ModuleType:
     """The module of one kind.
 
     Raises:
@@ -26,7 +30,7 @@ def load(package: ModuleType, name: str, what: str) -> ModuleType:
     found = names(package)
     if name not in found:
         raise InputError(unknown(what, name, found))
-    return importlib.import_module(f"{package.__name__}.{name}")
+    return importlib.import_module(f"{package}.{name}")
 
 
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:

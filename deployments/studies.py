@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from flows import study_file
-from flows.deploy import parameters
+from flows.config import study_file
+from flows.deployment.deploy import parameters
 
 
 def read() -> dict[str, Any]:

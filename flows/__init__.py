@@ -1,1 +1,4 @@
-"""What is run: the study schema, the plan, the study flow, the command line."""
+"""What is run: study files, plans, the study flow, the command line.
+
+Imports go one way: config <- planning <- server <- results <- ui <- execution <- study <- deployment <- cli <- main.
+"""

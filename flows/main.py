@@ -48,15 +48,15 @@ def _allow_env(names: list[str] | None) -> list[str] | None:
 
 def _track(name: str | None) -> str | None:
     if name is not None:
-        from flows import trackers
+        from flows.results import tracking
 
-        _choose("--track", name, trackers.find, trackers.TRACK)
+        _choose("--track", name, tracking.find, tracking.TRACK)
     return name
 
 
 def _runner(name: str | None) -> str | None:
     if name is not None:
-        from flows import runner
+        from flows.execution import runner
 
         _choose("--runner", name, runner.check, runner.RUNNER)
     return name
@@ -93,8 +93,8 @@ def plan(
     study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
 ) -> None:
     """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
-    from flows import plan_page
-    from flows.study_file import load
+    from flows.cli import plan_page
+    from flows.config.study_file import load
 
     plan_page.show(load(study, set_), as_json)
 
@@ -116,10 +116,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study to its report. What is already in the store is not done again."""
-    from flows import run_study
-    from flows.study_file import load
+    from flows.cli import run
+    from flows.config.study_file import load
 
-    raise typer.Exit(run_study.run(load(study, set_), strict, as_json))
+    raise typer.Exit(run.run(load(study, set_), strict, as_json))
 
 
 @app.command()
@@ -135,7 +135,7 @@ def deploy(
     allow_env: AllowEnv = None,
 ) -> None:
     """Put a study on a Prefect server, to run by schedule or from its UI. The same name again replaces it."""
-    from flows import deploy as deployment
+    from flows.deployment import deploy as deployment
 
     schedule = deployment.Schedule(cron, interval, timezone)
     deployment.show(deployment.deploy(study, set_ or [], schedule, pool, name), schedule)
@@ -147,7 +147,7 @@ def worker(
     pool: Annotated[str, typer.Option("--pool", "-p", help="work pool that it takes runs from")] = "process",
 ) -> None:
     """Run deployed studies on this machine until stopped; further options are those of `prefect worker start`."""
-    from flows import worker as workers
+    from flows.server import worker as workers
 
     raise typer.Exit(workers.start(pool, context.args))
 
@@ -157,8 +157,8 @@ def status(
     study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
 ) -> None:
     """Print how far a study is: finished, begun and missing stages."""
-    from flows import plan_page
-    from flows.study_file import load
+    from flows.cli import plan_page
+    from flows.config.study_file import load
 
     plan_page.status(load(study, set_), as_json)
 
@@ -168,10 +168,10 @@ def report(
     study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
 ) -> None:
     """Print the verdict of a finished study and where its report is."""
-    from flows import results
-    from flows.study_file import load
+    from flows.config.study_file import load
+    from flows.results import publishing
 
-    results.show(load(study, set_), as_json)
+    publishing.show(load(study, set_), as_json)
 
 
 @app.command()
@@ -179,7 +179,7 @@ def history(
     study: Annotated[str, typer.Argument(help="the name of a study that was finished here")], as_json: AsJson = False
 ) -> None:
     """List the finished runs of a study, with what each found."""
-    from flows import history as runs
+    from flows.results import history as runs
 
     runs.show(study, as_json)
 
@@ -191,7 +191,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Say what changed between two finished runs: code, data, models, values, packages, and every number."""
-    from flows import compare_page
+    from flows.cli import compare_page
 
     compare_page.show(before, after, as_json)
 
@@ -204,7 +204,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check this machine: packages, engine, memory, disk, store, Prefect."""
-    from flows import doctor as checks
+    from flows.cli import doctor as checks
 
     raise typer.Exit(checks.show(study, as_json))
 
@@ -228,7 +228,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """How familiar is this data to my model? Adds tokens, nll and perplexity to every row."""
-    from flows import single_file
+    from flows.cli import single_file
 
     columns = {"question": question, "response": response, "id": id_}
     thinks = None if thinking is None else thinking is Thinking.on
@@ -252,7 +252,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Judge every response against its gold answer. Adds verdict, answer and score."""
-    from flows import single_file
+    from flows.cli import single_file
 
     columns = {"question": question, "response": response, "gold": gold, "id": id_}
     single_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
@@ -261,10 +261,10 @@ def verify(
 def main() -> None:
     """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
     from data.errors import one_line
-    from flows import terminal
-    from flows.quiet import quiet
+    from flows.cli import terminal
+    from flows.server.library_environment import quiet
     from tasks.endpoint.secrets import masked
-    from tasks.errors import StageFailed, Transient
+    from tasks.resources.errors import StageFailed, Transient
 
     terminal.guard()
     quiet(console=True)

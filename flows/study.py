@@ -15,19 +15,24 @@ from prefect.states import Failed
 from data import allowed_paths
 from data.errors import InputError
 from data.visible import visible
-from flows import inspection, preflight, renderings, results, runner, server_lost, shown, stopping, trackers
-from flows.outcome import Outcome
-from flows.plan import Plan, expand
-from flows.quiet import quiet
-from flows.remaining import Remaining
-from flows.schema import Study
-from flows.study_file import checked
-from flows.walk import Walk
-from tasks import disk, runtime
-from tasks.cell import UNTRAINED
-from tasks.errors import StageFailed, Transient
-from tasks.page.verdict_text import verdict_text
-from tasks.store import Store
+from flows.config.schema import Study
+from flows.config.study_file import checked
+from flows.execution import runner, shutdown
+from flows.execution.outcome import Outcome
+from flows.execution.replanning import Remaining
+from flows.execution.scheduler import Walk
+from flows.planning import preflight, rendering_checks
+from flows.planning.plan import Plan, expand
+from flows.results import publishing, tracking
+from flows.server import health
+from flows.server.library_environment import quiet
+from flows.ui import artifacts, run_log
+from tasks.comparison.cell import UNTRAINED
+from tasks.pipeline import runtime
+from tasks.reporting.verdict_text import verdict_text
+from tasks.resources import disk
+from tasks.resources.errors import StageFailed, Transient
+from tasks.storage.opening import open_store
 
 last: Outcome | None = None
 """How this process's newest study has ended, known also where its Prefect server was gone by then."""
@@ -60,7 +65,7 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
         with at_hand():
             last = _run(given, strict)
-            server_lost.wait()
+            health.wait()
             return last.state()
     except InputError as error:
         return Failed(message=visible(str(error)), data=error)
@@ -83,9 +88,9 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
 
 def _run(study: Study, strict: bool) -> Outcome:
     plan = expand(study)
-    rendering = renderings.check(study, fetch=True)
+    rendering = rendering_checks.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
-    inspection.tag_flow_run([f"study:{study.name}", *students])
+    run_log.tag_flow_run([f"study:{study.name}", *students])
     outcome = Outcome(plan)
     for line in rendering:
         get_run_logger().info(line)
@@ -102,22 +107,22 @@ def _run(study: Study, strict: bool) -> Outcome:
     outcome.bug = next((error for error in walk.errors if not isinstance(error, foreseen)), None)
     if outcome.compared is not None and outcome.report is not None:
         try:
-            outcome.published = results.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
+            outcome.published = publishing.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
         except StageFailed as error:
             outcome.failed["results"] = str(error)
     if outcome.published is not None:
 
         def tracked(text: str) -> None:
-            inspection.line(text)
+            run_log.line(text)
             runtime.current().listener("note", "results", {"text": text})
 
-        trackers.track(outcome.published.parent, tracked)
-    inspection.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
+        tracking.track(outcome.published.parent, tracked)
+    run_log.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
             spent = [walk.futures[node.key].result().model_dump() for node in plan.nodes if node.key in walk.done]
-            shown.show_study(study.name, outcome.compared, outcome.published, spent)
-        inspection.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
+            artifacts.show_study(study.name, outcome.compared, outcome.published, spent)
+        run_log.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
     if outcome.bug is not None:
         get_run_logger().error("an error that no stage foresees", exc_info=outcome.bug)
     return outcome
@@ -126,14 +131,14 @@ def _run(study: Study, strict: bool) -> Outcome:
 @contextlib.contextmanager
 def at_hand() -> Iterator[None]:
     """What stages need, where nobody has set it: on a worker, a runtime from the environment; it ends with the run."""
-    with stopping.on(signal.SIGTERM):
+    with shutdown.on(signal.SIGTERM):
         if runtime.is_set():
             yield
             return
         quiet()
-        store = Store.from_environment()
+        store = open_store()
         store.check()
-        runtime.use(runtime.Runtime(store, listener=inspection.listener()))
+        runtime.use(runtime.Runtime(store, listener=run_log.listener()))
         try:
             yield
         finally:

@@ -1,1 +1,4 @@
-"""What is done to the data: one stage per file, in the order of the chain."""
+"""Stages, one file each: the chain from questions to report. Rooms beside them hold what stages are made of.
+
+Imports go one way: resources <- storage <- models <- engine <- pipeline <- the other rooms <- stages <- origins.
+"""

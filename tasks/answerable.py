@@ -6,10 +6,10 @@ from typing import Literal
 import pyarrow as pa
 
 from data.errors import InputError
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Rows, Streamed
-from tasks.stage import Work, stage
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.pipeline.stage import Work, stage
+from tasks.storage.rows import Rows, Streamed
 
 
 @stage()

@@ -5,12 +5,12 @@ import statistics
 from itertools import chain
 
 from tasks.engine.pool import rank_of
-from tasks.errors import StageFailed
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Row
-from tasks.stage import Work, stage
-from tasks.store import Artifact
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.pipeline.stage import Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Artifact
+from tasks.storage.rows import Row
 
 TOLERANCE = {"float32": 1e-3}
 """Mean nats a token by which the engine may differ from PEFT, by the engine's number format."""

@@ -8,7 +8,7 @@ Writes, beside what tasks/comparison/examples.py picks:
   pass_at_k.csv      one row per arm, evaluation benchmark and k; empty where each question was answered once
   graded.csv         one row per arm and part of an evaluation benchmark whose answers can be partly right
   responses.parquet  verdict, tokens, nll and perplexity of every scored response, and whether it was trained on
-  surprise.csv       by origin, nats a token along the response (tasks/surprise.py)
+  surprise.csv       by origin, nats a token along the response (tasks/scoring/token_surprise.py)
   verdict.json       the claims as data (tasks/comparison/verdict.py), trivial baselines, what is missing
 """
 
@@ -21,8 +21,8 @@ from itertools import repeat
 from types import FunctionType
 from typing import TYPE_CHECKING
 
-from tasks.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.baselines import baselines
+from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.contrast import Contrast
 from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
@@ -31,10 +31,10 @@ from tasks.comparison.responses import by_question, log_perplexities, perplexiti
 from tasks.comparison.statistics import Measured
 from tasks.comparison.tables import cell_counts, graded, partly_right, passes, summary
 from tasks.comparison.verdict import plain, verdicts
-from tasks.errors import StageFailed
-from tasks.rows import Rows
-from tasks.stage import Work, stage
-from tasks.surprise import COLUMNS, curves
+from tasks.pipeline.stage import Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.scoring.token_surprise import COLUMNS, curves
+from tasks.storage.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd

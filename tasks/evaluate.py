@@ -4,15 +4,16 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from types import FunctionType
 
-from tasks.errors import StageFailed
 from tasks.generate import responses
-from tasks.model import Model
-from tasks.rows import Row, Rows
-from tasks.sampling import Sampling
-from tasks.stage import Work, stage
-from tasks.store import Artifact
-from tasks.verifiers import Verdict
-from tasks.verify import ERROR_SHARE, believe, judged_all
+from tasks.kinds.verifiers import Verdict
+from tasks.models.model import Model
+from tasks.models.sampling import Sampling
+from tasks.pipeline.stage import Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Artifact
+from tasks.storage.rows import Row, Rows
+from tasks.verification.parallel_verdicts import judged_all
+from tasks.verify import ERROR_SHARE, believe
 
 
 @stage(per_row=True, slot="engine")

@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 import pyarrow.parquet as pq
 
-from tasks.errors import StageFailed, StagesDisagree
-from tasks.methods import Method
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Row, Rows, to_table
-from tasks.stage import Work, stage
-from tasks.training import nursery
+from tasks.kinds.methods import Method
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.pipeline.stage import Work, stage
+from tasks.resources.errors import StageFailed, StagesDisagree
+from tasks.storage.rows import Row, Rows, to_table
+from tasks.training import fork_server
 from tasks.training.job import Job
 
 
@@ -51,7 +51,7 @@ def finetune(
         scratch=str(work.scratch),
         seed=seed,
     )
-    facts = nursery.train(job, work.runtime.placement, work.progress, work.note, work.log)
+    facts = fork_server.train(job, work.runtime.placement, work.progress, work.note, work.log)
     if facts["rows"] != len(rows):
         raise StagesDisagree(f"{work.run_name}: {len(rows)} rows were selected and {facts['rows']} trained on")
     work.facts |= {**facts, "longest": longest, "template": turned.hash}

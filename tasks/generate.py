@@ -4,14 +4,14 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.endpoint import Endpoint
-from tasks.engine import Request
+from tasks.engine.engine import Request
 from tasks.engine.pool import rank_of
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Row, Rows
-from tasks.sampling import NO_ROOM, Gathered, Sampling, seed_of
-from tasks.stage import Work, stage
+from tasks.models.endpoint import Endpoint
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.models.sampling import NO_ROOM, Gathered, Sampling, seed_of
+from tasks.pipeline.stage import Work, stage
+from tasks.storage.rows import Row, Rows
 
 
 @stage(per_row=True, slot="engine")

@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import Literal
 
 from data.errors import InputError
+from tasks.pipeline.stage import Work, stage
 from tasks.questions import normalised
-from tasks.rows import Row, Rows
-from tasks.stage import Work, stage
+from tasks.storage.rows import Row, Rows
 
 NGRAM = 13
 SHORTEST = 8

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from data.benchmark import Benchmark, all_questions, chosen
 from data.errors import InputError, shown
-from tasks.errors import Transient
-from tasks.rows import GROUP, Row, Rows, Streamed, to_table
-from tasks.stage import stage
+from tasks.pipeline.stage import stage
+from tasks.resources.errors import Transient
+from tasks.storage.rows import GROUP, Row, Rows, Streamed, to_table
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
 

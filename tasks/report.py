@@ -14,14 +14,14 @@ from markupsafe import Markup
 from data.visible import all_visible
 from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
-from tasks.page import figures, missing
-from tasks.page.made import matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
-from tasks.page.markdown import escaped
-from tasks.page.surprise import coloured, curves, legend
-from tasks.page.words import FILTERS, chance, percent, points, ranged
-from tasks.stage import Work, stage
-from tasks.store import Artifact
-from tasks.versions import versions
+from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.versions import versions
+from tasks.reporting import figures, missing_cells
+from tasks.reporting.formatting import FILTERS, chance, percent, points, ranged
+from tasks.reporting.markdown import escaped
+from tasks.reporting.provenance import matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
+from tasks.reporting.token_surprise import coloured, curves, legend
+from tasks.storage.artifacts import Artifact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def render(
         legend=legend(),
         origins=figures.marks(summary["origin"]),
         missing=found["missing"],
-        lost=missing.rows(found["missing"]),
+        lost=missing_cells.rows(found["missing"]),
         most_missing=MOST_MISSING,
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
@@ -245,7 +245,7 @@ def verdict_markdown(compared: Artifact) -> str:
         else:
             lines += ["", f"{len(verdict['claims'])} claims about pairs of origins are in the report."]
         lines.append("")
-    said = missing.lines(found["missing"], FEW)
+    said = missing_cells.lines(found["missing"], FEW)
     lines += [*said[:1], "", *(f"- {escaped(line)}" for line in said[1:])]
     return "\n".join(lines)
 

@@ -16,15 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tasks import devices, slots
-from tasks.errors import StageFailed, Transient
-from tasks.likelihood import Likelihood, lanes, negative_log_likelihoods
-from tasks.model import Model
-from tasks.no_response import is_missing
-from tasks.render import Rendered, renderer
-from tasks.rows import Row, Rows
-from tasks.stage import Work, stage
-from tasks.surprise import KEPT, kept, pieces
+from tasks.models.model import Model
+from tasks.models.rendering import Rendered, renderer
+from tasks.pipeline.stage import Work, stage
+from tasks.resources import devices, slots
+from tasks.resources.errors import StageFailed, Transient
+from tasks.scoring.likelihood import Likelihood, lanes, negative_log_likelihoods
+from tasks.scoring.token_surprise import KEPT, kept, pieces
+from tasks.storage.rows import Row, Rows
+from tasks.verification.missing_response import is_missing
 
 WINDOW = 4096
 """Rows rendered and sorted by length together: a bound on memory."""
@@ -94,7 +94,8 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
     log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
     than the model's context, and for one without a response, whose numbers of tokens are null. Prompt and response are
     rendered as for training, so `select` knows from these numbers what a trainer can hold.
-    In a study, adds to some rows, and null to the others, `token_nll` and `token_text` (tasks/surprise.py).
+    In a study, adds to some rows, and null to the others, `token_nll` and `token_text`
+    (tasks/scoring/token_surprise.py).
 
     Raises:
         InputError: the prompt template names a column the rows lack.

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.candidates import Candidates, candidates, marks, shuffled, values_at
-from tasks.errors import StageFailed
-from tasks.left_out import OBSTACLES, REASONS, equal, in_words
-from tasks.match import Match
-from tasks.rows import Rows, Streamed
-from tasks.stage import Work, stage
-from tasks.taken_rows import as_taken, rows_at
-from tasks.token_match import within_tolerance
-from tasks.verifiers import Outcome
+from tasks.kinds.verifiers import Outcome
+from tasks.pipeline.stage import Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.selection.candidates import Candidates, candidates, marks, shuffled, values_at
+from tasks.selection.exclusions import OBSTACLES, REASONS, equal, in_words
+from tasks.selection.length_match import within_tolerance
+from tasks.selection.match import Match
+from tasks.selection.selected_rows import as_taken, rows_at
+from tasks.storage.rows import Rows, Streamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +58,9 @@ def select(
 
     Adds `origin`. Facts, by origin: questions, responses, verdicts, pass rates, and mean tokens, mean and median
     perplexity of what was taken; how many questions were `asked` and how many of them were `left_out` for each reason
-    (tasks/left_out.py; with those taken they are all that were asked); how many responses could not be taken
-    (`responses_left_out`). And how many questions were left after each step (`usable`: that the origin has a response
-    to that may be taken; `shared`: that all have; `taken`: after matching lengths and the count).
+    (tasks/selection/exclusions.py; with those taken they are all that were asked); how many responses could not be
+    taken (`responses_left_out`). And how many questions were left after each step (`usable`: that the origin
+    has a response to that may be taken; `shared`: that all have; `taken`: after matching lengths and the count).
 
     Raises:
         StageFailed: fewer than `match.minimum` questions are left; names the origin that limits them.

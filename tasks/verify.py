@@ -1,16 +1,15 @@
 """Judge responses against their gold answers."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import FunctionType
 from typing import get_args
 
-from tasks import lanes
-from tasks.errors import StageFailed
-from tasks.no_response import is_missing
-from tasks.rows import Row, Rows
-from tasks.stage import Work, stage
-from tasks.verifiers import Outcome, Verdict
+from tasks.kinds.verifiers import Outcome
+from tasks.pipeline.stage import Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.rows import Row, Rows
+from tasks.verification.parallel_verdicts import judged_all
 
 ERROR_SHARE = 0.01
 """Share of verdicts that may be errors before the verdicts as a whole are not believed."""
@@ -55,29 +54,6 @@ def verify(
     believe(errors, reasons, total, limit, where="verify")
     if not (work and work.partial):
         yield from errors
-
-
-def judged_all(rows: Iterable[Row], verifier: FunctionType) -> Iterator[tuple[Row, Verdict]]:
-    """Each row with the verdict on its response, in order: in parallel where the verifier's module says so (`LANES`).
-
-    Rows are asked for only a little ahead of the verdicts. A process that dies over a row makes that row's an error.
-    """
-    return lanes.in_lanes(rows, verifier, judged)
-
-
-def judged(row: Row, verifier: FunctionType) -> Verdict:
-    """The verdict on one row's `response`; whatever the verifier raises is an error, never a wrong answer."""
-    if is_missing(row):
-        return Verdict("missing", None, "there is no response")
-    response = row["response"]
-    if not isinstance(response, str):
-        return Verdict("error", None, f"the response is {type(response).__name__}, not text")
-    try:
-        verdict = verifier(response, row)
-    except Exception as error:
-        return Verdict("error", None, f"{type(error).__name__}: {error}")
-    assert isinstance(verdict, Verdict), f"{verifier.__module__} gave {verdict!r}, not a Verdict"
-    return verdict
 
 
 def believe(errors: list[Row], reasons: Counter[str], total: int, limit: float, where: str) -> None:

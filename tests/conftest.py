@@ -11,10 +11,11 @@ import pytest
 os.environ.update(PREFECT_SERVER_ANALYTICS_ENABLED="false", HF_HUB_OFFLINE="1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small models, threads that wait for each other are all the time
 
-from tasks import model as models
-from tasks.model import Model
-from tasks.runtime import Placement, Runtime
-from tasks.store import Store
+from tasks.models import model as models
+from tasks.models.model import Model
+from tasks.pipeline.runtime import Runtime
+from tasks.resources.placement import Placement
+from tasks.storage.artifacts import Store
 from tests.bench.models import build
 
 _slots = tempfile.TemporaryDirectory(prefix="slots-")

@@ -9,13 +9,13 @@ from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from data.abacus.families import FAMILIES
+from data.abacus.final_answer import is_right
 from data.abacus.registers import REGISTERS, Register, respond
+from data.abacus.skill_card import MEASURES, skill_rates
 from data.abacus.splits import draw
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-MARK = "Final answer: "
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,6 @@ class Measured:
     """By family, then by register; `own` is the model's own verified responses, sampled at temperature 0.7."""
     skills: dict[str, dict[str, float]]
     """Share of successes by skill, then by family (`data.abacus.skill_card.MEASURES`)."""
-
-
-def is_right(response: str, gold: str) -> bool:
-    """Whether the text after the last final-answer mark is the gold answer."""
-    return response.rpartition(MARK)[2].strip() == gold and MARK in response
 
 
 def answers(
@@ -101,8 +96,6 @@ def measure(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", own:
     """
     import torch
 
-    from data.abacus.skill_card import skill_rates
-
     torch.manual_seed(0)
     model.eval()
     accuracy: dict[str, float] = {}
@@ -128,8 +121,6 @@ def measure(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", own:
 
 def write_card(name: str, measured: Measured, parameters: int, history: dict[str, object]) -> str:
     """The model card as Markdown; `history` says how the model was trained."""
-    from data.abacus.skill_card import MEASURES
-
     columns = ("own", *REGISTERS)
     lines = [
         "---",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Any
 
-from data.abacus.card import MARK, is_right
 from data.abacus.families import FAMILIES
 from data.abacus.family import Family
+from data.abacus.final_answer import MARK, is_right
 from data.abacus.registers import Register
 from data.abacus.skills import SKILLS, Exchange, Skill, exchange
 from data.abacus.words import NAMES, NOUNS, VEHICLES

@@ -1,1 +1,3 @@
-"""Reading answers: where the final answer stands, and what mathematics it is."""
+"""Reading final answers out of responses: numbers, formulas, sets, labels.
+Imports `data` alone.
+"""

@@ -1,1 +1,3 @@
-"""What `compare` is made of: the frames, the paired statistics, the claims."""
+"""Paired statistics over evaluated answers: estimates, claims, contrasts, the verdict as data.
+Imports `verification`, `scoring` and `storage`; never `reporting`.
+"""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.cell import UNTRAINED, Arm
+from tasks.comparison.cell import UNTRAINED, Arm
 from tasks.comparison.statistics import UNDEFINED, Estimate, Measured, Term
 
 CONTROL = "@"

@@ -8,9 +8,9 @@ from statistics import fmean
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from tasks.cell import UNTRAINED, Cell
-from tasks.rows import Row, Rows
-from tasks.verify import judged
+from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.storage.rows import Row, Rows
+from tasks.verification.verdict import judged
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from tasks.cell import UNTRAINED
 from tasks.comparison.arms import Arms
+from tasks.comparison.cell import UNTRAINED
+from tasks.comparison.phrasing import interval, listed, points, times
 from tasks.comparison.statistics import Estimate, holm
-from tasks.page.phrasing import interval, listed, points, times
 
 SIGNIFICANCE = 0.05
 MISSING = "missing"

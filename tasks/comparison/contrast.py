@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.cell import UNTRAINED
 from tasks.comparison.arms import Arms
+from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.claim import MISSING, missing, negative, size, status_of, unsure
 from tasks.comparison.statistics import UNDEFINED, Estimate, holm
 

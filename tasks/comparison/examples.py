@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.cell import UNTRAINED
 from tasks.comparison.arms import is_control
-from tasks.surprise import tokens
+from tasks.comparison.cell import UNTRAINED
+from tasks.scoring.token_surprise import tokens
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from tasks.cell import UNTRAINED, Arm, Cell
-from tasks.errors import StageFailed
-from tasks.rows import Rows
+from tasks.comparison.cell import UNTRAINED, Arm, Cell
+from tasks.resources.errors import StageFailed
+from tasks.storage.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np

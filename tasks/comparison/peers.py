@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from tasks.cell import Arm
+from tasks.comparison.cell import Arm
 from tasks.comparison.seed_variance import Peer
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tasks.comparison.items import JUDGED
-from tasks.errors import StageFailed
-from tasks.rows import Rows
-from tasks.surprise import COLUMNS
+from tasks.resources.errors import StageFailed
+from tasks.scoring.token_surprise import COLUMNS
+from tasks.storage.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,9 +67,9 @@ def _parted(name: str, students: Collection[str]) -> tuple[str, str, str]:
 def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
     """One row per student, training benchmark and origin (`PERPLEXITY`).
 
-    `rows` counts the responses there are, `missing` those that there are not (tasks/no_response.py), `rows_scored`
-    those that fit the student's context. Of these, `tokens_mean` is the mean length, `ppl_mean` the arithmetic mean of
-    perplexities and `ppl_corpus` exp(total nll / total tokens); `pass_rate` is the share correct among those with a
+    `rows` counts the responses there are, `missing` those that there are not
+    (tasks/verification/missing_response.py), `rows_scored` those that fit the student's context. Of
+    these, `tokens_mean` is the mean length, `ppl_mean` the arithmetic mean of perplexities and `ppl_corpus` exp(total nll / total tokens); `pass_rate` is the share correct among those with a
     verdict. `ppl_trained` is what the report calls perplexity before: the geometric mean over the `rows_trained`
     responses that were trained on, whose mean length is `tokens_trained`.
     """

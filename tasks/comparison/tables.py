@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tasks.cell import Arm, Cell
+from tasks.comparison.cell import Arm, Cell
 from tasks.comparison.items import ARM, CELL, JUDGED
 from tasks.comparison.pass_at_k import mean_pass_at_k
 from tasks.comparison.statistics import UNDEFINED, Estimate, Measured, Term, holm
-from tasks.rows import Rows
+from tasks.storage.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from tasks.cell import Arm
 from tasks.comparison.arms import Arms, Standing, by_score
+from tasks.comparison.cell import Arm
 from tasks.comparison.claim import Claim, claims, judged
 from tasks.comparison.contrast import Answer, Contrast, answers
+from tasks.comparison.headline import headline
 from tasks.comparison.rank_correlation import Correlation, Responses, correlations
 from tasks.comparison.statistics import Estimate, Measured
-from tasks.page.headline import headline
 
 ONE_SEED = "One seed: intervals and p-values are of the questions alone, not of the luck of training."
 

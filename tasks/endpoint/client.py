@@ -17,16 +17,16 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.endpoint import Endpoint
-from tasks.endpoint.account import Account, Spent
-from tasks.endpoint.answers import Answers, digest
-from tasks.endpoint.gate import Gate
-from tasks.endpoint.loop import loop
+from tasks.endpoint.budget import Account, Spent
+from tasks.endpoint.event_loop import loop
+from tasks.endpoint.rate_limiter import Gate
 from tasks.endpoint.reply import Answer, Unusable
+from tasks.endpoint.response_cache import Answers, digest
 from tasks.endpoint.secrets import Access, access
 from tasks.endpoint.status import Again, Refusal, heard, unreachable
-from tasks.errors import StageFailed, Transient
-from tasks.store import Store
+from tasks.models.endpoint import Endpoint
+from tasks.resources.errors import StageFailed, Transient
+from tasks.storage.artifacts import Store
 
 TRIES = 8
 """Times a request is sent before the stage gives up for now; some two minutes."""

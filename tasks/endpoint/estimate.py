@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from tasks.endpoint import Endpoint, EndpointSettings
-from tasks.endpoint.account import Spent, in_words, spent
-from tasks.endpoint.answers import Answers
-from tasks.stage import Node
-from tasks.store import Store
+from tasks.endpoint.budget import Spent, in_words, spent
+from tasks.endpoint.response_cache import Answers
+from tasks.models.endpoint import Endpoint, EndpointSettings
+from tasks.pipeline.stage import Node
+from tasks.storage.artifacts import Store
 
 BYTES_A_TOKEN = 4
 """Of English text, roughly: for prompts that no endpoint has counted yet."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tasks.endpoint import Endpoint
-from tasks.sampling import Sampling
+from tasks.models.endpoint import Endpoint
+from tasks.models.sampling import Sampling
 
 STOPPED = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 CUT_OFF = frozenset({"length", "max_tokens"})

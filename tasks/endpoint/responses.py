@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.answer.turn import ended
-from tasks.endpoint import Endpoint
-from tasks.endpoint.account import Spent, in_words
+from tasks.endpoint.budget import Spent, in_words
 from tasks.endpoint.client import Client, OverBudget, Request, connect
 from tasks.endpoint.reply import Answer, body, read
-from tasks.errors import StageFailed
-from tasks.render import fill
-from tasks.rows import Row, Rows
-from tasks.sampling import Gathered, Sampling, seed_of
-from tasks.stage import Work
+from tasks.models.endpoint import Endpoint
+from tasks.models.rendering import fill
+from tasks.models.sampling import Gathered, Sampling, seed_of
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed
+from tasks.storage.rows import Row, Rows
 
 
 def answered(

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from data.errors import InputError
-from tasks.endpoint import Endpoint
 from tasks.endpoint.key_shapes import LOOKS_SECRET
-from tasks.errors import Transient
+from tasks.models.endpoint import Endpoint
+from tasks.resources.errors import Transient
 
 BLOCK = "prefect-block:"
 """What the name of a Prefect `Secret` block follows, where an option names one in place of an environment variable."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.endpoint import Endpoint
-from tasks.endpoint.gate import retry_after
+from tasks.endpoint.rate_limiter import retry_after
 from tasks.endpoint.reply import Unusable
 from tasks.endpoint.secrets import Access, called
-from tasks.errors import StageFailed
+from tasks.models.endpoint import Endpoint
+from tasks.resources.errors import StageFailed
 
 PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which asking again can help."""

@@ -1,7 +1,8 @@
 """The engines of a process: started when first used, shared by its stages, closed at the end.
 
 One engine runs at a time, since two would share the same cores or the same GPU memory. One that is needed next waits
-until the stages that use the present one are done, and takes its place. Processes take turns; see tasks/slots.py.
+until the stages that use the present one are done, and takes its place. Processes take turns; see
+tasks/resources/slots.py.
 """
 
 import atexit
@@ -13,12 +14,12 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from tasks import slots
-from tasks.engine import Engine
-from tasks.engine.asking import Asking, Parameters, Request, Result
-from tasks.errors import StageFailed
-from tasks.model import Model
-from tasks.runtime import Placement
+from tasks.engine.engine import Engine
+from tasks.engine.interface import Asking, Parameters, Request, Result
+from tasks.models.model import Model
+from tasks.resources import slots
+from tasks.resources.errors import StageFailed
+from tasks.resources.placement import Placement
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Adapter ranks vLLM has kernels for; an adapter takes the next larger."""

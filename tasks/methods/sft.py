@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from data import kinds
+from data.bounds import MOST_TOKENS, Real, Share, Whole
 from data.errors import InputError, shown
-from tasks.bounds import MOST_TOKENS, Real, Share, Whole
-from tasks.methods import Method, Training
-from tasks.model import Model
-from tasks.render import Renderer
-from tasks.rows import Row
-from tasks.safetensors_header import tensors
-from tasks.training.lora import Settings, train_on_responses
+from tasks.kinds.methods import Method, Training
+from tasks.models.model import Model
+from tasks.models.rendering import Renderer
+from tasks.models.safetensors_header import tensors
+from tasks.storage.rows import Row
+from tasks.training.loop import Settings, train_on_responses
 
 Layers = Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
 

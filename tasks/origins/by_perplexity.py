@@ -3,17 +3,61 @@
 Ren et al. 2024 (arXiv 2402.11192) choose by perplexity to raise or lower familiarity with all else the same.
 """
 
+import math
 from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
+from data.benchmark import CHAIN
 from data.errors import InputError
-from tasks.most_familiar import most_familiar
-from tasks.origins import Context, Origin
+from tasks.kinds.origins import Context, Origin
+from tasks.models.sampling import NO_ROOM
+from tasks.pipeline.stage import Node, Work, stage
 from tasks.score import score
-from tasks.stage import Node
+from tasks.storage.rows import Row, Rows
 from tasks.verify import verify
+
+LATER = CHAIN - {"sample", "model", "response", "finish"}
+"""Columns that verify and score add again, in the study's own course."""
+
+
+@stage()
+def most_familiar(
+    scored: dict[str, Rows], pick: Literal["lowest", "highest"], correct: bool, *, work: Work
+) -> list[Row]:
+    """One response a question: that of the lowest (or highest) perplexity, of correct ones only where `correct`.
+
+    Among equals, the origin first by name and its first sample. Adds `chosen_from` (the origin it is of). Questions
+    without such a response are left out and counted.
+
+    Args:
+        scored: verified and scored responses by origin.
+    """
+    best: dict[str, tuple[float, str, Row]] = {}
+    asked: set[str] = set()
+    sign = 1 if pick == "lowest" else -1
+    for name in sorted(scored):
+        for row in scored[name]:
+            asked.add(row["id"])
+            if row["verdict"] == "error" or (correct and row["verdict"] != "correct"):
+                continue
+            if not row["response"] or row.get("finish") in ("length", "error", NO_ROOM):  # `select` would not take it
+                continue
+            if row["perplexity"] is None or not math.isfinite(row["perplexity"]):
+                continue
+            value = sign * row["perplexity"]
+            if row["id"] not in best or value < best[row["id"]][0]:
+                best[row["id"]] = (value, name, row)
+    work.facts.update(
+        questions=len(asked),
+        answered=len(best),
+        chosen_from={name: sum(of == name for _, of, _ in best.values()) for name in sorted(scored)},
+    )
+    return [
+        {**{column: value for column, value in row.items() if column not in LATER}, "sample": 0, "chosen_from": name}
+        for _, name, row in best.values()
+    ]
 
 
 class ByPerplexity(Origin):

@@ -3,16 +3,27 @@
 The least detail there can be (`gold label only` in the follow-up logs of Ren et al. 2024).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from data.prompt import template
-from tasks.filled import filled
-from tasks.origins import Context, Look, Origin
-from tasks.rows import Row
-from tasks.stage import Node
+from tasks.kinds.origins import Context, Look, Origin
+from tasks.models.rendering import fill
+from tasks.pipeline.stage import Node, stage
+from tasks.storage.rows import Row, Rows
+
+
+@stage()
+def filled(questions: Rows, response: str) -> Iterator[Row]:
+    """One response to each question, from a Jinja template. Adds `sample` (0), `model` ("") and `response`.
+
+    Raises:
+        InputError: the template is wrong, or names a column the row lacks or has no value for.
+    """
+    for row in questions:
+        yield {**row, "sample": 0, "model": "", "response": fill(response, row)}
 
 
 class GoldOnly(Origin):

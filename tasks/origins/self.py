@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.bounds import Temperature, Whole
+from data.bounds import Temperature, Whole
 from tasks.generate import generate
-from tasks.origins import Context, Written
-from tasks.stage import Node
+from tasks.kinds.origins import Context, Written
+from tasks.pipeline.stage import Node
 
 
 class Own(Written):

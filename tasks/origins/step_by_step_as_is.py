@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.reworking import TEMPLATE, Reworking
+from tasks.origins._reworking import TEMPLATE, Reworking
 
 
 class StepByStepAsIs(Reworking):

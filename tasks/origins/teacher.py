@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.generate import generate
-from tasks.origins import Context, Written
-from tasks.stage import Node
+from tasks.kinds.origins import Context, Written
+from tasks.pipeline.stage import Node
 
 
 class Teacher(Written):

@@ -4,8 +4,8 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from tasks.likelihood import Batch
-from tasks.render import Rendered
+from tasks.models.rendering import Rendered
+from tasks.scoring.likelihood import Batch
 
 
 class Order:

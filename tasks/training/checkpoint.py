@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.digest import file_digest
-from tasks.versions import versions
+from tasks.pipeline.versions import versions
 
 SECONDS = 10.0
 """How often a training is kept."""

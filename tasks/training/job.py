@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from tasks.errors import StageFailed, Transient
+from tasks.resources.errors import StageFailed, Transient
 
 ERRORS: dict[str, type[Exception]] = {"InputError": InputError, "StageFailed": StageFailed, "Transient": Transient}
 """Errors that a trainer's caller is told of as such; any other is a bug."""

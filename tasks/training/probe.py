@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.likelihood import Batch, Likelihood
-from tasks.render import Rendered
+from tasks.models.rendering import Rendered
+from tasks.scoring.likelihood import Batch, Likelihood
 
 ROWS = 4
 

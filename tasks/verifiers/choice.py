@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.answer.final_answer import NO_ANSWER, final_answer, unmarked
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.exact import normal, unwrapped
 
 LETTERS = "ABCDE"

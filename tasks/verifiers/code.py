@@ -20,9 +20,9 @@ processor time.
 import ast
 from typing import Any
 
-from tasks import sandbox
 from tasks.answer.turn import turn
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
+from tasks.sandbox import sandbox
 
 LANES = "threads"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.answer.final_answer import NO_ANSWER, find, unmarked
 from tasks.answer.turn import without_end
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _AROUND = "\"'`*_ \t\n$"

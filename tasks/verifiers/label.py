@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.answer.final_answer import NO_ANSWER, final_answer, unmarked
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.exact import normal
 
 _ASIDE = re.compile(r"[(\[;:,\u3002]|[.!?](?:\s|$)|\s[-\u2013\u2014]\s|\b(?:because|since|as|although|but|while)\b")

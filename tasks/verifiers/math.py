@@ -35,7 +35,7 @@ from tasks.answer.hedges import hedged_anywhere
 from tasks.answer.latex import normal, unwrapped
 from tasks.answer.quantity import Quantity, equal, quantity
 from tasks.answer.symbolic import time_limit
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 
 LANES: Literal["processes", "threads"] = "processes"
 """Rows are judged in parallel in processes: the work is sympy's, and its alarms need a main thread."""

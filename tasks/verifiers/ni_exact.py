@@ -15,7 +15,7 @@ import string
 from typing import Any
 
 from tasks.answer.final_answer import final_passage, without_courtesy
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.rouge_l import references
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -27,7 +27,7 @@ from typing import Any
 from tasks.answer import plain_number
 from tasks.answer.errors import Unreadable
 from tasks.answer.final_answer import NO_ANSWER, find
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks.answer.final_answer import NO_ANSWER, find, unmarked
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.exact import unwrapped
 
 UNANSWERABLE = "unanswerable"

@@ -14,14 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tasks.evaluate import evaluate
-from tasks.model import Model, resolve
-from tasks.render import renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
-from tasks.stage import Work
-from tasks.store import Artifact, Store
-from tasks.verifiers import find
+from tasks.kinds.verifiers import find
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import renderer
+from tasks.models.sampling import Sampling
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.placement import Placement
+from tasks.storage.artifacts import Artifact, Store
+from tasks.storage.rows import Row, Rows
 from tests.bench.generation import PROMPT, prompts
 
 SAMPLING = Sampling(max_tokens=64)

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from data.benchmark import find, questions_of
-from tasks import sandbox
-from tasks.rows import Row
+from tasks.sandbox import sandbox
+from tasks.storage.rows import Row
 
 SECONDS = 3.0
 TAKEN = """

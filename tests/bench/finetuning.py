@@ -21,13 +21,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pyarrow.parquet as pq
 
-from tasks.likelihood import Batch
-from tasks.methods import Training
-from tasks.model import Model, resolve
-from tasks.render import Rendered
-from tasks.rows import to_table
+from tasks.kinds.methods import Training
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import Rendered
+from tasks.scoring.likelihood import Batch
+from tasks.storage.rows import to_table
 from tasks.training.batches import Batches
-from tasks.training.lora import Settings, train_on_responses
+from tasks.training.loop import Settings, train_on_responses
 from tests.bench.models import build
 
 SETTINGS = Settings(

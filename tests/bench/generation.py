@@ -17,13 +17,15 @@ from pathlib import Path
 
 from data.abacus.corpus import STUDENT, sample
 from tasks.generate import generate
-from tasks.model import Model, resolve
-from tasks.render import renderer
-from tasks.rows import Row
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
-from tasks.stage import execute, stage
-from tasks.store import Store
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import renderer
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import stage
+from tasks.resources.placement import Placement
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row
 
 PROMPT = "{{ question }}"
 SAMPLING = Sampling(max_tokens=128)

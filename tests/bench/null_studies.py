@@ -17,8 +17,8 @@ import numpy as np
 from scipy import optimize, stats
 from scipy.special import expit
 
-from tasks.cell import Arm
 from tasks.comparison.arms import Arms
+from tasks.comparison.cell import Arm
 from tasks.comparison.claim import Claim, claims, judged
 from tasks.comparison.peers import peers
 from tasks.comparison.statistics import Estimate, Measured, Term

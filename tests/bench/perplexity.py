@@ -20,10 +20,10 @@ from typing import Any
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
-from tasks.likelihood import negative_log_likelihoods
-from tasks.model import Model, resolve
-from tasks.render import Rendered, renderer
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import Rendered, renderer
 from tasks.score import BUDGET, load
+from tasks.scoring.likelihood import negative_log_likelihoods
 from tests.bench.models import build
 
 

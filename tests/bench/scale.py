@@ -32,13 +32,14 @@ from typing import Any
 
 import yaml
 
-from flows.plan import expand
-from flows.study_file import load
-from tasks import runtime
-from tasks.runtime import Runtime
-from tasks.shard import execute_shard, shards
-from tasks.stage import Node, execute
-from tasks.store import Artifact
+from flows.config.study_file import load
+from flows.planning.plan import expand
+from tasks.pipeline import runtime
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.sharding import execute_shard, shards
+from tasks.pipeline.stage import Node
+from tasks.storage.artifacts import Artifact
 from tests.bench.stand_ins import STAND_IN, questions, standing_in
 
 PROJECT = Path(__file__).resolve().parents[2]

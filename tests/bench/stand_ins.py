@@ -10,14 +10,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks import likelihood, runtime, score, slots
-from tasks.engine import LOOK_AHEAD, Completion, Request
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import RowFile
-from tasks.runtime import Listener, Placement, Runtime
-from tasks.stage import Work
-from tasks.store import Store
+from tasks import score
+from tasks.engine.engine import LOOK_AHEAD, Completion, Request
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.pipeline import runtime
+from tasks.pipeline.runtime import Listener, Placement, Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources import slots
+from tasks.scoring import likelihood
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import RowFile
 
 NAMES = ("Ann", "Bo", "Carla", "Dmitri", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jun", "Kofi", "Lena", "Mia", "Noor")
 THINGS = ("apples", "books", "cards", "coins", "eggs", "keys", "lamps", "maps", "pens", "rolls", "shells", "stamps")

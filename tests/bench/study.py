@@ -29,10 +29,10 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a peer's process imports nothing of the project: its start costs what the paper's code pays
-    from flows.plan import Plan
-    from tasks.rows import Row
-    from tasks.stage import Node
-    from tasks.store import Store
+    from flows.planning.plan import Plan
+    from tasks.pipeline.stage import Node
+    from tasks.storage.artifacts import Store
+    from tasks.storage.rows import Row
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Peer:
     """Does a fraction of a plan, a row and a process at a time."""
 
     def __init__(self, plan: "Plan", fraction: float, store: "Store", folder: Path) -> None:
-        from tasks.render import renderer
+        from tasks.models.rendering import renderer
 
         self.plan, self.fraction, self.store, self.folder = plan, fraction, store, folder
         self.renderer, self.trained_on = renderer, "all references"
@@ -255,9 +255,9 @@ def main() -> None:
         job = Job(**json.load(sys.stdin))
         print("\n" + json.dumps(train(job) if job.do == "train" else row_by_row(job)))
         return
-    from flows.plan import expand
-    from flows.study_file import load, locate
-    from tasks.store import Store
+    from flows.config.study_file import load, locate
+    from flows.planning.plan import expand
+    from tasks.storage.artifacts import Store
 
     plan = expand(load(options.study, options.set))
     words = [str(locate(options.study).absolute()), *(f"--set={value}" for value in options.set)]

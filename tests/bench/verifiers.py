@@ -22,8 +22,8 @@ from functools import partial
 from typing import Any
 
 from tasks.answer.final_answer import final_answer
-from tasks.verifiers import find
-from tasks.verify import judged_all
+from tasks.kinds.verifiers import find
+from tasks.verification.parallel_verdicts import judged_all
 
 Row = dict[str, Any]
 Way = Callable[[list[Row]], list[str]]

@@ -11,7 +11,7 @@ import pytest
 from data.benchmark import Benchmark
 from data.row_values import Row
 from data.source import Hub
-from tasks import verifiers
+from tasks.kinds import verifiers
 
 ROWS = Path(__file__).parents[1] / "rows"
 
@@ -49,7 +49,7 @@ def judged(benchmark: Benchmark, row: Row, response: str) -> str:
 
 def assert_right(benchmark: Benchmark, questions: Iterable[Row]) -> None:
     """Each row's gold answer and reference are judged correct, and its prompt can be filled."""
-    from tasks.render import fill
+    from tasks.models.rendering import fill
 
     for row in questions:
         assert judged(benchmark, row, f"Final answer: {row['gold']}") == "correct"

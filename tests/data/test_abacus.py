@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from data.abacus import FAMILIES, REGISTERS, questions, respond
-from data.abacus.card import is_right
 from data.abacus.corpus import STUDENT, TEACHER, sample
+from data.abacus.final_answer import is_right
 from data.abacus.skill_card import shape
 from data.abacus.skills import NO, RIGHT, SKILLS, TEMPLATES, WRONG, Skill, exchange, mistaken
 from data.abacus.splits import SPLITS, draw

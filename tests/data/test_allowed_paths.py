@@ -9,8 +9,8 @@ import yaml
 
 from data import allowed_paths, variables
 from data.errors import InputError
-from flows.plan import expand
-from flows.study_file import load
+from flows.config.study_file import load
+from flows.planning.plan import expand
 
 ROWS = [{"question": f"What is {n} plus {n}?", "gold": str(2 * n), "reference": "so", "model": "m"} for n in range(9)]
 

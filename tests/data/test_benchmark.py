@@ -14,8 +14,8 @@ from data.errors import InputError
 from data.prompt import prompt
 from data.row_values import Row
 from data.source import Files, Hub
-from tasks import verifiers
-from tasks.identity import encode
+from tasks.kinds import verifiers
+from tasks.pipeline.cache_key import encode
 from tasks.questions import questions
 from tests.data.layouts import from_hub, hub_folder
 from tests.data.layouts import rows as rows_in

@@ -10,9 +10,10 @@ import pytest
 
 from data.benchmark import find, questions_of
 from data.errors import InputError
-from tasks import sandbox, verifiers
-from tasks.rows import Row
-from tasks.verify import judged_all
+from tasks.kinds import verifiers
+from tasks.sandbox import sandbox
+from tasks.storage.rows import Row
+from tasks.verification.parallel_verdicts import judged_all
 from tests.data.layouts import ROWS, from_hub, hub_folder, rows
 
 PLACE = os.environ.get("MOTHERTONGUE_HUMANEVAL")
@@ -79,7 +80,7 @@ def test_a_broken_row_is_named(tmp_path: Path) -> None:
 
 @needs_sandbox
 def test_references_and_bare_bodies_are_correct_and_empty_ones_are_not(hub: Path) -> None:
-    from tasks.render import fill
+    from tasks.models.rendering import fill
 
     benchmark = find("humaneval").at(hub)
     found = questions_of(benchmark, "test", None, 0)

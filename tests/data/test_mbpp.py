@@ -9,9 +9,10 @@ import pytest
 
 from data.benchmark import find, questions_of
 from data.errors import InputError
-from tasks import sandbox, verifiers
-from tasks.rows import Row
-from tasks.verify import judged_all
+from tasks.kinds import verifiers
+from tasks.sandbox import sandbox
+from tasks.storage.rows import Row
+from tasks.verification.parallel_verdicts import judged_all
 from tests.data.layouts import ROWS, from_hub, hub_folder, rows
 
 PLACE = os.environ.get("MOTHERTONGUE_MBPP")
@@ -45,7 +46,7 @@ def test_splits_are_by_task_id(official: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_rows_have_their_tests_as_a_module_and_in_the_prompt(official: Path) -> None:
-    from tasks.render import fill
+    from tasks.models.rendering import fill
 
     mbpp = find("mbpp").at(official)
     digits, chain = questions_of(mbpp, "test", None, 0)

@@ -8,8 +8,8 @@ import pytest
 
 from data import allowed_paths, variables
 from data.errors import InputError
-from flows import study_file
-from flows.plan import expand
+from flows.config import study_file
+from flows.planning.plan import expand
 
 ROWS = [{"question": f"What is {n} plus {n}?", "gold": str(2 * n), "reference": "so"} for n in range(9)]
 GIVEN: dict[str, Any] = {
@@ -127,7 +127,7 @@ def test_elsewhere_they_are_refused(changes: dict[str, Any], place: str, monkeyp
 
 
 def test_a_student_is_called_by_the_variable(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.model import BUNDLED, title
+    from tasks.models.model import BUNDLED, title
 
     monkeypatch.setenv(variables.ALLOW, "STUDENT,PLACE")
     (place / "student").symlink_to(BUNDLED / "abacus-student")

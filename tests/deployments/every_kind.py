@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows import study_file
-from tasks import origins
+from flows.config import study_file
+from tasks.kinds import origins
 
 BUNDLED = sorted(file.stem for file in study_file.STUDIES.glob("*.yaml"))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from flows.deploy import TOO_BUSY
+from flows.deployment.deploy import TOO_BUSY
 
 PATIENCE = 600.0
 """Seconds until what must happen is given up; a busy machine may take most of them."""

@@ -11,9 +11,10 @@ import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from data.errors import InputError
-from flows import pools, study_file
-from flows.deploy import Schedule, deploy
-from flows.form import as_form
+from flows.config import study_file
+from flows.config.form import as_form
+from flows.deployment import work_pools
+from flows.deployment.deploy import Schedule, deploy
 from tests.deployments.places import PREFECT, Place, await_
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,9 +158,9 @@ def test_every_bundled_study_is_deployed_from_its_file(place: Place) -> None:
         assert found["parameter_openapi_schema"]["definitions"]["Study"]["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("name", pools.ours())
+@pytest.mark.parametrize("name", work_pools.ours())
 def test_each_pool_is_made_from_its_file(place: Place, name: str) -> None:
-    type = pools.TYPES.get(name, name)
+    type = work_pools.TYPES.get(name, name)
     file = str(DEPLOYMENTS / "pools" / f"{name}.json")
     place.prefect("work-pool", "create", f"{name} by hand", "--type", type, "--base-job-template", file)
     place.mothertongue("deploy", "abacus", "--pool", name, "--name", f"abacus on {name}")

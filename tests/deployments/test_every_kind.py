@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prefect.utilities.schema_tools.validation import validate
 
-from flows.deploy import LONGEST_REFUSAL, parameter_schema, reason
-from flows.form import as_form
+from flows.config.form import as_form
+from flows.deployment.deploy import LONGEST_REFUSAL, parameter_schema, reason
 from tests.deployments.every_kind import TICKETS, studies, write_files
 from tests.deployments.places import Place, worker
 
@@ -83,7 +83,7 @@ def test_every_kind_is_deployed(place: Place, files: Path) -> None:
     script = files / "deploy_all.py"
     script.write_text(
         "import sys\n"
-        "from flows.deploy import Schedule, deploy\n"
+        "from flows.deployment.deploy import Schedule, deploy\n"
         "for name in sys.argv[1:]:\n"
         "    print(deploy(f'kinds/{name}.yaml', [], Schedule()).name)\n"
     )

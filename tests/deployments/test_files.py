@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import pools
+from flows.deployment import work_pools
 
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
 COMPOSE = yaml.safe_load((DEPLOYMENTS / "compose.yaml").read_text())
@@ -64,7 +64,7 @@ def test_the_image_has_what_the_compose_file_and_the_pools_call_it() -> None:
     assert all((DEPLOYMENTS.parent / path).exists() for path in copied)
 
 
-@pytest.mark.parametrize("name", pools.ours())
+@pytest.mark.parametrize("name", work_pools.ours())
 def test_a_pools_template_makes_a_job_with_its_defaults(name: str) -> None:
     """What Prefect's worker does with it first: the template's variables replaced by their defaults."""
     template = json.loads((DEPLOYMENTS / "pools" / f"{name}.json").read_text())

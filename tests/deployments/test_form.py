@@ -7,10 +7,10 @@ from prefect.utilities.schema_tools.validation import is_valid_schema, validate
 
 from data import benchmark
 from data.errors import InputError
-from flows import study_file
-from flows.deploy import parameter_schema, parameters
-from flows.form import as_form, as_study
-from tasks import methods, origins
+from flows.config import study_file
+from flows.config.form import as_form, as_study
+from flows.deployment.deploy import parameter_schema, parameters
+from tasks.kinds import methods, origins
 
 BUNDLED = sorted(file.stem for file in study_file.STUDIES.glob("*.yaml"))
 SCHEMA = parameter_schema()
@@ -65,7 +65,7 @@ def test_benchmarks_and_methods_are_choices() -> None:
     chosen = STUDY["train"]["anyOf"][0]["items"]["enum"]
     assert set(benchmark.names()) <= set(chosen)
     assert "abacus/*" in chosen
-    assert STUDY["method"]["properties"]["kind"]["const"] in methods.kinds()
+    assert STUDY["method"]["properties"]["kind"]["const"] in methods.kinds_by_name()
     assert STUDY["method"]["title"] == "Method"
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from tasks import slots
+from tasks.resources import slots
 
 
 def running(folder: Path) -> list[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.remote_store import _folder_name
+from tasks.storage.shared_artifacts import _folder_name
 from tests.faults.disturbed import Disturbed
 from tests.tasks.s3 import BUCKET, Server
 

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.disturbed import MOST_SECONDS, Disturbed, await_, measured
 
 pytestmark = pytest.mark.slow
-NURSERY = "tasks.training.process"
+NURSERY = "tasks.training.trainer_process"
 
 
 def test_a_flow_that_is_killed_twice_goes_on_with_the_rows_it_has_kept(study: Callable[..., Disturbed]) -> None:

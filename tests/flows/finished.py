@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows import history
-from flows.results import TABLES
+from flows.results import history
+from flows.results.publishing import TABLES
 from tests.tasks.simulated import CHANCES, simulate
 from tests.tasks.test_compare import run as compared
 
@@ -29,7 +29,10 @@ def finish(runs: Path, named: str, number: int, items: int = 60, **changes: Any)
         "report": {"stage": "report", "key": f"{number:08d}" * 4},
         "compare": {"stage": "compare", "key": f"{number:032d}"},
         "stages": {},
-        "code": {"evaluate": {"tasks/evaluate.py": "a", "tasks/render.py": "b"}, "compare": {"tasks/compare.py": "c"}},
+        "code": {
+            "evaluate": {"tasks/evaluate.py": "a", "tasks/models/rendering.py": "b"},
+            "compare": {"tasks/compare.py": "c"},
+        },
         "data": {"questions abacus/ledger test": "d"},
         "models": {"abacus-student": "content", "api:big": "e"},
         "failed": {},

@@ -9,13 +9,14 @@ from typing import Any
 
 from prefect import flow
 
-from flows import inspection, runner
-from flows.walk import Step
-from tasks import runtime
-from tasks.errors import StageFailed
-from tasks.rows import Row, Rows
-from tasks.stage import Node, Work, stage
-from tasks.store import Store
+from flows.execution import runner
+from flows.execution.scheduler import Step
+from flows.ui import run_log
+from tasks.pipeline import runtime
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 ROWS = 40
 
@@ -40,7 +41,7 @@ def broken(rows: Rows) -> list[Row]:
 
 @flow(name="study", flow_run_name="little", persist_result=False, validate_parameters=False)
 def little() -> None:
-    inspection.tag_flow_run(["study:little", "student:tiny"])
+    run_log.tag_flow_run(["study:little", "student:tiny"])
     first: Node = made(ROWS).named("ledger")
     steps = [first, slowly(first).named("self/ledger", "origin:self", "seed:0"), broken(first).named("human/ledger")]
     with runner.walk(strict=False) as walk:
@@ -51,6 +52,6 @@ def little() -> None:
 
 
 if __name__ == "__main__":
-    inspection.LINE_EVERY = inspection.SHOWN_AFTER = inspection.SHOWN_EVERY = 0.5
-    runtime.use(runtime.Runtime(Store(Path(sys.argv[1])), listener=inspection.listener()))
+    run_log.LINE_EVERY = run_log.SHOWN_AFTER = run_log.SHOWN_EVERY = 0.5
+    runtime.use(runtime.Runtime(Store(Path(sys.argv[1])), listener=run_log.listener()))
     little()

@@ -9,15 +9,16 @@ import pytest
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from data.errors import InputError
-from flows import cluster as clusters
-from flows.cluster import AHEAD, HERE, Cluster
-from flows.on_ray import OnRay
-from flows.walk import FOUND
-from tasks import runtime
-from tasks.endpoint import Endpoint
-from tasks.rows import Row, Rows
-from tasks.stage import execute, stage
-from tasks.store import Store
+from flows.execution import ray_cluster as clusters
+from flows.execution.on_ray import OnRay
+from flows.execution.ray_cluster import AHEAD, HERE, Cluster
+from flows.execution.scheduler import FOUND
+from tasks.models.endpoint import Endpoint
+from tasks.pipeline import runtime
+from tasks.pipeline.execution import execute
+from tasks.pipeline.stage import stage
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 Has = dict[str, float]
 

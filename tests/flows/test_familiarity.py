@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import data
-from flows.cost import cost
-from flows.forecast import forecast
-from flows.plan import expand
-from flows.study_file import load
-from tasks.model import weights
-from tasks.store import Store
+from flows.config.study_file import load
+from flows.planning.cost import cost
+from flows.planning.forecast import forecast
+from flows.planning.plan import expand
+from tasks.models.model import weights
+from tasks.storage.artifacts import Store
 
 PROJECT = Path(data.__file__).resolve().parent.parent
 STUDENTS = load("familiarity").students
@@ -99,8 +99,8 @@ def test_a_student_of_the_hub_loads_from_its_cache(name: str, tmp_path: Path) ->
     (cache / "refs" / "main").write_text(model.revision)
     program = (
         "import json, sys\n"
-        "from tasks.model import weights\n"
-        "from tasks.render import Renderer\n"
+        "from tasks.models.model import weights\n"
+        "from tasks.models.rendering import Renderer\n"
         "from tasks.score import load\n"
         "model = weights(sys.argv[1])\n"
         "response = Renderer(model).response('Final answer: 7')\n"

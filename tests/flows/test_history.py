@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
-from flows import compare_page, history
-from flows.compare_runs import compare
-from tasks.cell import UNTRAINED
-from tasks.store import Store
+from flows.cli import compare_page
+from flows.results import history
+from flows.results.comparison import compare
+from tasks.comparison.cell import UNTRAINED
+from tasks.storage.artifacts import Store
 from tests.flows.finished import finish
 
 BETTER = {"human": (0.98, 0.33)}
@@ -115,7 +116,10 @@ def test_what_changed_in_what_it_was_made_of(runs: Path, capsys: pytest.CaptureF
         runs,
         "small",
         2,
-        code={"evaluate": {"tasks/evaluate.py": "a", "tasks/render.py": "B"}, "compare": {"tasks/compare.py": "c"}},
+        code={
+            "evaluate": {"tasks/evaluate.py": "a", "tasks/models/rendering.py": "B"},
+            "compare": {"tasks/compare.py": "c"},
+        },
         data={"questions abacus/ledger test": "D"},
         models={"abacus-student": "other", "api:big": "e"},
         versions={"torch": "2.14.0", "vllm": "0.32.0"},
@@ -125,7 +129,7 @@ def test_what_changed_in_what_it_was_made_of(runs: Path, capsys: pytest.CaptureF
     compare_page.show("previous", "latest", as_json=False)
     lines = capsys.readouterr().out.splitlines()
     for line in (
-        "code      tasks/render.py  (evaluate)",
+        "code      tasks/models/rendering.py  (evaluate)",
         "data      questions abacus/ledger test: other content",
         "models    abacus-student: other content",
         "study     method: – → {'epochs': 2}",
@@ -136,7 +140,7 @@ def test_what_changed_in_what_it_was_made_of(runs: Path, capsys: pytest.CaptureF
         assert line in lines, line
     compare_page.show("previous", "latest", as_json=True)
     found = json.loads(capsys.readouterr().out)
-    assert found["code"] == {"evaluate": ["tasks/render.py"]}
+    assert found["code"] == {"evaluate": ["tasks/models/rendering.py"]}
     assert found["versions"] == [{"what": "torch", "before": "2.13.0", "after": "2.14.0"}]
     assert all(cell["change"] == 0 for cell in found["cells"] if cell["score_before"] is not None)
 

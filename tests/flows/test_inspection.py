@@ -11,11 +11,11 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows import inspection
-from flows import mailbox as mailboxes
-from flows.inspection import how_far, span
-from flows.mailbox import Mailbox
-from flows.shown import cost
+from flows.ui import background_sender as mailboxes
+from flows.ui import run_log
+from flows.ui.artifacts import cost
+from flows.ui.background_sender import Mailbox
+from flows.ui.run_log import how_far, span
 from tests.flows.inspected import ROWS
 from tests.flows.prefect_server import prefect_server
 
@@ -140,9 +140,9 @@ def test_how_far_a_stage_is(done: int, total: int, at_first: int, seconds: float
 
 def test_the_start_of_an_engine_is_no_time_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, lines = [0.0], list[str]()
-    monkeypatch.setattr(inspection.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(inspection, "line", lambda text, error=False: lines.append(text))
-    told = inspection.Inspection()
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(run_log, "line", lambda text, error=False: lines.append(text))
+    told = run_log.Inspection()
     monkeypatch.setattr(told, "_show", lambda *shown: None)
     told("start", "generate self/ledger", {})
     for clock[0], done in ((60.0, 1), (62.0, 21), (75.5, 156), (77.0, 171)):

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.live import View
-from flows.plan import expand
-from flows.study_file import load
+from flows.cli.live_view import View
+from flows.config.study_file import load
+from flows.planning.plan import expand
 
 
 @pytest.fixture

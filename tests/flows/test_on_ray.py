@@ -14,14 +14,14 @@ import httpx
 import pytest
 
 from data.errors import InputError
-from flows.on_ray import _reachable
-from flows.steps import Sent, opened
-from flows.walk import Step
-from tasks.errors import StageFailed
-from tasks.remote_store import RemoteStore
-from tasks.rows import Row, Rows
-from tasks.stage import Node, stage
-from tasks.store import Store
+from flows.execution.on_ray import _reachable
+from flows.execution.prefect_tasks import Sent, opened
+from flows.execution.scheduler import Step
+from tasks.pipeline.stage import Node, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
+from tasks.storage.shared_artifacts import RemoteStore
 from tests.faults.disturbed import same_results
 from tests.faults.left_behind import running
 from tests.flows.prefect_server import prefect_server

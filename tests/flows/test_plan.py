@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.cost import cost
-from flows.forecast import forecast
-from flows.plan import Plan, expand
-from flows.plan_page import power
-from flows.study_file import load
-from tasks.runtime import Runtime
-from tasks.stage import Node, execute
-from tasks.store import Store
+from flows.cli.plan_page import power
+from flows.config.study_file import load
+from flows.planning.cost import cost
+from flows.planning.forecast import forecast
+from flows.planning.plan import Plan, expand
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node
+from tasks.storage.artifacts import Store
 
 SMALL = ["questions.train=12", "questions.evaluate=4", "train=[abacus/ledger]", "seeds=[0, 1]"]
 
@@ -88,10 +89,10 @@ def test_a_miss_names_the_code_that_changed(tmp_path: Path) -> None:
     folder = store.folder(node.stage.name, node.key)
     latest = next((tmp_path / "latest" / "references").iterdir())
     before = json.loads(latest.read_text())
-    before["code"]["tasks/references.py"] = "another"
+    before["code"]["tasks/origins/human.py"] = "another"
     latest.write_text(json.dumps(before))
     (folder / "manifest.json").unlink()
-    assert {f.node.key: f.why for f in forecast(plan, store)}[node.key] == "code of tasks/references.py"
+    assert {f.node.key: f.why for f in forecast(plan, store)}[node.key] == "code of tasks/origins/human.py"
 
 
 def test_what_changes_a_result_changes_the_keys_after_it_and_no_other() -> None:

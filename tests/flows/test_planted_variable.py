@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tasks.model import BUNDLED
+from tasks.models.model import BUNDLED
 from tests.deployments.every_kind import OWN, TICKETS, TRAIN, write_files
 from tests.flows.prefect_server import prefect_server
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows import preflight
-from flows.plan import expand
-from flows.study_file import load
-from tasks.model import BUNDLED
-from tasks.template_trial import LONGEST, Trial, check
+from flows.config.study_file import load
+from flows.planning import preflight
+from flows.planning.plan import expand
+from tasks.models.model import BUNDLED
+from tasks.models.template_trial import LONGEST, Trial, check
 
 STUDENT = BUNDLED / "abacus-student"
 PROJECT = Path(__file__).resolve().parents[2]

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from flows.plan import Plan, expand
-from flows.remaining import Remaining
-from flows.study_file import load
-from flows.walk import Step, Walk
-from tasks import runtime
-from tasks.cell import UNTRAINED
-from tasks.errors import StageFailed
-from tasks.rows import Rows
-from tasks.store import Artifact, Store
+from flows.config.study_file import load
+from flows.execution.replanning import Remaining
+from flows.execution.scheduler import Step, Walk
+from flows.planning.plan import Plan, expand
+from tasks.comparison.cell import UNTRAINED
+from tasks.pipeline import runtime
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Artifact, Store
+from tasks.storage.rows import Rows
 
 STUDY = [
     *("train=[abacus/ledger, abacus/boxes]", "evaluate=[abacus/ledger, abacus/boxes, abacus/clock]"),

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from flows import plan_page, renderings, run_study, single_file
-from flows.plan import expand
-from flows.schema import Study
-from flows.study_file import load
-from tasks.model import BUNDLED, Model, weights
+from flows.cli import plan_page, run, single_file
+from flows.config.schema import Study
+from flows.config.study_file import load
+from flows.planning import rendering_checks
+from flows.planning.plan import expand
+from tasks.models.model import BUNDLED, Model, weights
 from tasks.score import load as network_of
 
 THINKING = (
@@ -52,7 +53,7 @@ def test_a_plan_and_a_run_refuse_what_is_not_chosen(
 ) -> None:
     monkeypatch.setenv("MOTHERTONGUE_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
-    for command in (lambda: plan_page.show(study(student), False), lambda: run_study.run(study(student), False, False)):
+    for command in (lambda: plan_page.show(study(student), False), lambda: run.run(study(student), False, False)):
         with pytest.raises(InputError) as error:
             command()
         line = str(error.value)
@@ -80,7 +81,7 @@ def test_a_choice_changes_the_keys_of_what_the_model_does_and_of_nothing_else(st
 
 def test_a_teacher_only_generates_and_may_be_told_too(student: Path) -> None:
     origins = {"teacher": {"model": str(student), "kind": "teacher"}}
-    assert renderings.check(study("abacus-student", origins=origins)) == ()
+    assert rendering_checks.check(study("abacus-student", origins=origins)) == ()
     plan = expand(study("abacus-student", origins=origins, thinking={str(student): False}))
     generated = next(node for node in plan.nodes if node.stage.name == "generate")
     assert generated.values["model"] == weights(str(student)).choosing(False)
@@ -104,7 +105,7 @@ def test_a_choice_for_no_model_of_the_study_is_refused(thinking: dict[str, Any],
 
 def test_a_model_that_is_not_downloaded_yet_is_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert renderings.check(load("abacus", [f"student=owner/model@{'0' * 40}"])) == ()
+    assert rendering_checks.check(load("abacus", [f"student=owner/model@{'0' * 40}"])) == ()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_model_that_is_not_downloaded_yet_is_not_looked_at(monkeypatch: pytest
 def test_a_template_that_cannot_be_used_is_refused_before_any_work(
     student: Path, key: str, template: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renderings, "SECONDS", 1)
+    monkeypatch.setattr(rendering_checks, "SECONDS", 1)
     (student / "chat_template.jinja").write_text(template)
     given = (
         study(student)
@@ -129,7 +130,7 @@ def test_a_template_that_cannot_be_used_is_refused_before_any_work(
         else study("abacus-student", origins={"t": {"kind": "teacher", "model": str(student)}})
     )
     with pytest.raises(InputError, match=rf"^abacus: {key}: .*{said}") as error:
-        renderings.check(given)
+        rendering_checks.check(given)
     assert str(error.value).isprintable()
 
 
@@ -148,7 +149,7 @@ def test_a_configuration_that_cannot_be_used_is_refused_before_any_work(
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     (student / "chat_template.jinja").write_text((BUNDLED / "abacus-student" / "chat_template.jinja").read_text())
     with pytest.raises(InputError, match=rf"^abacus: student: .*{said}"):
-        renderings.check(study(student))
+        rendering_checks.check(study(student))
 
 
 def by_hand(model: Model, prompt: str, response: str) -> float:

@@ -14,8 +14,8 @@ import pytest
 
 from data.errors import InputError
 from data.table_file import TableFile
-from flows import single_file
-from flows.result_file import ResultFile
+from flows.cli import single_file
+from flows.cli.result_file import ResultFile
 
 COLUMNS = {"question": "question", "response": "response", "gold": "gold", "id": "id"}
 ROW = {"question": "?", "response": "#### 18", "gold": "18"}

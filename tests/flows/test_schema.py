@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows.schema import Study
-from flows.study_file import load
+from flows.config.schema import Study
+from flows.config.study_file import load
 
 RIGHT = {
     "name": "small",

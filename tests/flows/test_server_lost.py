@@ -22,7 +22,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows import server_lost
+from flows.server import health
 from tests.flows.prefect_server import Server
 
 PASSWORD = "admin:of-this-test"
@@ -96,10 +96,10 @@ def gate(server: Server, certificate: Path) -> Iterator[str]:
 
 def test_a_server_that_wants_a_password_answers_who_has_it(server: Server) -> None:
     with temporary_settings({PREFECT_API_AUTH_STRING: PASSWORD}):
-        assert server_lost.problem(server.api) is None
+        assert health.problem(server.api) is None
     for wrong in (None, "admin:of-another"):
         with temporary_settings({PREFECT_API_AUTH_STRING: wrong}):
-            why = server_lost.problem(server.api)
+            why = health.problem(server.api)
         assert why is not None
         assert "status 401" in why
         assert "PREFECT_API_AUTH_STRING" in why
@@ -109,29 +109,29 @@ def test_a_server_that_wants_a_password_answers_who_has_it(server: Server) -> No
 def test_a_server_behind_tls_and_a_header_is_asked_as_prefect_asks_it(gate: str, certificate: Path) -> None:
     ours = {PREFECT_API_AUTH_STRING: PASSWORD, PREFECT_CLIENT_CUSTOM_HEADERS: HEADER}
     with temporary_settings(ours):
-        assert "CERTIFICATE_VERIFY_FAILED" in (server_lost.problem(gate) or "")
+        assert "CERTIFICATE_VERIFY_FAILED" in (health.problem(gate) or "")
     with temporary_settings({**ours, PREFECT_API_SSL_CERT_FILE: str(certificate)}):
-        assert server_lost.problem(gate) is None
+        assert health.problem(gate) is None
     with temporary_settings({**ours, PREFECT_API_TLS_INSECURE_SKIP_VERIFY: True}):
-        assert server_lost.problem(gate) is None
+        assert health.problem(gate) is None
     with temporary_settings({PREFECT_API_AUTH_STRING: PASSWORD, PREFECT_API_SSL_CERT_FILE: str(certificate)}):
-        assert "status 403" in (server_lost.problem(gate) or "")
+        assert "status 403" in (health.problem(gate) or "")
 
 
 def test_an_address_that_is_none_of_an_api(server: Server, tmp_path: Path) -> None:
     page = server.api.removesuffix("/api")
-    assert server_lost.problem(page) == "what answers is no Prefect API, whose address ends with /api"
-    assert server_lost.problem("http://127.0.0.1:99999/api")
-    assert server_lost.problem("127.0.0.1:4200/api")
+    assert health.problem(page) == "what answers is no Prefect API, whose address ends with /api"
+    assert health.problem("http://127.0.0.1:99999/api")
+    assert health.problem("127.0.0.1:4200/api")
     with temporary_settings({PREFECT_API_SSL_CERT_FILE: str(tmp_path / "none.pem")}):
-        why = server_lost.problem("https://127.0.0.1:9/api")
+        why = health.problem("https://127.0.0.1:9/api")
     assert why == f"PREFECT_API_SSL_CERT_FILE={tmp_path / 'none.pem'}: no such file"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
-    assert server_lost.shown("http://127.0.0.1:4200/api") == "http://127.0.0.1:4200/api"
+    assert health.shown("http://127.0.0.1:4200/api") == "http://127.0.0.1:4200/api"
     for password in ("secret", "a/b", "a#b", "a?b", "a@b"):
         address = f"https://user:{password}@prefect.example:x/api"
-        assert server_lost.shown(address) == "https://prefect.example:x/api"
-        assert server_lost.shown(address.removeprefix("https://")) == "prefect.example:x/api"
-        assert password not in (server_lost.problem(address) or password)
+        assert health.shown(address) == "https://prefect.example:x/api"
+        assert health.shown(address.removeprefix("https://")) == "prefect.example:x/api"
+        assert password not in (health.problem(address) or password)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from data.errors import InputError
-from flows import single_file
+from flows.cli import single_file
 
 ROWS = [
     {"question": "Which is largest? A) 4 + 9 B) 3 * 5 C) 17 - 6 D) 8 + 4", "response": "B: 3 * 5 = 15. Final answer: B",

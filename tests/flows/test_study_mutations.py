@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows import preflight
-from flows.plan import expand
-from flows.schema import Study
-from flows.study_file import load, read
+from flows.config.schema import Study
+from flows.config.study_file import load, read
+from flows.planning import preflight
+from flows.planning.plan import expand
 
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2**31, 2**32, 2**63, 2**70, 10**30, 0.5, -0.5, 1e30, 3.0),

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 
-from flows.walk import TRIES, Step, Walk
-from tasks import runtime
-from tasks.errors import StageFailed
-from tasks.rows import Row, Rows
-from tasks.stage import Node, stage
-from tasks.store import Store
+from flows.execution.scheduler import TRIES, Step, Walk
+from tasks.pipeline import runtime
+from tasks.pipeline.stage import Node, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 
 @stage()

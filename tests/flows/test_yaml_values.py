@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from flows.study_file import load, read
-from flows.yaml_values import parse
+from flows.config.study_file import load, read
+from flows.config.yaml_values import parse
 
 BASE = """name: small
 student: abacus-student

@@ -5,9 +5,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tasks.cell import UNTRAINED, Cell
-from tasks.rows import Rows
-from tasks.verifiers import Verdict
+from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.kinds.verifiers import Verdict
+from tasks.storage.rows import Rows
 
 CHANCES = {UNTRAINED: (0.55, 0.55), "self": (0.82, 0.54), "teacher": (0.80, 0.48), "human": (0.62, 0.33)}
 """Chance of a right answer in domain and elsewhere, by origin."""

@@ -7,12 +7,12 @@ import pytest
 
 from data.errors import InputError
 from tasks.answerable import answerable
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Store
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 PROMPT = "{{ question }}"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tasks.attest import _judge, _with_room, attest
-from tasks.errors import StageFailed
-from tasks.model import Model
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Artifact
+from tasks.models.model import Model
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Artifact
 
 
 def probe(folder: Path, model: Model) -> None:

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks import verifiers
-from tasks.cell import UNTRAINED, Cell
 from tasks.compare import compare
 from tasks.comparison.baselines import baselines
+from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.items import answers
+from tasks.kinds import verifiers
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
 from tasks.report import render
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Store
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 SPANS = [
     ("Where do bees live?", ["in a hive", "a hive"]),

@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import Transient
 from tasks.finetune import finetune
-from tasks.methods import Training
+from tasks.kinds.methods import Training
 from tasks.methods.sft import Sft
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Rows
-from tasks.training import checkpoint, lora
-from tasks.training import nursery as trainers
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.resources.errors import Transient
+from tasks.storage.rows import Rows
+from tasks.training import checkpoint, loop
+from tasks.training import fork_server as trainers
 from tests.tasks.test_finetune import PROMPT, children, digests, model, rows, trained, wait_until, work_in
 
 __all__ = ["model"]  # a fixture
@@ -70,15 +70,15 @@ def test_a_training_that_was_cut_short_anywhere_gives_the_same_bytes(
     train: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro: int
 ) -> None:
     """At the start of an epoch, within it, twice; with rows that do not fill the last step, and steps in two pieces."""
-    nll = lora.Likelihood.nll
+    nll = loop.Likelihood.nll
 
     def memory(self: Any, batch: Any) -> Any:
         if len(batch.counts) > micro:
             raise MemoryError
         return nll(self, batch)
 
-    monkeypatch.setattr(lora, "out_of_memory", lambda error: isinstance(error, MemoryError))
-    monkeypatch.setattr(lora.Likelihood, "nll", memory)
+    monkeypatch.setattr(loop, "out_of_memory", lambda error: isinstance(error, MemoryError))
+    monkeypatch.setattr(loop.Likelihood, "nll", memory)
     whole = train(tmp_path / "whole")
     assert whole["micro_batch"] == (4 if micro == 4 else 2)
     for number, ends in enumerate(([5], [7], [1], [3, 11], [9, 10, 14])):

@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.cell import UNTRAINED, Cell
 from tasks.compare import compare
+from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.items import ITEMS
 from tasks.comparison.responses import PERPLEXITY
 from tasks.comparison.tables import SUMMARY
-from tasks.errors import StageFailed
-from tasks.page.verdict_text import verdict_text
-from tasks.rows import Rows
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Store
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.reporting.verdict_text import verdict_text
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Rows
 from tests.tasks.simulated import CHANCES, Simulated, simulate
 
 

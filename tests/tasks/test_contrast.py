@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows.study_file import load
+from flows.config.study_file import load
 from tasks.compare import compare
 from tasks.comparison.contrast import Contrast
-from tasks.page.verdict_text import verdict_text
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Store
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.reporting.verdict_text import verdict_text
+from tasks.storage.artifacts import Store
 from tests.tasks.simulated import CHANCES, Simulated, simulate
 
 CONTRASTS = (

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine import Asking, Engine, Request
+from tasks.engine.engine import Asking, Engine, Request
 from tasks.engine.pool import Engines, rank_of
-from tasks.errors import StageFailed, Transient
-from tasks.model import Model
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
+from tasks.models.model import Model
+from tasks.models.sampling import Sampling
+from tasks.pipeline.runtime import Runtime
+from tasks.resources.errors import StageFailed, Transient
+from tasks.resources.placement import Placement
 
 RANK = 8
 SMALL = Placement(kv_cache_gib=0.125)

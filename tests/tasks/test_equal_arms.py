@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import StageFailed, StagesDisagree
 from tasks.finetune import finetune
-from tasks.left_out import REASONS
-from tasks.match import Match
 from tasks.methods.sft import Sft
-from tasks.model import Model, resolve
-from tasks.render import renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import renderer
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed, StagesDisagree
 from tasks.score import score
 from tasks.select import few, select
-from tasks.stage import Work
-from tasks.store import Store
+from tasks.selection.exclusions import REASONS
+from tasks.selection.match import Match
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 PROMPT = "{{ question }}"
 NAN = float("nan")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tasks.answer import symbolic
 from tasks.answer.plain_number import decimal, read
-from tasks.verifiers import find, math, number
-from tasks.verify import judged
+from tasks.kinds.verifiers import find
+from tasks.verification.verdict import judged
+from tasks.verifiers import math, number
 
 REAL = Path(os.environ.get("MOTHERTONGUE_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data")
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import StageFailed
 from tasks.evaluate import evaluate
-from tasks.model import Model
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
-from tasks.sampling import Sampling
-from tasks.stage import Work
-from tasks.store import Artifact
-from tasks.verifiers import Verdict
+from tasks.kinds.verifiers import Verdict
+from tasks.models.model import Model
+from tasks.models.sampling import Sampling
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Artifact
+from tasks.storage.rows import Row, Rows
 
 PROMPT = "{{ question }}"
 QUESTIONS = Rows.of([{"id": f"q{i}", "question": f"What is {i}?", "gold": str(i)} for i in range(30)])

@@ -17,21 +17,21 @@ import pytest
 from pydantic import ValidationError
 
 from data.errors import InputError
-from tasks import identity
-from tasks.errors import StageFailed, Transient
 from tasks.finetune import finetune
-from tasks.methods import Training, kinds
+from tasks.kinds.methods import Training, kinds_by_name
 from tasks.methods.sft import Sft
-from tasks.model import Model, resolve
-from tasks.render import Rendered, renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Store
-from tasks.training import lora
-from tasks.training import nursery as trainers
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import Rendered, renderer
+from tasks.pipeline import cache_key
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed, Transient
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
+from tasks.training import fork_server as trainers
+from tasks.training import loop
 from tasks.training.batches import Batches
-from tasks.training.lora import Settings
+from tasks.training.loop import Settings
 
 PROMPT = "{{ question }}"
 SETTINGS = Settings(
@@ -195,7 +195,7 @@ def _here(model: Model, folder: Path, given: list[Row], settings: Settings) -> d
     folder.mkdir()
     pq.write_table(Rows.of(examples).table, folder / "examples.parquet")
     training = Training(model, folder / "examples.parquet", folder, folder / "scratch", 0, lambda done, total: None)
-    return lora.train_on_responses(training, settings)
+    return loop.train_on_responses(training, settings)
 
 
 def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
@@ -204,14 +204,14 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
     import torch
 
     whole = _here(model, tmp_path / "whole", rows(20), SETTINGS)
-    nll = lora.Likelihood.nll
+    nll = loop.Likelihood.nll
 
     def small_memory(self: Any, batch: Any) -> Any:
         if len(batch.counts) > 3:
             raise torch.OutOfMemoryError("no memory")
         return nll(self, batch)
 
-    monkeypatch.setattr(lora.Likelihood, "nll", small_memory)
+    monkeypatch.setattr(loop.Likelihood, "nll", small_memory)
     halved = _here(model, tmp_path / "halved", rows(20), SETTINGS)
     assert (halved["micro_batch"], halved["accumulation"]) == (2, 4)
     assert halved["steps"] == whole["steps"] == 3
@@ -220,7 +220,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
     def no_memory(self: Any, batch: Any) -> Any:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(lora.Likelihood, "nll", no_memory)
+    monkeypatch.setattr(loop.Likelihood, "nll", no_memory)
     with pytest.raises(Transient, match="one row at a time"):
         _here(model, tmp_path / "none", rows(4), SETTINGS)
 
@@ -244,18 +244,23 @@ def test_settings_and_code_of_a_method_are_part_of_the_key() -> None:
     code: dict[str, str] = {}
 
     def key(method: Sft) -> str:
-        return identity.digest(identity.encode(method, lambda function: code.update(_code(function))))
+        return cache_key.digest(cache_key.encode(method, lambda function: code.update(_code(function))))
 
     assert key(Sft()) == key(Sft())
     assert key(Sft()) != key(Sft(rank=8))
-    assert {"tasks/methods/sft.py", "tasks/training/lora.py", "tasks/likelihood.py", "tasks/render.py"} <= set(code)
+    assert {
+        "tasks/methods/sft.py",
+        "tasks/training/loop.py",
+        "tasks/scoring/likelihood.py",
+        "tasks/models/rendering.py",
+    } <= set(code)
     trained_by = {name for name in code if name.startswith("tasks/training/")}
-    assert trained_by == {"tasks/training/lora.py", "tasks/training/batches.py", "tasks/training/probe.py"}
-    assert kinds()["sft"] is Sft
+    assert trained_by == {"tasks/training/loop.py", "tasks/training/batches.py", "tasks/training/probe.py"}
+    assert kinds_by_name()["sft"] is Sft
 
 
 def _code(function: Any) -> dict[str, str]:
-    from tasks import fingerprint
+    from tasks.pipeline import fingerprint
 
     return fingerprint.fingerprint(fingerprint.root(function))
 

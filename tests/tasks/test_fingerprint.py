@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import fingerprint
+from tasks.pipeline import fingerprint
 
 BASE = {
     "judge.py": '''
@@ -104,7 +104,10 @@ def test_the_engine_code_is_part_of_what_engines_answer() -> None:
     from tasks.verify import verify
 
     reached = fingerprint.fingerprint(*generate.roots)
-    assert {"tasks/generate.py", "tasks/engine/process.py", "tasks/engine/adapters.py", "tasks/sampling.py"} <= set(
-        reached
-    )
+    assert {
+        "tasks/generate.py",
+        "tasks/engine/process.py",
+        "tasks/engine/adapters.py",
+        "tasks/models/sampling.py",
+    } <= set(reached)
     assert "tasks/engine/process.py" not in fingerprint.fingerprint(*verify.roots)

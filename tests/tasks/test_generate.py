@@ -11,17 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import InputError
-from tasks.errors import StageFailed
 from tasks.generate import generate, responses
-from tasks.model import Model
-from tasks.render import renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
-from tasks.sampling import Sampling
-from tasks.stage import Node, Work, execute, stage
-from tasks.store import Store
-from tasks.verifiers import find as find_verifier
-from tasks.verify import judged
+from tasks.kinds.verifiers import find as find_verifier
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
+from tasks.verification.verdict import judged
 
 PROMPT = "{{ question }}"
 
@@ -144,7 +145,7 @@ def test_kill_9_in_the_middle_and_again(runtime: Runtime, tiny: Model, tmp_path:
         run(node({tiny!r}, {count}), Runtime(Store(Path({str(tmp_path)!r})), Placement(kv_cache_gib=0.125)))
     """.replace("{tiny!r}", repr(tiny))
     runtime.engines.release()
-    first = subprocess.Popen([sys.executable, "-c", "from tasks.model import Model\n" + textwrap.dedent(script)])
+    first = subprocess.Popen([sys.executable, "-c", "from tasks.models.model import Model\n" + textwrap.dedent(script)])
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("generate/*/parts/*.parquet"))) < 2:
         assert first.poll() is None, "it ended before it could be killed"

@@ -8,11 +8,12 @@ from types import FunctionType
 
 import pytest
 
-from tasks import lanes
-from tasks.rows import Row
-from tasks.stage import stage
-from tasks.verifiers import Verdict
-from tasks.verify import judged_all, verify
+from tasks.kinds.verifiers import Verdict
+from tasks.pipeline.stage import stage
+from tasks.storage.rows import Row
+from tasks.verification import parallel_verdicts
+from tasks.verification.parallel_verdicts import judged_all
+from tasks.verify import verify
 
 LANES = "processes"
 
@@ -34,7 +35,7 @@ def where(response: str, row: Row) -> Verdict:
 @pytest.fixture(autouse=True)
 def _children_end() -> Iterator[None]:
     yield
-    lanes.close()
+    parallel_verdicts.close()
 
 
 def rows(*responses: str) -> list[Row]:
@@ -50,13 +51,13 @@ def test_rows_are_judged_in_main_threads_of_other_processes_and_come_in_order() 
     assert {main for _, _, main in answers} == {"True"}
     processes = {process for _, process, _ in answers}
     assert str(os.getpid()) not in processes
-    assert 1 <= len(processes) <= lanes.count()
+    assert 1 <= len(processes) <= parallel_verdicts.count()
     again = {str(verdict.answer).split()[1] for _, verdict in judged_all(rows("quick"), where)}
     assert again <= processes, "a process is kept for the next rows"
 
 
 def test_a_process_that_dies_or_hangs_over_a_row_makes_that_row_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "PATIENCE", 5.0)
+    monkeypatch.setattr(parallel_verdicts, "PATIENCE", 5.0)
     found = [verdict for _, verdict in judged_all(rows("ok", "dies", "ok", "raises", "hangs", "ok", "ok"), where)]
     assert [verdict.verdict for verdict in found] == ["correct", "error", "correct", "error", "error", *["correct"] * 2]
     assert found[1].reason == "the process that judged it ended (exit code 3)"
@@ -65,7 +66,7 @@ def test_a_process_that_dies_or_hangs_over_a_row_makes_that_row_an_error(monkeyp
 
 
 def test_only_a_few_rows_are_asked_for_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "count", lambda: 2)
+    monkeypatch.setattr(parallel_verdicts, "count", lambda: 2)
     asked = []
 
     def source() -> Iterator[Row]:
@@ -75,9 +76,9 @@ def test_only_a_few_rows_are_asked_for_ahead(monkeypatch: pytest.MonkeyPatch) ->
 
     judged = judged_all(source(), where)
     next(judged)
-    assert len(asked) <= 2 * lanes.AHEAD + 1
+    assert len(asked) <= 2 * parallel_verdicts.AHEAD + 1
     judged.close()
-    assert len(asked) <= 2 * lanes.AHEAD + 1
+    assert len(asked) <= 2 * parallel_verdicts.AHEAD + 1
 
 
 def test_a_verdict_that_is_there_is_handed_out_before_the_next_row_is_waited_for() -> None:
@@ -103,7 +104,7 @@ def test_a_verifier_without_lanes_is_called_here(monkeypatch: pytest.MonkeyPatch
 def test_the_number_of_lanes_is_no_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(where, FunctionType)
     before = verify(answered(), where).key
-    monkeypatch.setattr(lanes, "count", lambda: 64)
+    monkeypatch.setattr(parallel_verdicts, "count", lambda: 64)
     assert verify(answered(), where).key == before
 
 

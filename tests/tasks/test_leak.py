@@ -10,7 +10,7 @@ import pytest
 from data.benchmark import find, questions_of
 from data.errors import InputError
 from tasks.leak import leak, overlaps
-from tasks.rows import Rows
+from tasks.storage.rows import Rows
 
 REAL = Path(os.environ.get("MOTHERTONGUE_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data") / "gsm8k"
 needs_real = pytest.mark.skipif(

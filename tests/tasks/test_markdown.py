@@ -6,7 +6,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from tasks.page.markdown import escaped
+from tasks.reporting.markdown import escaped
 
 TEXTS = [
     "<img src=x onerror=alert(1)>",

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tasks.cell import UNTRAINED, Cell
 from tasks.compare import compare
+from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.contrast import Contrast
-from tasks.page.verdict_text import verdict_text
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
 from tasks.report import render
-from tasks.runtime import Runtime
-from tasks.stage import Work
-from tasks.store import Store
+from tasks.reporting.verdict_text import verdict_text
+from tasks.storage.artifacts import Store
 from tests.tasks.simulated import Simulated, simulate
 
 WHY = "generate self/abacus/boxes failed: no engine for broken: its folder holds no model"

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from tasks.comparison.responses import perplexities, responses_of
-from tasks.errors import StageFailed
-from tasks.model import Model, resolve
-from tasks.no_response import from_file, is_missing
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
+from tasks.kinds.verifiers import find
+from tasks.models.model import Model, resolve
+from tasks.origins.minimum_change import summary as kept_summary
+from tasks.origins.minimum_change import words_kept
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed
 from tasks.score import familiarity, score, summary
 from tasks.select import Match, select
-from tasks.stage import Work
-from tasks.store import Store
-from tasks.verifiers import find
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
+from tasks.verification.missing_response import from_file, is_missing
 from tasks.verify import counts, verify
-from tasks.words_kept import summary as kept_summary
-from tasks.words_kept import words_kept
 
 SAID = "She has 12.\nFinal answer: 12"
 

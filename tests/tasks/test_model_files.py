@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows import plan_page
-from flows.plan import expand
-from flows.study_file import load
+from flows.cli import plan_page
+from flows.config.study_file import load
+from flows.planning.plan import expand
 from tasks.engine.pool import rank_of
-from tasks.errors import StageFailed
-from tasks.model import BUNDLED, Model, Named, weights
-from tasks.render import Renderer
+from tasks.models.model import BUNDLED, Model, Named, weights
+from tasks.models.rendering import Renderer
+from tasks.resources.errors import StageFailed
 from tasks.score import load as load_network
 from tests.tasks.planted import torch_file
 

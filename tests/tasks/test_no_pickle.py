@@ -15,18 +15,20 @@ from data.digest import file_digest
 from data.errors import InputError
 from data.row_values import text_or_none
 from data.table_file import TableFile
-from tasks.engine import Request
+from tasks.engine.engine import Request
 from tasks.engine.pool import Engines, rank_of
 from tasks.finetune import finetune
 from tasks.methods.sft import Sft
-from tasks.model import weights
-from tasks.render import Renderer
-from tasks.rows import Row, Rows, to_table
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
+from tasks.models.model import weights
+from tasks.models.rendering import Renderer
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import stage
+from tasks.resources.placement import Placement
 from tasks.score import load
-from tasks.stage import execute, stage
-from tasks.store import Store
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows, to_table
 from tests.tasks.planted import numpy_file, pickled, torch_file
 
 TRAINER_FILES = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt", "trainer_state.pkl")

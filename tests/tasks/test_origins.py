@@ -9,15 +9,16 @@ import pytest
 
 from data.benchmark import find as find_benchmark
 from data.errors import InputError
-from tasks import origins
-from tasks.model import BUNDLED, Model
-from tasks.options import OptionError
-from tasks.origins import Context, Origin, find, names, parse
+from data.options import OptionError
+from tasks.kinds import origins
+from tasks.kinds.origins import Context, Origin, find, names, parse
+from tasks.models.model import BUNDLED, Model
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node
 from tasks.questions import questions
-from tasks.runtime import Runtime
-from tasks.sampling import Sampling
-from tasks.stage import Node, execute
-from tasks.store import Store
+from tasks.storage.artifacts import Store
 
 ROWS = Path(__file__).parents[1] / "rows"
 STUDENT = Model("student", "/nowhere", "", "content of the student")
@@ -120,7 +121,7 @@ def test_a_new_origin_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "terse.py").write_text(
         "from typing import Literal\n"
         "from tasks.origins import Context, Origin\n"
-        "from tasks.references import references\n"
+        "from tasks.origins.human import references\n"
         "class Terse(Origin):\n"
         "    kind: Literal['terse'] = 'terse'\n"
         "    def responses(self, questions, context):\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import in_order, parts
-from tasks.errors import StageFailed
-from tasks.in_order import Run, merged, write_run
-from tasks.parts import Parts
-from tasks.rows import Row, RowFile, Rows, in_tables, to_table
+from tasks.resources.errors import StageFailed
+from tasks.storage import external_sort, partial_rows
+from tasks.storage.external_sort import Run, merged, write_run
+from tasks.storage.partial_rows import Parts
+from tasks.storage.rows import Row, RowFile, Rows, in_tables, to_table
 
 
 def source(count: int) -> Rows:
@@ -48,9 +48,9 @@ def test_the_order_in_which_rows_are_finished_changes_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, samples: int
 ) -> None:
     forward = finished(tmp_path / "forward", 600, "forward", samples, flush=600)
-    monkeypatch.setattr(in_order, "WINDOW", 50)
-    monkeypatch.setattr(in_order, "FAN", 4)
-    monkeypatch.setattr(in_order, "RUN_GROUP", 3)
+    monkeypatch.setattr(external_sort, "WINDOW", 50)
+    monkeypatch.setattr(external_sort, "FAN", 4)
+    monkeypatch.setattr(external_sort, "RUN_GROUP", 3)
     assert finished(tmp_path / order, 600, order, samples) == forward
     rows = Rows([tmp_path / order / "rows.parquet"])
     assert rows.column("answer") == [f"q{i} {sample}" for i in range(600) for sample in range(samples)]
@@ -59,8 +59,8 @@ def test_the_order_in_which_rows_are_finished_changes_no_byte(
 
 
 def test_few_runs_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_order, "FAN", 4)
-    monkeypatch.setattr(in_order, "WINDOW", 10)
+    monkeypatch.setattr(external_sort, "FAN", 4)
+    monkeypatch.setattr(external_sort, "WINDOW", 10)
     runs = []
     for number in range(30):  # each reaches over all positions
         rows = [{"id": position} for position in range(number, 300, 30)]
@@ -68,7 +68,7 @@ def test_few_runs_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         runs.append(Run.of(tmp_path / f"{number}.parquet"))
     open_now: list[int] = []
     most = [0]
-    reader = in_order._Reader
+    reader = external_sort._Reader
 
     class Counted(reader):  # type: ignore[valid-type, misc]
         def __init__(self, run: Run) -> None:
@@ -81,7 +81,7 @@ def test_few_runs_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             if open_now:
                 open_now.pop()
 
-    monkeypatch.setattr(in_order, "_Reader", Counted)
+    monkeypatch.setattr(external_sort, "_Reader", Counted)
     tables = list(merged(runs, tmp_path / "longer"))
     assert [id for table in tables for id in table.column("id").to_pylist()] == list(range(300))
     assert max(table.num_rows for table in tables) <= 20
@@ -205,7 +205,7 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
 
 
 def test_a_part_is_written_before_too_many_rows_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MOST_ROWS", 50)
+    monkeypatch.setattr(partial_rows, "MOST_ROWS", 50)
     made = Parts(tmp_path, source(120))
     for row in made.pending():
         made.add(row)

@@ -11,15 +11,16 @@ import pytest
 from data.benchmark import find, questions_of
 from data.errors import InputError
 from data.user_benchmark import UserBenchmark
-from tasks.errors import Transient
-from tasks.imported import ResponseColumns, ResponsesFile, imported
+from tasks.kinds.verifiers import find as find_verifier
+from tasks.origins.human import references
+from tasks.origins.imported import ResponseColumns, ResponsesFile, imported
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
 from tasks.questions import normalised, questions
-from tasks.references import references
-from tasks.rows import Rows
-from tasks.runtime import Runtime
-from tasks.stage import Work, execute
-from tasks.store import Store
-from tasks.verifiers import find as find_verifier
+from tasks.resources.errors import Transient
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Rows
 from tasks.verify import verify
 
 ROWS = Path(__file__).parents[1] / "rows"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.cell import Arm
 from tasks.comparison.arms import Arms
+from tasks.comparison.cell import Arm
 from tasks.comparison.rank_correlation import Correlation, correlations, weighted_median
 from tasks.comparison.statistics import Measured
-from tasks.rows import Rows
+from tasks.storage.rows import Rows
 from tests.tasks import simulated
 from tests.tasks.simulated import simulate
 from tests.tasks.test_compare import run

@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from tasks.errors import Transient
-from tasks.remote_store import RemoteStore
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
-from tasks.shard import execute_shard
-from tasks.stage import Node, Work, execute, stage
-from tasks.store import Store
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.sharding import execute_shard
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import Transient
+from tasks.storage.artifacts import Store
+from tasks.storage.opening import open_store
+from tasks.storage.rows import Row, Rows
+from tasks.storage.shared_artifacts import RemoteStore
 from tests.tasks.s3 import BUCKET, CREDENTIALS, Line, Server, free_port
 
 LEASE = 1.5
@@ -481,7 +483,7 @@ def test_a_wrong_url_is_one_line(named: str, said: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("MOTHERTONGUE_STORE", named)
     monkeypatch.setenv("MOTHERTONGUE_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=said) as caught:
-        Store.from_environment()
+        open_store()
     assert "\n" not in str(caught.value)
     assert "secret-word" not in str(caught.value)
 
@@ -517,7 +519,7 @@ def test_a_time_that_is_none_is_refused(name: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("MOTHERTONGUE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(name, "soon")
     with pytest.raises(InputError, match=f"{name}=soon: allowed is a number of seconds above 0"):
-        Store.from_environment()
+        open_store()
 
 
 def test_credentials_are_in_no_object(aws: None, server: Server, tmp_path: Path) -> None:

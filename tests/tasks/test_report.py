@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tasks.comparison.contrast import Contrast
-from tasks.left_out import REASONS
-from tasks.page.made import matched_by, stages_of, told_by, trained_by
-from tasks.page.surprise import coloured
 from tasks.report import main_table, render, verdict_markdown
-from tasks.rows import Rows
-from tasks.store import Artifact
+from tasks.reporting.provenance import matched_by, stages_of, told_by, trained_by
+from tasks.reporting.token_surprise import coloured
+from tasks.selection.exclusions import REASONS
+from tasks.storage.artifacts import Artifact
+from tasks.storage.rows import Rows
 from tests.tasks import test_contrast
 from tests.tasks.simulated import Simulated, simulate
 from tests.tasks.test_compare import run

@@ -7,19 +7,20 @@ import pytest
 
 from data.benchmark import find as find_benchmark
 from data.errors import InputError
-from tasks import verifiers
-from tasks.drafts import drafts
-from tasks.filled import filled
-from tasks.mix import mix
-from tasks.model import resolve
-from tasks.most_familiar import most_familiar
-from tasks.origins import Context, parse
+from tasks.kinds import verifiers
+from tasks.kinds.origins import Context, parse
+from tasks.models.model import resolve
+from tasks.origins._reworking import drafts
+from tasks.origins.by_perplexity import most_familiar
+from tasks.origins.gold_only import filled
+from tasks.origins.minimum_change import kept, summary, words_kept
+from tasks.origins.mixture import mix
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node, Work
 from tasks.questions import questions
-from tasks.rows import Rows
-from tasks.runtime import Runtime
-from tasks.stage import Node, Work, execute
-from tasks.store import Store
-from tasks.words_kept import kept, summary, words_kept
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Rows
 
 REWORKINGS = ("minimum_change", "rewrite", "step_by_step", "step_by_step_as_is", "paraphrase")
 

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from flows import doctor
-from tasks import sandbox
-from tasks.rows import Rows
+from flows.cli import doctor
+from tasks.kinds.verifiers import find
+from tasks.sandbox import sandbox
 from tasks.sandbox.cell import REFUSED, system_call_filter
 from tasks.sandbox.command import command
 from tasks.sandbox.lane import Limits
-from tasks.verifiers import find
+from tasks.storage.rows import Rows
 from tasks.verify import verify
 
 PROJECT = Path(__file__).parents[2]
@@ -330,7 +330,7 @@ def test_everything_ends_with_the_process_that_judges() -> None:
 
 @needs_sandbox
 def test_all_that_runs_inside_is_part_of_the_key() -> None:
-    from tasks import fingerprint
+    from tasks.pipeline import fingerprint
 
     code = fingerprint.fingerprint(fingerprint.root(find("code")))
     inside = {

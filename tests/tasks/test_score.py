@@ -12,17 +12,19 @@ import pytest
 
 from data.errors import InputError
 from tasks import score as scoring
-from tasks import slots
-from tasks.errors import StageFailed, Transient
-from tasks.likelihood import Likelihood, negative_log_likelihoods
-from tasks.model import Model, resolve
-from tasks.parts import Parts
-from tasks.render import Rendered, renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Placement, Runtime
+from tasks.models.model import Model, resolve
+from tasks.models.rendering import Rendered, renderer
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work, stage
+from tasks.resources import slots
+from tasks.resources.errors import StageFailed, Transient
+from tasks.resources.placement import Placement
 from tasks.score import familiarity, load, perplexity, score
-from tasks.stage import Work, execute, stage
-from tasks.store import Store
+from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods
+from tasks.storage.artifacts import Store
+from tasks.storage.partial_rows import Parts
+from tasks.storage.rows import Row, Rows
 
 PROMPT = "{{ question }}"
 
@@ -86,7 +88,7 @@ def test_the_batch_budget_changes_no_number(model: Model, by_hand: dict[str, lis
 def test_small_chunks_of_the_vocabulary_change_no_number(
     model: Model, by_hand: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.likelihood.CHUNK_BYTES", 4 * 600 * 7)
+    monkeypatch.setattr("tasks.scoring.likelihood.CHUNK_BYTES", 4 * 600 * 7)
     rows = responses(10)
     for index, each in negative_log_likelihoods(load(model), renderer(model).rows(PROMPT, rows), 1000):
         assert each.tolist() == pytest.approx([-value for value in by_hand[rows[index]["id"]]], abs=1e-4)

@@ -9,14 +9,14 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from tasks.errors import StageFailed
-from tasks.match import Match
-from tasks.rows import Row, Rows
-from tasks.runtime import Runtime
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
+from tasks.resources.errors import StageFailed
 from tasks.select import select
-from tasks.stage import Work
-from tasks.store import Store
-from tasks.token_match import most, within_tolerance
+from tasks.selection.length_match import most, within_tolerance
+from tasks.selection.match import Match
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 
 
 def response(id: int, sample: int = 0, verdict: str = "correct", tokens: int = 10, perplexity: float = 2.0) -> Row:

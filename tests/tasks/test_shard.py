@@ -15,16 +15,18 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from tasks import runtime as runtimes
-from tasks.errors import StageFailed
-from tasks.model import Model
-from tasks.rows import Row, Rows
-from tasks.runtime import Placement, Runtime
+from tasks.kinds.verifiers import Verdict
+from tasks.models.model import Model
+from tasks.pipeline import runtime as runtimes
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.sharding import execute_shard, shards, span
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.resources.placement import Placement
 from tasks.score import score
-from tasks.shard import execute_shard, shards, span
-from tasks.stage import Node, Work, execute, stage
-from tasks.store import Store
-from tasks.verifiers import Verdict
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 from tasks.verify import verify
 
 ROWS = 600

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from tasks import devices, runtime, scratch, slots
-from tasks.errors import StageFailed
-from tasks.model import Model
+from tasks.models.model import Model
+from tasks.pipeline import runtime
+from tasks.resources import devices, scratch, slots
+from tasks.resources.errors import StageFailed
 
 TAKE = """
 import subprocess, sys
@@ -186,7 +187,7 @@ def test_a_holder_knows_whether_somebody_wants_its_place(folder: Path, taker: Ca
 def test_a_folder_of_a_dead_process_is_taken_away_by_the_next(folder: Path) -> None:
     script = (
         "import os, subprocess\n"
-        "from tasks.scratch import Scratch\n"
+        "from tasks.resources.scratch import Scratch\n"
         "made = Scratch()\n"
         "heir = subprocess.Popen(['sleep', '600'], pass_fds=[made.descriptor], stdout=subprocess.DEVNULL)\n"
         "(made.path / 'vllm_dist').write_text('left behind')\n"

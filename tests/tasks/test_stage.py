@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import StageFailed
-from tasks.in_order import write_run
-from tasks.rows import Row, Rows, to_table
-from tasks.runtime import Runtime
-from tasks.stage import Node, Work, execute, stage
-from tasks.store import Store
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.external_sort import write_run
+from tasks.storage.rows import Row, Rows, to_table
 
 CALLS: list[str] = []
 

@@ -13,14 +13,15 @@ from data.benchmark import Benchmark, questions_of
 from data.errors import InputError
 from data.user_benchmark import Columns, UserBenchmark
 from tasks import questions as asking
-from tasks.imported import ResponsesFile, imported
-from tasks.match import Match
+from tasks.origins.imported import ResponsesFile, imported
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Work
 from tasks.questions import questions
-from tasks.rows import Row, RowFile, Rows, Streamed, in_tables, to_table
-from tasks.runtime import Runtime
 from tasks.select import select
-from tasks.stage import Work, execute
-from tasks.store import Store
+from tasks.selection.match import Match
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, RowFile, Rows, Streamed, in_tables, to_table
 
 
 def own(tmp_path: Path, rows: list[Row], **columns: str) -> Benchmark:
@@ -132,7 +133,7 @@ from data.benchmark import find
 from data.user_benchmark import Columns, UserBenchmark
 from tasks.leak import leak
 from tasks.questions import questions
-from tasks.references import references
+from tasks.origins.human import references
 from tasks.rows import RowFile, Rows, in_tables
 from tasks.runtime import Runtime
 from tasks.match import Match

@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.likelihood import Likelihood
-from tasks.model import Model
-from tasks.page.surprise import coloured, curves, legend, level
-from tasks.render import renderer
-from tasks.rows import Row, Rows
-from tasks.runtime import Placement, Runtime
+from tasks.models.model import Model
+from tasks.models.rendering import renderer
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import stage
+from tasks.reporting.token_surprise import coloured, curves, legend, level
+from tasks.resources.placement import Placement
 from tasks.score import score
-from tasks.stage import execute, stage
-from tasks.store import Store
-from tasks.surprise import KEPT, kept, pieces, profile, tokens
-from tasks.surprise import curves as curves_of
+from tasks.scoring.likelihood import Likelihood
+from tasks.scoring.token_surprise import KEPT, kept, pieces, profile, tokens
+from tasks.scoring.token_surprise import curves as curves_of
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row, Rows
 from tests.tasks.test_score import responses
 
 PROMPT = "{{ question }}"

@@ -16,13 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InputError
-from tasks import verifiers
-from tasks.errors import StageFailed
-from tasks.rows import Rows
-from tasks.runtime import Runtime
-from tasks.stage import execute, stage
-from tasks.store import Store
-from tasks.verifiers import Verdict, find, ni_exact, rouge_l, span
+from tasks.kinds import verifiers
+from tasks.kinds.verifiers import Verdict, find
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Rows
+from tasks.verifiers import ni_exact, rouge_l, span
 from tasks.verify import verify
 
 CASES = Path(__file__).parents[1] / "cases"

@@ -10,18 +10,21 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from tasks import model
-from tasks.endpoint import Endpoint, EndpointSettings, client
-from tasks.endpoint.account import Account, Spent
-from tasks.endpoint.files import append
-from tasks.endpoint.gate import retry_after, seconds
-from tasks.errors import StageFailed, Transient
+from tasks.endpoint import client
+from tasks.endpoint.append_only_file import append
+from tasks.endpoint.budget import Account, Spent
+from tasks.endpoint.rate_limiter import retry_after, seconds
 from tasks.generate import generate
-from tasks.rows import Row
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
-from tasks.stage import Node, Work, execute, stage
-from tasks.store import Artifact, Store
+from tasks.models import model
+from tasks.models.endpoint import Endpoint, EndpointSettings
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed, Transient
+from tasks.resources.placement import Placement
+from tasks.storage.artifacts import Artifact, Store
+from tasks.storage.rows import Row
 from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat, error
 
 PROMPT = "{{ question }}"

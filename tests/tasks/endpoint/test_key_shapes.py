@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from flows import study_file
+from flows.config import study_file
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("key_shapes.jsonl").read_text().splitlines()]
 """What it is, its text in parts (so that no scanner takes this repository's for a real one), whether it is a secret."""

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks.endpoint import Endpoint, EndpointSettings
-from tasks.endpoint.account import Account
+from tasks.endpoint.budget import Account
 from tasks.generate import generate
-from tasks.rows import Row
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
-from tasks.stage import Node, execute, stage
-from tasks.store import Artifact, Store
+from tasks.models.endpoint import Endpoint, EndpointSettings
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node, stage
+from tasks.resources.placement import Placement
+from tasks.storage.artifacts import Artifact, Store
+from tasks.storage.rows import Row
 from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat
 
 COUNT = 150

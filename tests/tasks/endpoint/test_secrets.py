@@ -13,18 +13,21 @@ import pytest
 import yaml
 
 from data.errors import InputError
-from flows import plan_page
-from flows.study_file import load
-from tasks.endpoint import Endpoint, EndpointSettings, client
-from tasks.endpoint.account import Account
+from flows.cli import plan_page
+from flows.config.study_file import load
+from tasks.endpoint import client
+from tasks.endpoint.budget import Account
 from tasks.endpoint.secrets import access, masked
-from tasks.errors import StageFailed, Transient
 from tasks.generate import generate
-from tasks.rows import Row
-from tasks.runtime import Placement, Runtime
-from tasks.sampling import Sampling
-from tasks.stage import execute, stage
-from tasks.store import Store
+from tasks.models.endpoint import Endpoint, EndpointSettings
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import stage
+from tasks.resources.errors import StageFailed, Transient
+from tasks.resources.placement import Placement
+from tasks.storage.artifacts import Store
+from tasks.storage.rows import Row
 from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat, error
 
 PASSWORD = "pass word/0123456789"
@@ -189,7 +192,7 @@ def written(folder: Path, **changes: Any) -> str:
 def test_a_study_file_with_a_key_or_a_wrong_value_gets_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
-    from flows.plan import expand
+    from flows.planning.plan import expand
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with pytest.raises(InputError) as caught:

@@ -15,15 +15,15 @@ import pytest
 import yaml
 
 from data.benchmark import find
-from tasks.endpoint import Endpoint, EndpointSettings
-from tasks.errors import StageFailed
 from tasks.generate import generate
-from tasks.model import BUNDLED, Model, weights
+from tasks.models.endpoint import Endpoint, EndpointSettings
+from tasks.models.model import BUNDLED, Model, weights
+from tasks.models.sampling import Sampling
+from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
 from tasks.questions import questions
-from tasks.rows import Row
-from tasks.runtime import Runtime
-from tasks.sampling import Sampling
-from tasks.stage import execute
+from tasks.resources.errors import StageFailed
+from tasks.storage.rows import Row
 from tests.tasks.endpoint.server import KEY
 
 pytestmark = pytest.mark.slow
@@ -103,7 +103,7 @@ def test_greedy_answers_are_those_of_our_own_engine(runtime: Runtime, family: st
 
 
 def test_sampled_answers_are_the_same_again_and_vary(runtime: Runtime, tmp_path: Path) -> None:
-    from tasks.store import Store
+    from tasks.storage.artifacts import Store
 
     sampling = Sampling(n=4, temperature=1.5, max_tokens=60)
     first = answers(hosted(), "abacus/ledger", 10, sampling, runtime)

@@ -1,0 +1,3 @@
+"""What each command prints and does.
+Imports every other room of `flows`.
+"""

@@ -1,0 +1,102 @@
+"""What `run` does around the flow: the live view, the results folder, and a clean end whatever happens."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import cast
+
+import httpx
+
+from flows.cli.live_view import View
+from flows.config import server_values
+from flows.config.results_folder import folder
+from flows.config.schema import Study
+from flows.execution import shutdown
+from flows.planning import preflight, rendering_checks
+from flows.planning.cost import cost
+from flows.planning.forecast import forecast
+from flows.planning.plan import Plan, expand
+from flows.results import publishing, tracking
+from flows.server import health, own_server
+from tasks.pipeline import runtime
+from tasks.resources import disk, slots
+from tasks.storage.artifacts import Store
+from tasks.storage.opening import open_store
+
+
+def run(study: Study, strict: bool, as_json: bool) -> int:
+    """Run a study; returns the exit code.
+
+    Raises:
+        Exception: a bug, with its traceback, after what is finished was published.
+    """
+    started = time.monotonic()
+    plan = expand(study)
+    store = open_store()
+    forecasts = forecast(plan, store)
+    if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
+        print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
+        publishing.show(study, as_json)
+        tracking.track(folder(study), lambda text: print(text, file=sys.stderr))
+        return 0
+    preflight.check(study)
+    rendering_checks.check(study)
+    store.check()
+    server_values.check({"folder": str(study.roots[0])})
+    health.check()
+    for scratch in (slots.folder(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())):
+        disk.check(scratch)
+    view = View(plan, cost(plan, forecasts, store).minutes)
+    from flows import study as studies
+    from flows.execution import runner
+    from flows.execution.outcome import Outcome, StudyFailed
+    from flows.ui.run_log import listener
+
+    runner.chosen()
+
+    own_server.prepare()
+    logging.raiseExceptions = False  # Prefect would print that it could not send a line to its server
+    heard = True
+    runtime.use(runtime.Runtime(store, listener=listener(view)))
+
+    def say() -> None:
+        view.__exit__(None, None, None)
+        text = f"\nStopped. What is finished is kept; go on with: mothertongue run {study.name}"
+        print(text, file=sys.stderr, flush=True)
+
+    try:
+        with shutdown.on(signal.SIGINT, say), view:
+            outcome = cast(Outcome, studies.study_flow(study, strict, str(study.roots[0])))
+    except StudyFailed as failed:
+        outcome = failed.outcome
+    except httpx.HTTPError:
+        if studies.last is None:
+            raise
+        # Its server could not be told: of a run that has ended, that is all that is lost.
+        print("The Prefect server could not be told how this run has ended. Nothing else is lost.", file=sys.stderr)
+        outcome, heard = studies.last, False
+    finally:
+        runtime.current().close()
+    for line in outcome.lines():
+        kind = "error" if outcome.wrong_input and " ".join(outcome.wrong_input.split()) in line else "failed"
+        print(f"{kind}: {line.rstrip(chr(46))}. Mend it and go on with: mothertongue run {study.name}", file=sys.stderr)
+    if outcome.compared is not None and outcome.published is not None:
+        print(f"{outcome.counts}, {time.monotonic() - started:.0f} s.", file=sys.stderr)
+        publishing.say_verdict(outcome.compared, outcome.published, as_json)
+    else:
+        print(f"No verdict. What is finished is kept; go on with: mothertongue run {study.name}", file=sys.stderr)
+    if outcome.bug is not None:
+        raise outcome.bug
+    code = 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0
+    if not heard:
+        shutdown.leave(code)  # Prefect would try for ten seconds to send each event that waits
+    return code
+
+
+def _whole(plan: Plan, store: Store) -> bool:
+    """Whether every artifact is there and undamaged."""
+    return all(store.sound(node.stage.name, node.key) for node in plan.nodes)

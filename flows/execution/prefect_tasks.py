@@ -1,0 +1,140 @@
+"""A plan's steps as Prefect tasks: what runs of each where it was sent, and how it is handed over."""
+
+import contextlib
+import functools
+import socket
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.states import Completed
+from prefect.tasks import Task, exponential_backoff
+from pydantic import BaseModel
+
+from flows.execution.scheduler import Step
+from flows.ui import artifacts, run_log
+from tasks.pipeline import runtime
+from tasks.pipeline.execution import execute
+from tasks.pipeline.sharding import execute_shard
+from tasks.pipeline.stage import Stage
+from tasks.resources import slots
+from tasks.resources.errors import StageFailed, Transient
+
+
+class Reference(BaseModel):
+    """What a step hands to Prefect as its result: where the artifact is, never the data."""
+
+    stage: str
+    key: str
+    made: bool = True
+    """Whether this run made it, or found it."""
+    rows: int | None = None
+    seconds: float = 0.0
+    """Its share of the slot it ran in."""
+    tokens: int | None = None
+    usd: float | None = None
+    """What an API was paid."""
+
+
+class Sent:
+    """A step on its way to where it runs. Prefect finds nothing in it to look through, as it would in a dataclass."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.key = step.node.key
+        """As the machine that planned it has it; another one works it out anew, of its own code."""
+
+
+def run_step(sent: Sent) -> State[Any]:
+    """Run one node where the task was sent, or find its artifact. The state is named "Cached" in the second case."""
+    node, _ = opened(sent)
+    artifact, hit = execute(node, runtime.current(run_log.listener))
+    if not hit:
+        with contextlib.suppress(Exception):  # the artifact is complete: what is shown of it must not make it fail
+            artifacts.show_step(node, artifact)
+    reference = Reference(
+        stage=node.stage.name,
+        key=node.key,
+        made=not hit,
+        rows=artifact.manifest["rows"],
+        seconds=artifact.manifest["busy"],
+        tokens=artifact.facts.get("tokens"),
+        usd=artifact.facts.get("api_usd"),
+    )
+    # Prefect shows the message in the run's page and as the last line of its log.
+    message = run_log.outcome(artifact, hit)
+    return Completed(name="Cached" if hit else "Completed", message=message, data=reference)
+
+
+def run_share(sent: Sent) -> State[Any]:
+    """Make a share of one node's rows where the task was sent; the state's data is how many are finished."""
+    node, share = opened(sent)
+    assert share is not None
+    rows = execute_shard(node, share.number, share.of, runtime.current(run_log.listener))
+    return Completed(message=f"{rows:,} rows", data=rows)
+
+
+def opened(sent: Sent) -> Step:
+    """Say whose step this is, on the GPU that it was given, and see that this machine would make what the planning one
+    has asked for.
+
+    Raises:
+        StageFailed: its code or its packages give the step another key.
+    """
+    node, key = sent.step.node, sent.key
+    runtime.follow_gpus()
+    run_log.tag(node.tags)
+    slots.introduce(run_log.study())
+    if node.key != key:
+        raise StageFailed(
+            f"{socket.gethostname()} has other code for {node.run_name} than the machine that planned it (key "
+            f"{node.key[:12]}, not {key[:12]}): install the same version on both"
+        )
+    return sent.step
+
+
+def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed run is tried again."""
+    try:
+        state.result()
+    except Transient as error:
+        runtime.current().listener("note", run.name, {"text": f"{error}; trying again"})
+        return True
+    except Exception:
+        return False
+    return False
+
+
+@functools.cache
+def prefect_task(stage: Stage, shared: bool = False) -> Task[..., Any]:
+    """The stage, or a share of its rows, as a Prefect task: named in the words of the chain, tried again where that
+    can help."""
+    return task(
+        name=stage.name,
+        retries=stage.retries,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=may_pass,
+        # Nothing is kept, so nothing is read: a record that somebody has put into Prefect's storage names its own
+        # serializer, and both of Prefect's run what it says (pickle, and JSON by importing a function and calling it).
+        # A retried run asks the store again, which checks digests.
+        persist_result=False,
+        result_serializer="json",
+        cache_policy=NO_CACHE,
+    )(run_share if shared else run_step)
+
+
+class Submitter:
+    """Hands steps to the flow's task runner under their own names and tags."""
+
+    def __call__(self, step: Step, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
+        made = prefect_task(step.node.stage, step.share is not None)
+        named = made.with_options(task_run_name=step.run_name)  # its tags are given where it runs: `inspection.tag`
+        future: PrefectFuture[Any] = named.submit(Sent(step), wait_for=self.waited_for(inputs))
+        return future
+
+    def waited_for(self, inputs: list[PrefectFuture[Any]]) -> list[Any]:
+        """What Prefect draws as the step's inputs; they have ended."""
+        return list(inputs)

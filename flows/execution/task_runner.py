@@ -1,0 +1,29 @@
+"""Which task runner a flow run hands its tasks to, and how many steps it runs at once."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from prefect.context import FlowRunContext
+from prefect.task_runners import TaskRunner
+
+from flows.execution.scheduler import FOUND
+
+SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
+"""Steps at once in one process by what they occupy; trainers are set by the placement."""
+
+
+@contextlib.contextmanager
+def handing_to(task_runner: TaskRunner[Any]) -> Iterator[None]:
+    """Have the flow run of this thread hand its tasks to a task runner, which ends with the block."""
+    with task_runner, instead(task_runner):
+        yield
+
+
+@contextlib.contextmanager
+def instead(task_runner: TaskRunner[Any]) -> Iterator[None]:
+    """Have the flow run of this thread hand its tasks to a task runner that is there already."""
+    context = FlowRunContext.get()
+    assert context is not None, "only inside a flow run"
+    with context.model_copy(update={"task_runner": task_runner}):
+        yield

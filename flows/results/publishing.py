@@ -1,0 +1,85 @@
+"""Where a study's results go: `runs/<study name>/`, one folder with tables, items and the report."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from flows.config.results_folder import folder
+from flows.config.schema import Study
+from flows.planning.plan import Plan, expand
+from flows.results import history
+from flows.results.json_output import say
+from flows.results.provenance import made_of
+from tasks.pipeline.versions import versions
+from tasks.resources import disk
+from tasks.storage.artifacts import Artifact
+from tasks.storage.atomic_write import write_atomically
+from tasks.storage.opening import open_store
+
+TABLES = ("summary.csv", "perplexity.csv", "verdict.json", "pass_at_k.csv", "graded.csv", "surprise.csv")
+FILES = (*TABLES, "items.parquet")
+
+
+def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+    """Copy a finished study's results to its folder, the manifest last. Returns the report's path.
+
+    Raises:
+        StageFailed: the disk is full.
+    """
+    target = folder(plan.study)
+    with disk.room(target):
+        return _published(target, plan, compared, report, failed)
+
+
+def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "manifest.json").unlink(missing_ok=True)
+    for source in [*(compared.path(name) for name in FILES), report.path("report.html")]:
+        draft = target / f".{source.name}"
+        shutil.copyfile(source, draft)
+        draft.replace(target / source.name)
+    manifest = {
+        "study": plan.study.model_dump(mode="json"),
+        "students": {model.name: model.content for model in plan.study.models},
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "report": {"stage": "report", "key": report.manifest["key"]},
+        "compare": {"stage": "compare", "key": compared.manifest["key"]},
+        "stages": {node.run_name: node.key for node in plan.nodes},
+        **made_of(plan.nodes),
+        "failed": failed,
+        "versions": versions(),
+    }
+    write_atomically(target / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
+    history.keep(target, manifest, TABLES)
+    return target / "report.html"
+
+
+def show(study: Study, as_json: bool) -> None:
+    """Print the verdict of a finished study, from the store."""
+    plan = expand(study)
+    store = open_store()
+    compared_node, page_node = plan.conclusion()
+    compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
+    if compared is None or page is None:
+        raise InputError(
+            f"{study.name} is not finished as its study file now stands; go on with: mothertongue run {study.name}"
+        )
+    say_verdict(compared, publish(plan, compared, page, {}), as_json)
+
+
+def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
+    """Print the verdict and the report's path."""
+    from tasks.reporting.verdict_text import verdict_text
+
+    if as_json:
+        say(_as_data(compared, path))
+        return
+    print(verdict_text(compared.folder))
+    print(f"\nReport: {path}")
+
+
+def _as_data(compared: Artifact, path: Path) -> dict[str, Any]:
+    return {"verdict": json.loads(compared.path("verdict.json").read_text(encoding="utf-8")), "report": str(path)}

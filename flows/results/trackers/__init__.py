@@ -1,0 +1,3 @@
+"""Experiment trackers, one file each, with a function `tracker() -> Tracker`.
+Import `flows.results.tracking`.
+"""

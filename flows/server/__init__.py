@@ -1,0 +1,3 @@
+"""Prefect's server and workers, and the processes that must not outlive a run.
+Imports `data` and `tasks`.
+"""

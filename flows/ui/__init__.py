@@ -1,0 +1,3 @@
+"""What the Prefect UI shows: log lines, progress, tables, the verdict.
+Imports `tasks`.
+"""

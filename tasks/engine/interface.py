@@ -1,0 +1,85 @@
+"""Asking a model: requests that stream in, completions that stream out, whichever engine gives them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.models.model import Model
+from tasks.models.sampling import Sampling, parameters
+from tasks.resources.errors import Transient
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt to be continued. `row` names it in errors."""
+
+    prompt: list[int]
+    sampling: Sampling
+    stop_ids: tuple[int, ...]
+    seed: int
+    """Of this one response; the same seed gives the same response whatever else runs."""
+    adapter: Path | None = None
+    row: str = ""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the model said: token ids, the stop token included, and whether it stopped or was cut off."""
+
+    ids: list[int]
+    finish: Literal["stop", "length"]
+
+
+Result = list[Any]
+"""Token ids, how they ended, and log-probabilities of the prompt or None."""
+Parameters = Callable[[Request], dict[str, Any]]
+"""What vLLM is told of a request."""
+
+
+class Asking(ABC):
+    """What can be asked of a served model, from any thread."""
+
+    model: Model
+
+    @abstractmethod
+    def results(
+        self, requests: Iterator[tuple[int, Request]], sampling: Parameters
+    ) -> Generator[tuple[int, Result], None, None]:
+        """Results by the requests' numbers, in any order."""
+
+    def stream(self, requests: Iterable[Request]) -> Generator[tuple[int, Completion], None, None]:
+        """Complete requests, in any order, as (position, completion).
+
+        `requests` is read as far ahead as keeps the engine busy, in the caller's thread.
+
+        Raises:
+            StageFailed: a prompt leaves no room for a response, or vLLM refuses a request; names the row.
+            Transient: the engine died.
+        """
+        for position, (ids, finish, _) in self.results(enumerate(requests), _parameters):
+            if finish not in ("stop", "length"):
+                raise Transient(f"the engine of {self.model.name} gave up on a request: {finish}")
+            yield position, Completion(ids, finish)
+
+    def log_probabilities(self, requests: Iterable[tuple[list[int], list[int], Path | None]]) -> list[list[float]]:
+        """Log-probability in nats of each response token, for (prompt ids, response ids, adapter or None).
+
+        Raises:
+            StageFailed, Transient: as `stream`.
+        """
+        asked = list(requests)
+        found: list[list[float]] = [[] for _ in asked]
+        whole = [
+            Request(prompt + response, Sampling(max_tokens=1), (), 0, adapter, f"number {position}")
+            for position, (prompt, response, adapter) in enumerate(asked)
+        ]
+        known_prompt: dict[str, Any] = {"prompt_logprobs": 0, "max_tokens": 1}
+        for position, (_, _, known) in self.results(enumerate(whole), lambda request: known_prompt):
+            found[position] = known[len(known) - len(asked[position][1]) :]
+        return found
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    return parameters(request.sampling, request.seed, request.stop_ids)

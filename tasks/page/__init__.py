@@ -1,1 +1,0 @@
-"""What the report page and the texts of a verdict are made of."""

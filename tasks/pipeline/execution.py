@@ -1,0 +1,178 @@
+"""Running a step: its artifact is found in the store, or made, with finished rows kept as they come."""
+
+import contextlib
+import math
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.versions import versions
+from tasks.resources import disk
+from tasks.resources.errors import StageFailed, Transient
+from tasks.storage.artifacts import Artifact
+from tasks.storage.partial_rows import Parts
+from tasks.storage.rows import Row, RowFile, Rows, Streamed, in_tables
+
+PROGRESS_SECONDS = 0.1
+"""How often it is said how far a stage is, at most."""
+ADDED = frozenset({"prompts", "tokens", "unusable", "api_kept", "no_room"})
+WEIGHED = frozenset({"cut_off"})
+"""What stages say of the rows they made: counts, and shares of them."""
+
+
+def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
+    """Make the node's artifact, or find it. Returns it and whether it was already there.
+
+    The artifacts of `node.upstream` must have been made; one that was damaged or lost since is made again.
+
+    Raises:
+        StageFailed: the stage cannot give a result that could be believed, or the disk is full.
+        Transient: trying again may help.
+    """
+    with disk.room(runtime.store.root), runtime.store.lock(node.stage.name, node.key):
+        found = runtime.store.find(node.stage.name, node.key)
+        if found is not None:
+            runtime.listener("hit", node.run_name, {})
+            return found, True
+        return _make(node, runtime), False
+
+
+def inputs_of(node: Node, runtime: Runtime) -> tuple[dict[str, Artifact], dict[str, Any]]:
+    """The artifacts a step reads, by key, and what its function is called with."""
+    artifacts = {needed.key: _input(needed, runtime) for needed in node.upstream}
+    return artifacts, node.stage.arguments(node, artifacts)
+
+
+def _make(node: Node, runtime: Runtime) -> Artifact:
+    store = runtime.store
+    artifacts, arguments = inputs_of(node, runtime)
+    started = time.time()
+    folder = store.folder(node.stage.name, node.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    work = Work(folder, runtime, node.run_name, {})
+    runtime.listener("start", node.run_name, {})
+    if "work" in node.stage.signature.parameters:
+        arguments["work"] = work
+    run = _put_together if node.stage.per_row else _run_whole
+    with runtime.shares.taking(node.stage.slot) as busy:
+        rows = run(node, arguments, work)
+    if node.stage.facts is not None:
+        work.facts |= node.stage.facts(Rows([folder / "rows.parquet"]))
+    manifest = {
+        "label": node.label,
+        "model": node.model,
+        "ingredients": node.ingredients,
+        "facts": work.facts,
+        "templates": _templates(node, work, artifacts.values()),
+        "rows": rows,
+        "made": work.made if node.stage.per_row else rows,
+        "started": started,
+        "seconds": round(time.time() - started, 3),
+        "busy": round(busy.seconds + work.elsewhere, 3),
+        "versions": versions(),
+    }
+    artifact = store.publish(node.stage.name, node.key, manifest)
+    runtime.listener("done", node.run_name, {"seconds": artifact.manifest["seconds"], "rows": rows})
+    return artifact
+
+
+def _input(needed: Node, runtime: Runtime) -> Artifact:
+    """An input's artifact; made anew where it was damaged or removed after its own step had passed."""
+    store, name = runtime.store, needed.stage.name
+    if (found := store.open(name, needed.key)) is not None:
+        return found
+    made, hit = execute(needed, runtime)
+    if not hit:
+        return made
+    if (found := store.open(name, needed.key)) is None:  # made by another machine, and damaged on its way here
+        raise Transient(f"{needed.run_name}: its artifact was damaged when it was fetched")
+    return found
+
+
+def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, str]:
+    """How each model's rows were rendered, here and in all that came before: one way, or the study stops.
+
+    Raises:
+        StageFailed: two stages rendered rows of one model differently (the library has changed in between, say).
+    """
+    templates: dict[str, str] = {}
+    found = [pair for artifact in inputs for pair in artifact.manifest["templates"].items()]
+    if "template" in work.facts and "model" in node.values:
+        model = node.values["model"]
+        thinking = "" if model.thinking is None else f" thinking {'on' if model.thinking else 'off'}"
+        found.append((model.content + thinking, work.facts["template"]))
+    for model, template in found:
+        if templates.setdefault(model, template) != template:
+            raise StageFailed(
+                f"{node.run_name}: its rows were rendered by template {template}, those of a stage before it by "
+                f"{templates[model]}. Nothing compares across the two: run the earlier stages again in a new store"
+            )
+    return templates
+
+
+def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: Parts) -> None:
+    """Have the stage's function make the rows that are not finished, and keep them as they come."""
+    first = next(iter(node.stage.signature.parameters))
+    work.total = len(arguments[first])
+    here = parts.span[1] - parts.span[0]
+    arguments = {**arguments, first: parts.pending()}
+    produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
+    said = -math.inf
+    try:
+        for made in produced:
+            parts.add(made)
+            work.made += len(made) if isinstance(made, list) else 1
+            if (now := time.monotonic()) - said >= PROGRESS_SECONDS or parts.units == here:
+                said = now
+                work.progress(parts.units, here)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a full disk must not hide why it failed
+            parts.flush()
+        raise
+    finally:
+        if isinstance(produced, Generator):
+            produced.close()  # lets go of the engine now, also where the traceback keeps the generator alive
+    parts.flush()
+
+
+def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
+    """Make what is missing of a per-row stage's rows, and all of them one file."""
+    store = work.runtime.store
+    name, key = node.stage.name, node.key
+    store.fetch_parts(name, key)
+    source: Rows = arguments[next(iter(node.stage.signature.parameters))]
+    parts = Parts(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
+    run_per_row(node, arguments, work, parts)
+    for share in parts.said():
+        _add_up(work.facts, work.made, share["facts"], share["made"])
+        work.made += share["made"]
+        work.elsewhere += share["busy"]
+    return parts.finish(node.run_name)
+
+
+def _add_up(facts: dict[str, Any], made: int, others: Mapping[str, Any], others_made: int) -> None:
+    """Facts of rows made in two places as those of all of them: counts are added, shares weighed by the rows made."""
+    for name, value in others.items():
+        if name in ADDED:
+            facts[name] = facts.get(name, 0) + value
+        elif name in WEIGHED:
+            facts[name] = (facts.get(name, 0.0) * made + value * others_made) / max(1, made + others_made)
+        else:
+            facts.setdefault(name, value)
+
+
+def _run_whole(node: Node, arguments: dict[str, Any], work: Work) -> int | None:
+    result = node.stage.function(**arguments)
+    if result is None:
+        return None
+    if isinstance(result, list):
+        result = Rows.of(result)
+    schema = result.schema if isinstance(result, Streamed) else None
+    with RowFile(work.folder / "rows.parquet", schema) as file:
+        for rows in result.batches() if isinstance(result, Rows) else in_tables(result):
+            file.add(rows)
+    if not file.rows:
+        raise StageFailed(f"{node.run_name} gave no rows")
+    return file.rows

@@ -1,0 +1,237 @@
+"""A fingerprint of the code a stage runs: the normalised syntax trees of its function and what it reaches.
+
+Comments, formatting, docstrings and type annotations are left out, so that only a change that can change a result
+changes a key. Code that decides where a stage runs, not what it computes, is not followed (`PLACEMENT`).
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import FunctionType
+
+PROJECT = ("data", "tasks", "flows", "deployments")
+PLACEMENT = frozenset(
+    {
+        "tasks.resources",
+        "tasks.storage",
+        "tasks.pipeline",
+        "tasks.engine.engine",
+        "tasks.engine.pool",
+        "tasks.engine.interface",
+        "tasks.models.endpoint",
+        *(
+            f"tasks.endpoint.{part}"
+            for part in (
+                *("append_only_file", "budget", "client", "event_loop"),
+                *("rate_limiter", "response_cache", "secrets", "status"),
+            )
+        ),
+        "tasks.verification.parallel_verdicts",
+        "tasks.training.checkpoint",
+        "tasks.training.fork_server",
+        "tasks.training.job",
+        "tasks.training.trainer_process",
+        "data.digest",
+        "data.errors",
+    }
+)
+"""Rooms and modules whose code moves, keeps or schedules rows but never decides their content."""
+
+Definition = tuple[str, str]
+"""A module and the name of something at its top level."""
+
+
+class _Bare(ast.NodeTransformer):
+    """Strips what cannot change a result: docstrings, annotations of functions, decorators of stages."""
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.returns = None
+        for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+            argument.annotation = None
+        node.decorator_list = [d for d in node.decorator_list if "stage" not in ast.dump(d)]
+        node.body = _without_docstring(node.body)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        self.generic_visit(node)
+        node.body = _without_docstring(node.body)
+        return node
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    kept = [
+        s
+        for s in body
+        if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str))
+    ]
+    return kept or [ast.Pass()]
+
+
+class _Module:
+    """The top level of one source file: what it defines, and what its names refer to in other project files."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.path = path
+        self.definitions: dict[str, list[ast.stmt]] = {}
+        self.imports: dict[str, tuple[str, str | None]] = {}
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for statement in tree.body:
+            self._add(statement)
+
+    def _add(self, statement: ast.stmt) -> None:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            self.imports.update(imported(statement, self.name, self.path))
+        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            self.definitions.setdefault(statement.name, []).append(_Bare().visit(statement))
+        elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if isinstance(statement, ast.AnnAssign):
+                statement.annotation = ast.Constant(None)
+            for target in targets:
+                for name in ast.walk(target):
+                    if isinstance(name, ast.Name):
+                        self.definitions.setdefault(name.id, []).append(_Bare().visit(statement))
+        elif isinstance(statement, ast.If | ast.Try):
+            for inner in ast.iter_child_nodes(statement):
+                if isinstance(inner, ast.stmt):
+                    self._add(inner)
+
+
+def imported(statement: ast.Import | ast.ImportFrom, module: str, path: Path) -> dict[str, tuple[str, str | None]]:
+    """Names an import statement binds, each to a project module and, for `from … import`, the name taken from it."""
+    found: dict[str, tuple[str, str | None]] = {}
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
+            if alias.name.split(".")[0] in PROJECT:
+                bound = alias.asname or alias.name.split(".")[0]
+                found[bound] = (alias.name if alias.asname else bound, None)
+        return found
+    origin = statement.module or ""
+    if statement.level:
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        for _ in range(statement.level - 1):
+            package = package.rpartition(".")[0]
+        origin = f"{package}.{origin}".rstrip(".")
+    if origin.split(".")[0] in PROJECT:
+        for alias in statement.names:
+            found[alias.asname or alias.name] = (origin, alias.name)
+    return found
+
+
+@functools.cache
+def _module(name: str) -> _Module | None:
+    loaded = sys.modules.get(name)
+    file = getattr(loaded, "__file__", None)
+    if file is None:
+        try:
+            spec = importlib.util.find_spec(name)
+        except ModuleNotFoundError:
+            return None
+        file = spec.origin if spec else None
+    return _Module(name, Path(file)) if file and file.endswith(".py") else None
+
+
+@functools.cache
+def _reached_from(definition: Definition) -> tuple[Definition, ...]:
+    """What one definition refers to directly in project code."""
+    module = _module(definition[0])
+    if module is None:
+        return ()
+    found: dict[Definition, None] = {}
+    for tree in module.definitions.get(definition[1], []):
+        names = dict(module.imports)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names.update(imported(node, module.name, module.path))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                if node.id in module.definitions:
+                    found[(module.name, node.id)] = None
+                elif node.id in names and names[node.id][1] is not None:
+                    origin, attribute = names[node.id]
+                    found[(origin, str(attribute))] = None
+            elif isinstance(node, ast.Attribute):
+                dotted = _dotted(node)
+                head, _, rest = dotted.partition(".")
+                if head in names and rest:
+                    origin, attribute = names[head]
+                    base = origin if attribute is None else f"{origin}.{attribute}"
+                    found[_split(f"{base}.{rest}")] = None
+    return tuple(found)
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        head = _dotted(node.value)
+        return f"{head}.{node.attr}" if head else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _split(dotted: str) -> Definition:
+    """The longest prefix that is a module, and the first name inside it."""
+    parts = dotted.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        if _module(".".join(parts[:cut])) is not None:
+            return ".".join(parts[:cut]), parts[cut]
+    return parts[0], parts[-1]
+
+
+def _resolve(definition: Definition) -> Definition:
+    """Follow re-exports (`from x import y` in a package) to where the name is defined."""
+    for _ in range(8):
+        module = _module(definition[0])
+        if module is None or definition[1] in module.definitions or definition[1] not in module.imports:
+            return definition
+        origin, attribute = module.imports[definition[1]]
+        if attribute is None:
+            return definition
+        definition = (origin, attribute)
+    return definition
+
+
+@functools.cache
+def _tree_digest(definition: Definition) -> str:
+    module = _module(definition[0])
+    trees = module.definitions.get(definition[1], []) if module else []
+    return hashlib.sha256("\n".join(ast.dump(tree) for tree in trees).encode()).hexdigest()
+
+
+@functools.cache
+def fingerprint(*roots: Definition) -> dict[str, str]:
+    """Digests of the code that top-level definitions reach together, by source file relative to the project."""
+    reached: dict[Definition, None] = {}
+    queue = [_resolve(root) for root in roots]
+    while queue:
+        definition = queue.pop()
+        if definition in reached or _is_placement(definition[0]) or definition[0].split(".")[0] not in PROJECT:
+            continue
+        reached[definition] = None
+        queue.extend(_resolve(other) for other in _reached_from(definition))
+    by_file: dict[str, list[str]] = {}
+    for definition in sorted(reached):
+        source = _module(definition[0])
+        if source is not None and definition[1] in source.definitions:
+            package = "/".join(definition[0].split("."))
+            file = f"{package}/__init__.py" if source.path.name == "__init__.py" else f"{package}.py"
+            by_file.setdefault(file, []).append(f"{definition[1]} {_tree_digest(definition)}")
+    return {file: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for file, lines in by_file.items()}
+
+
+def _is_placement(module: str) -> bool:
+    return module in PLACEMENT or module.rpartition(".")[0] in PLACEMENT
+
+
+def root(code: FunctionType | type) -> Definition:
+    """Where a function or class is defined; a nested one counts with the top-level one it stands in."""
+    return code.__module__, code.__qualname__.split(".")[0]

@@ -1,0 +1,228 @@
+"""The stage contract: one decorator turns a plain function into a cached, resumable, retryable step of a study.
+
+Calling a stage runs nothing: it returns a `Node`, which knows its key from what goes in. `execute` makes a node's
+artifact, or finds it in the store. Stage functions say nothing of caching, retries or Prefect.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from types import FunctionType
+from typing import Any, get_type_hints
+
+from tasks.models.endpoint import Endpoint
+from tasks.models.model import Model
+from tasks.pipeline import cache_key, fingerprint
+from tasks.pipeline.runtime import Runtime
+from tasks.storage.artifacts import Artifact
+from tasks.storage.rows import Rows
+
+ENGINE: tuple[fingerprint.Definition, ...] = (
+    ("tasks.engine.process", "Served"),
+    ("tasks.engine.adapters", "StackedAdapters"),
+    ("tasks.models.sampling", "parameters"),
+)
+"""What runs in the engine's process decides what it answers; no import leads there from a stage."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One stage with its inputs: a step of a plan, and the name of the artifact it makes."""
+
+    stage: "Stage"
+    values: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    label: str = ""
+    tags: tuple[str, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process works its key out anew, of its own code."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def named(self, label: str, *tags: str) -> "Node":
+        """The same step under a name a person reads (`self/ledger`) and tags to search by. Neither is in the key."""
+        return replace(self, label=label, tags=tuple(tags))
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.stage.name} {self.label}".strip()
+
+    @property
+    def model(self) -> str | None:
+        """What identifies the model that the step runs, which decides what it costs; None for a step without one."""
+        models = (value for value in self.values.values() if isinstance(value, Model | Endpoint))
+        return next((cache_key.digest(one.identity())[:16] for one in models), None)
+
+    @cached_property
+    def ingredients(self) -> dict[str, Any]:
+        """Everything the key is hashed from, by name, so that a miss can be explained."""
+        roots = [*self.stage.roots]
+        values = cache_key.encode(self.values, lambda code: roots.append(fingerprint.root(code)), self.stage.name)
+        inputs = {name: _keys(value) for name, value in self.inputs.items()}
+        code = fingerprint.fingerprint(*dict.fromkeys(roots))
+        return {"stage": self.stage.name, "values": values, "inputs": inputs, "code": code}
+
+    @cached_property
+    def key(self) -> str:
+        return cache_key.digest(self.ingredients)
+
+    @cached_property
+    def upstream(self) -> tuple["Node", ...]:
+        """The nodes whose artifacts this one reads."""
+        return tuple(node for value in self.inputs.values() for node in _nodes(value))
+
+
+def _nodes(value: Any) -> list[Node]:
+    if isinstance(value, Node):
+        return [value]
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value)
+
+
+def _keys(value: Any) -> Any:
+    if isinstance(value, Node):
+        return value.key
+    if isinstance(value, Mapping):
+        return {name: node.key for name, node in value.items()}
+    return [node.key for node in value]
+
+
+def _is_input(value: Any) -> bool:
+    if isinstance(value, Node):
+        return True
+    inside = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else []
+    return bool(inside) and all(isinstance(item, Node) for item in inside)
+
+
+@dataclass
+class Work:
+    """What a running stage is handed: a folder for its files, the runtime, and a way to say how far it is."""
+
+    folder: Path
+    """Files written here become the artifact."""
+    runtime: Runtime
+    run_name: str
+    facts: dict[str, Any]
+    """What the stage wants to say of its result; kept in the manifest."""
+    total: int = 0
+    """Rows of the first input of a per-row stage, the ones finished on an earlier try included."""
+    made: int = 0
+    """Rows a per-row stage has made in this try."""
+    partial: bool = False
+    """Whether only a share of a per-row stage's rows is at hand: what can only be decided over all of them is left
+    unfinished, for the one who puts the shares together."""
+    elsewhere: float = 0.0
+    """Seconds of the stage's slot that others took to make shares of the rows."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that outlives a failed try and is emptied when the artifact is complete."""
+        path = self.folder / "scratch"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def progress(self, done: int, total: int) -> None:
+        self.runtime.listener("progress", self.run_name, {"done": done, "total": total})
+
+    def note(self, text: str) -> None:
+        """One line for the person watching."""
+        self.runtime.listener("note", self.run_name, {"text": text})
+
+    def log(self, text: str) -> None:
+        """One line for who reads the log of this run."""
+        self.runtime.listener("log", self.run_name, {"text": text})
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A stage function and how it is run. Calling it describes a step; see `Node`."""
+
+    function: FunctionType
+    per_row: bool
+    retries: int
+    slot: str
+    facts: Callable[[Rows], dict[str, Any]] | None = None
+    gpu: bool = False
+
+    def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
+        """A stage travels to another process by name: its module holds it where its function stood."""
+        return _stage_of, (self.function.__module__, self.name)
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def roots(self) -> tuple[fingerprint.Definition, ...]:
+        """Where the code starts that decides the stage's results."""
+        return fingerprint.root(self.function), *(ENGINE if self.slot == "engine" else ())
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Node:
+        bound = self.signature.bind(*args, **kwargs, **({"work": None} if "work" in self.signature.parameters else {}))
+        bound.apply_defaults()
+        arguments = {name: value for name, value in bound.arguments.items() if name != "work"}
+        inputs = {name: value for name, value in arguments.items() if _is_input(value)}
+        values = {name: value for name, value in arguments.items() if name not in inputs}
+        return Node(self, values, inputs)
+
+    def arguments(self, node: Node, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+        """What the function is called with: values as they are, inputs as rows or artifacts as annotated."""
+
+        def read(value: Any, rows: bool) -> Any:
+            if isinstance(value, Node):
+                artifact = artifacts[value.key]
+                return artifact.rows() if rows else artifact
+            if isinstance(value, Mapping):
+                return {name: read(node, rows) for name, node in value.items()}
+            return tuple(read(node, rows) for node in value)
+
+        read_in = {
+            name: read(value, rows="Artifact" not in str(self._hints[name])) for name, value in node.inputs.items()
+        }
+        return {**node.values, **read_in}
+
+
+def _stage_of(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def stage(
+    per_row: bool = False,
+    retries: int = 3,
+    slot: str = "cpu",
+    facts: Callable[[Rows], dict[str, Any]] | None = None,
+    gpu: bool = False,
+) -> Callable[[Callable[..., Any]], Stage]:
+    """Make a function a stage.
+
+    Args:
+        per_row: the function takes rows as its first argument and yields, for each of them and in any order, one
+            output row or a list of them, carrying the row's `id` (and `sample`, where its input has one). Finished
+            rows are kept as they come, and only unfinished ones are handed in on the next try.
+            Otherwise the function writes files into `work.folder`, or returns `Rows`, a list of rows, or an iterator
+            of rows; the last, and `Rows` that are not held in memory, are written as they come.
+        retries: how often a `Transient` failure is tried again.
+        slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
+        facts: what to say, in the manifest, of all finished rows, those of earlier tries included.
+        gpu: whether it uses a GPU where there is one, though it is neither engine nor trainer.
+
+    A parameter that is given nodes is an input; every other one is part of the key, except `work`.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Stage:
+        assert isinstance(function, FunctionType)
+        return Stage(function, per_row, retries, slot, facts, gpu)
+
+    return decorate

@@ -1,0 +1,138 @@
+"""How a study was made, as its report tells it: stages, versions, what matching left, and what the steps say of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.reporting.formatting import count
+from tasks.selection.exclusions import REASONS
+from tasks.storage.artifacts import Artifact
+
+TOLD = ("api_", "words_kept", "unchanged")
+"""What the names of facts begin with that a reader of the report wants to see of single steps."""
+
+COUNTED = ("no_room", "unusable", "unused", "end_tokens")
+"""The same of facts where they are not 0: questions without a response, and responses without a question."""
+UNUSABLE = ("no_response", "no_room", "no_verdict", "too_long")
+"""Reasons for which a question is left out that a reader is told of at the top of the page."""
+
+
+def stages_of(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
+    """Runs, rows, seconds and template hashes of each stage, in the order they first appear."""
+    by_stage: dict[str, dict[str, Any]] = {}
+    for artifact in made:
+        manifest = artifact.manifest
+        entry = by_stage.setdefault(
+            manifest["stage"],
+            {"stage": manifest["stage"], "runs": 0, "rows": 0, "seconds": 0.0, "templates": Counter()},
+        )
+        entry["runs"] += 1
+        entry["rows"] += manifest["rows"] or 0
+        entry["seconds"] += manifest["seconds"]
+        if "template" in manifest["facts"]:
+            entry["templates"][manifest["facts"]["template"]] += 1
+    return [{**entry, "templates": sorted(entry["templates"])} for entry in by_stage.values()]
+
+
+def versions_of(made: tuple[Artifact, ...]) -> dict[str, str]:
+    """Versions the artifacts were made with; several of one package where it was changed in between."""
+    found: dict[str, set[str]] = {}
+    for artifact in made:
+        for package, version in artifact.manifest["versions"].items():
+            found.setdefault(package, set()).add(version)
+    return {package: " and ".join(sorted(each)) for package, each in found.items()}
+
+
+def told_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
+    """Facts of single steps (`TOLD`) as a table: `names` of its columns, and `lines` of step and values by name.
+
+    Counts and money have a line that sums them up, where several steps have them.
+    """
+    lines = [(f"{a.manifest['stage']} {a.manifest['label']}".strip(), dict(_told(a.facts, ""))) for a in made]
+    lines = [(step, facts) for step, facts in lines if facts]
+    names = list(dict.fromkeys(name for _, facts in lines for name in facts))
+    sums = {
+        name: sum(facts.get(name) or 0 for _, facts in lines)
+        for name in names
+        if name.startswith("api_") and all(isinstance(facts.get(name, 0), int | float) for _, facts in lines)
+    }
+    return {"names": names, "lines": lines, "sums": sums if len(lines) > 1 else {}}
+
+
+def _told(facts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _told(value, f"{prefix}{name} " if name != "origins" else prefix)
+        elif name.startswith(TOLD) or (name in COUNTED and value):
+            yield f"{prefix}{name}", value
+
+
+def matched_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
+    """For each choice of training responses: questions each origin can answer, those all can, those that were taken,
+    and mean tokens of these by origin."""
+    return [
+        {
+            "label": artifact.manifest["label"],
+            "usable": artifact.facts["left"]["usable"],
+            "shared": next(iter(artifact.facts["left"].get("shared", {}).values()), None),
+            "taken": min(artifact.facts["left"]["taken"].values()),
+            "tokens": {origin: facts.get("tokens_mean") for origin, facts in artifact.facts["origins"].items()},
+            "tokens_within": artifact.facts["tokens_within"],
+        }
+        for artifact in made
+        if artifact.manifest["stage"] == "select"
+    ]
+
+
+def trained_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
+    """What each arm was trained on, and why not on the rest of the questions asked.
+
+    `arms`: label, origin, questions asked, `left_out` (questions by reason), rows that its adapters were trained on
+    (None where there is no adapter) and their mean tokens. `reasons`: what those that occur are called. `unusable`:
+    the arms with questions that had no response to train on, though one was asked for, in words. `longest`: tokens of
+    prompt and response that the trainers took at most.
+    """
+    arms: list[dict[str, Any]] = []
+    adapters = [artifact for artifact in made if artifact.manifest["stage"] == "finetune"]
+    of_arm: dict[tuple[str, str], list[Artifact]] = {}
+    for adapter in adapters:
+        ingredients = adapter.manifest["ingredients"]
+        of_arm.setdefault((ingredients["inputs"]["responses"], ingredients["values"]["origin"]), []).append(adapter)
+    for artifact in made:
+        if artifact.manifest["stage"] != "select":
+            continue
+        for origin, facts in artifact.facts["origins"].items():
+            rows = {adapter.facts["rows"] for adapter in of_arm.get((artifact.manifest["key"], origin), ())}
+            arms.append(
+                {
+                    "label": artifact.manifest["label"],
+                    "origin": origin,
+                    "asked": facts["asked"],
+                    "left_out": {reason: facts["left_out"].get(reason, 0) for reason in REASONS},
+                    "trained": max(rows, default=None),
+                    "tokens": facts.get("tokens_mean"),
+                }
+            )
+    return {
+        "arms": arms,
+        "reasons": {reason: words for reason, words in REASONS.items() if any(arm["left_out"][reason] for arm in arms)},
+        "unusable": [
+            f"{arm['origin']} on {arm['label']}: {count(number)} of {count(arm['asked'])} {REASONS[reason]}"
+            for arm in arms
+            for reason, number in arm["left_out"].items()
+            if number and reason in UNUSABLE
+        ],
+        "longest": sorted({adapter.facts["longest"] for adapter in adapters}),
+    }
+
+
+def not_asked_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
+    """Evaluation questions that were left out, or leave little room for an answer, by student and benchmark."""
+    return [
+        {"label": artifact.manifest["label"], **artifact.facts}
+        for artifact in made
+        if artifact.manifest["stage"] == "answerable"
+        and (artifact.facts["left_out"] or artifact.facts["short_of_room"])
+    ]

@@ -1,0 +1,3 @@
+"""What a machine has: slots, GPUs, disks, scratch folders, and the failures a stage may report.
+Imports `data` alone.
+"""

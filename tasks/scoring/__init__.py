@@ -1,0 +1,3 @@
+"""Log-likelihoods of responses, token by token.
+Imports `models`.
+"""

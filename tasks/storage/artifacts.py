@@ -1,0 +1,221 @@
+"""The store: one folder an artifact, named by its key, complete when its manifest exists.
+
+<store>/<stage>/<key>/manifest.json     written last and atomically, with a digest of every file
+<store>/<stage>/<key>/rows.parquet      or whatever files the stage wrote
+<store>/<stage>/<key>/parts/            finished rows of an unfinished stage
+<store>/latest/<stage>/<label>.json     ingredients of the newest artifact of that name, to explain a miss
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from data.digest import file_digest
+from data.errors import InputError
+from tasks.storage.atomic_write import write_atomically
+from tasks.storage.rows import Rows
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact: its folder and what its manifest says."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the stage said of its result (counts, losses, settings that were measured)."""
+        return dict(self.manifest["facts"])
+
+    def rows(self) -> Rows:
+        return Rows([self.folder / "rows.parquet"])
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+class Store:
+    """A folder of artifacts that several processes may use at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: set[tuple[str, int, int]] = set()
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def check(self) -> None:
+        """See that the store can be used.
+
+        Raises:
+            InputError: it cannot.
+            Transient: it is remote and does not answer.
+        """
+        try:
+            probe = self.root / f".check-{os.getpid()}-{time.monotonic_ns()}"
+            write_atomically(probe, "")
+            probe.unlink()
+        except OSError as error:
+            raise InputError(f"{self.root} cannot be written: {error.strerror}; set MOTHERTONGUE_STORE") from None
+
+    @property
+    def timings(self) -> Path:
+        """One JSON line for each artifact made: stage, seconds of its slot, rows, tokens; for estimates."""
+        return self.root / "timings.jsonl"
+
+    def folder(self, stage: str, key: str) -> Path:
+        return self.root / stage / key
+
+    def has(self, stage: str, key: str) -> bool:
+        """Whether a manifest exists. Its files are only checked when the artifact is opened."""
+        return (self.root / stage / key / MANIFEST).exists()
+
+    def keys(self, stage: str) -> frozenset[str]:
+        """Keys of the stage's complete artifacts, as `has` would tell of each."""
+        folder = self.root / stage
+        if not folder.is_dir():
+            return frozenset()
+        return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
+
+    def begun(self, stage: str, key: str) -> bool:
+        """Whether an unfinished artifact has finished rows."""
+        return (self.folder(stage, key) / "parts").is_dir()
+
+    def sound(self, stage: str, key: str) -> bool:
+        """Whether the artifact is there and, as far as that can be told without fetching it, undamaged."""
+        return self.open(stage, key) is not None
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """As `open`, for who needs no more than the manifest: in a remote store, files need not be on this machine."""
+        return self.open(stage, key)
+
+    def open(self, stage: str, key: str) -> Artifact | None:
+        """The artifact, its digests checked; None where there is none, or a damaged one, which is set aside."""
+        folder = self.folder(stage, key)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            self._set_aside(folder, "its manifest cannot be read")
+            return None
+        damage = self._damage(folder, manifest)
+        if damage is not None:
+            self._set_aside(folder, damage)
+            return None
+        return Artifact(folder, manifest)
+
+    def publish(self, stage: str, key: str, manifest: dict[str, Any]) -> Artifact:
+        """Make what stands in the artifact's folder complete: digests of its files, then the manifest."""
+        folder = self.folder(stage, key)
+        files = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            name = path.relative_to(folder).as_posix()
+            if name == MANIFEST or name.startswith(".") or name.split("/")[0] in {"parts", "scratch"}:
+                continue
+            files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
+        manifest = {**manifest, "stage": stage, "key": key, "files": files}
+        write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        for leftover in ("parts", "scratch"):
+            shutil.rmtree(folder / leftover, ignore_errors=True)
+        with suppress(OSError):  # the artifact is complete; these only explain and estimate
+            self._remember(manifest)
+        opened = self.open(stage, key)
+        assert opened is not None, f"{folder} was damaged while it was written"
+        return opened
+
+    def keep_part(self, stage: str, key: str, part: Path) -> None:
+        """Called when a part of an unfinished artifact has been written: a store on another machine takes a copy."""
+
+    def send_parts(self, stage: str, key: str) -> None:
+        """Called when a machine leaves an unfinished artifact to others: what the store lacks of its parts is sent.
+
+        Raises:
+            Transient: the store does not answer.
+        """
+
+    def fetch_parts(self, stage: str, key: str) -> None:
+        """Called before an unfinished artifact is gone on with: brings the parts that only the store has."""
+
+    def _remember(self, manifest: dict[str, Any]) -> None:
+        """Note what went into the newest artifact of this name, and how long it took."""
+        write_atomically(self._latest(manifest["stage"], manifest["label"]), json.dumps(manifest["ingredients"]))
+        tokens = manifest["facts"].get("tokens")
+        timing = {
+            **{name: manifest[name] for name in ("stage", "model", "busy")},
+            **{"rows": manifest["made"], "tokens": tokens},
+        }
+        with self.timings.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(timing) + "\n")
+
+    def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
+        """What went into the newest artifact of this stage and label, to say what has changed since."""
+        try:
+            return dict(json.loads(self._latest(stage, label).read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    @contextmanager
+    def lock(self, stage: str, key: str) -> Iterator[None]:
+        """Hold a key alone. The kernel frees the lock of a dead process, so none can be left behind."""
+        lock = FileLock(self._lock_file(f"{stage}-{key}"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def timing_lines(self) -> list[str]:
+        """The lines of `timings`, those of other machines included."""
+        try:
+            return self.timings.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _lock_file(self, name: str) -> Path:
+        path = self.root / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _latest(self, stage: str, label: str) -> Path:
+        return self.root / "latest" / stage / (re.sub(r"[^\w.-]+", "_", label) + ".json")
+
+    def _damage(self, folder: Path, manifest: dict[str, Any]) -> str | None:
+        for name, expected in manifest["files"].items():
+            path = folder / name
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                return f"{name} is missing"
+            mark = (str(path), status.st_mtime_ns, status.st_size)
+            if mark in self._verified:
+                continue
+            if status.st_size != expected["bytes"] or file_digest(path) != expected["sha256"]:
+                return f"{name} does not have the digest its manifest gives"
+            self._verified.add(mark)
+        return None
+
+    def _set_aside(self, folder: Path, why: str) -> None:
+        aside = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:  # another thread or process was faster
+            return
+        warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)

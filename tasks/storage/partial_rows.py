@@ -1,0 +1,250 @@
+"""Row-level resume: finished rows are kept in parts as they come, and put in order when the last one is there."""
+
+import json
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.resources.errors import StageFailed
+from tasks.storage.external_sort import POSITION, Run, merged, schema_of, write_run
+from tasks.storage.rows import Row, RowFile, Rows, to_table
+
+FLUSH_ROWS = 256
+FLUSH_SECONDS = 10.0
+MOST_ROWS = 8192
+"""Finished rows that are in memory at most."""
+
+Unit = object
+
+
+class Parts:
+    """The finished rows of an unfinished artifact.
+
+    A unit is one row of the stage's first input, known by its `id` (and `sample`, where the input has one). A unit's
+    output rows are written together, so that a unit is finished or not begun. Each part says which rows of the source
+    its rows were made of: which are finished is a bitmap, whatever their number.
+
+    Args:
+        folder: the artifact's.
+        source: all rows of the stage's first input.
+        span: positions in the source, from and to, that are this one's to make (None: all).
+        name: what the files of this one begin with, so that several may write into one folder at once.
+        keep: told of each file that was written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: Rows,
+        span: tuple[int, int] | None = None,
+        name: str = "",
+        keep: Callable[[Path], None] = lambda path: None,
+    ) -> None:
+        self._folder = folder / "parts"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._source = source
+        self._columns = ["id", "sample"] if "sample" in source.columns else ["id"]
+        self._total = len(source)
+        self.span = span or (0, self._total)
+        self._name = name
+        self._keep = keep
+        self._buffer: list[Row] = []
+        self._positions: list[int] = []
+        self._flushed = time.monotonic()
+        self._runs: list[Run] = []
+        self._done = np.zeros(self._total, dtype=bool)
+        self._handed_out: dict[Unit, list[int]] = {}
+        self._all_known = False
+        self._next = 0
+        own = re.compile(rf"{re.escape(name)}(\d+)")
+        for path in sorted(self._folder.glob("*.parquet")):
+            if found := own.fullmatch(path.stem):
+                self._next = max(self._next, int(found[1]) + 1)
+            try:
+                self._take_in(path)
+            except (pa.ArrowException, KeyError, IndexError, OSError):
+                warnings.warn(f"{path} cannot be read: its rows are made again", stacklevel=2)
+                path.unlink(missing_ok=True)
+        self.units = int(self._done[slice(*self.span)].sum())
+        """How many rows of the source, of this one's, are finished."""
+
+    def _take_in(self, path: Path) -> None:
+        run = Run.of(path)
+        if run.first < self.span[1] and run.last >= self.span[0]:
+            self._done[np.asarray(pq.read_table(path, columns=[POSITION]).column(POSITION))] = True
+        self._runs.append(run)
+
+    def pending(self) -> "Pending":
+        """The source rows that are not finished."""
+        return Pending(self)
+
+    def add(self, made: Row | list[Row]) -> None:
+        """Keep one unit's output."""
+        rows = made if isinstance(made, list) else [made]
+        if not rows:
+            raise StageFailed("a stage yielded an empty list of rows for one of its input rows")
+        position = self._taken_back(self._unit(rows[0]))
+        if len(rows) > 1 and "sample" in rows[0]:
+            rows = sorted(rows, key=lambda row: row["sample"])
+        self._buffer.extend(rows)
+        self._positions.extend([position] * len(rows))
+        self._done[position] = True
+        self.units += 1
+        waited, count = time.monotonic() - self._flushed, len(self._buffer)
+        if waited >= FLUSH_SECONDS or (count >= FLUSH_ROWS and waited >= 1) or count >= MOST_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._buffer:
+            path = self._folder / f"{self._name}{self._next:06d}.parquet"
+            draft = path.with_suffix(".draft")
+            write_run(draft, to_table(self._buffer), self._positions)
+            _to_disk(draft, path)
+            self._next += 1
+            self._runs.append(Run.of(path))
+            self._buffer, self._positions = [], []
+            self._keep(path)
+        self._flushed = time.monotonic()
+
+    def say(self, facts: dict[str, Any]) -> None:
+        """Leave what is to be said of this share of the rows for whoever puts all of them together."""
+        path = self._said
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(facts), encoding="utf-8")
+        _to_disk(draft, path)
+        self._keep(path)
+
+    @property
+    def has_said(self) -> bool:
+        """Whether this share was made to its end before."""
+        return self._said.exists()
+
+    @property
+    def _said(self) -> Path:
+        return self._folder / f"{self._name}said.json"
+
+    def said(self) -> list[dict[str, Any]]:
+        """What the others have left; what cannot be read is left out."""
+        found = []
+        for path in sorted(self._folder.glob("*said.json")):
+            try:
+                found.append(dict(json.loads(path.read_text(encoding="utf-8"))))
+            except ValueError:
+                continue
+        return found
+
+    def finish(self, run_name: str) -> int:
+        """Write `rows.parquet` in the order of the source, so that neither speed nor resuming changes a byte.
+
+        Raises:
+            StageFailed: units are missing, or there were none.
+        """
+        self.flush()
+        if not self._total:
+            raise StageFailed(f"{run_name} left out all: it had no rows")
+        missing = np.flatnonzero(~self._done)
+        if len(missing):
+            first = tuple(next(self._source.batches(self._columns, int(missing[0]))).to_pylist()[0].values())
+            raise StageFailed(f"{run_name} left out {len(missing)} of {self._total} rows, the first being {first}")
+        units, last = 0, -1
+        with RowFile(self._folder.parent / "rows.parquet", schema_of(self._runs)) as file:
+            for table in merged(self._runs, self._folder / "longer"):
+                places = np.unique(np.asarray(table.column(POSITION)))
+                units += len(places) - (places[0] == last)
+                last = places[-1]
+                file.add(table.drop_columns([POSITION]))
+        if units != self._total:
+            raise StageFailed(f"{run_name}: its kept parts hold {units} rows' output where {self._total} were made")
+        return file.rows
+
+    def unfinished(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        """The source rows that are not finished now, in order, with their positions, a few thousand at a time."""
+        start, stop = self.span
+        todo = ~self._done[start:stop]
+        if not todo.any():
+            return
+        at = start + int(todo.argmax())
+        for batch in self._source.batches(start=at):
+            if at >= stop:
+                return
+            batch = batch.slice(0, stop - at)
+            open_ = todo[at - start : at - start + batch.num_rows]
+            positions = at + np.flatnonzero(open_)
+            at += batch.num_rows
+            if len(positions):
+                yield (batch if len(positions) == batch.num_rows else batch.filter(pa.array(open_))), positions
+
+    def hand_out(self, rows: Sequence[Row], positions: np.ndarray) -> None:
+        """Remember where rows that a stage is given stand in the source, until it has made something of them."""
+        if self._all_known:
+            return
+        for row, position in zip(rows, positions.tolist(), strict=True):
+            places = self._handed_out.setdefault(self._unit(row), [])
+            if position not in places and not self._done[position]:
+                places.append(position)
+
+    def _taken_back(self, unit: Unit) -> int:
+        """The position of the row that a unit was made of."""
+        places = self._handed_out.get(unit)
+        if not places and not self._all_known:  # the stage has its rows from elsewhere than the loop over them
+            for batch, positions in self.unfinished():
+                self.hand_out(batch.select(self._columns).to_pylist(), positions)
+            self._all_known = True
+            places = self._handed_out.get(unit)
+        if not places:
+            raise StageFailed(f"a stage yielded {unit}, which is not a row of its input, or yielded it twice")
+        position = places.pop(0)
+        if not places:
+            del self._handed_out[unit]
+        return position
+
+    def _unit(self, row: Row) -> Unit:
+        return row["id"] if len(self._columns) == 1 else (row["id"], row["sample"])
+
+
+class Pending(Rows):
+    """The rows of a source that are not finished yet, read from it as they are asked for."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self._parts = parts
+        self._length = parts.span[1] - parts.span[0] - parts.units
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._parts._source.schema
+
+    def batches(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[pa.RecordBatch]:
+        for batch, _ in self._parts.unfinished():
+            if start < batch.num_rows:
+                rest = batch.slice(start)
+                yield rest if columns is None else rest.select(list(columns))
+            start = max(0, start - batch.num_rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        for batch, positions in self._parts.unfinished():
+            rows = batch.to_pylist()
+            self._parts.hand_out(rows, positions)
+            yield from rows
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _whole(self) -> pa.Table:
+        tables = [pa.Table.from_batches([batch]) for batch in self.batches()]
+        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+
+def _to_disk(draft: Path, path: Path) -> None:
+    """Give a file its name once all of it is on the disk."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
