@@ -68,10 +68,11 @@ def perplexities(responses: pd.DataFrame) -> pd.DataFrame:
     """One row per student, training benchmark and origin (`PERPLEXITY`).
 
     `rows` counts the responses there are, `missing` those that there are not
-    (tasks/verification/missing_response.py), `rows_scored` those that fit the student's context. Of
-    these, `tokens_mean` is the mean length, `ppl_mean` the arithmetic mean of perplexities and `ppl_corpus` exp(total nll / total tokens); `pass_rate` is the share correct among those with a
-    verdict. `ppl_trained` is what the report calls perplexity before: the geometric mean over the `rows_trained`
-    responses that were trained on, whose mean length is `tokens_trained`.
+    (tasks/verification/missing_response.py), `rows_scored` those that fit the student's context. Of these,
+    `tokens_mean` is the mean length, `ppl_mean` the arithmetic mean of perplexities and `ppl_corpus` exp(total nll /
+    total tokens); `pass_rate` is the share correct among those with a verdict. `ppl_trained` is what the report calls
+    perplexity before: the geometric mean over the `rows_trained` responses that were trained on, whose mean length is
+    `tokens_trained`.
     """
     import numpy as np
     import pandas as pd

@@ -3,8 +3,8 @@
 Generation, perplexity, training and evaluation all use these ids. A question becomes a prompt by a Jinja template over
 the row's columns, put as one user turn through the model's chat template (tasks/models/chat_template.py). Generation
 starts after the prompt, so a response is tokenised apart from it and no token straddles the two. The tokens that end a
-turn, up to and including the one that generation stops at, belong to the response. A model without a chat template gets the
-prompt text and a new line, and its end-of-sequence token ends the response.
+turn, up to and including the one that generation stops at, belong to the response. A model without a chat
+template gets the prompt text and a new line, and its end-of-sequence token ends the response.
 """
 
 import functools

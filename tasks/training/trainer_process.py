@@ -33,7 +33,7 @@ PRELOADED = (
     "from transformers.models.llama import modeling_llama, tokenization_llama",
     "from trl import SFTConfig, SFTTrainer",
     "import torch.optim, torch.utils.checkpoint, pyarrow.parquet",
-    "from tasks import methods; methods.kinds_by_name()",
+    "from tasks.kinds import methods; methods.kinds_by_name()",
 )
 PR_SET_PDEATHSIG = 1
 

@@ -42,9 +42,9 @@ for name, value in zip(sys.argv[1::2], sys.argv[2::2]):
 ASK = """
 import sys
 from data.errors import InputError
-from tasks.endpoint import Endpoint, EndpointSettings
+from tasks.models.endpoint import Endpoint, EndpointSettings
 from tasks.endpoint.secrets import access
-from tasks.errors import Transient
+from tasks.resources.errors import Transient
 try:
     found = access(Endpoint("api:m", EndpointSettings(key_env=sys.argv[1])))
     print(found.headers["authorization"], found)

@@ -101,8 +101,8 @@ def test_an_option_that_is_none(tmp_path: Path) -> None:
 def test_a_live_view_on_a_terminal_shows_them(tmp_path: Path) -> None:
     script = f"""
 import sys
-from flows import terminal
-from flows.live import View
+from flows.cli import terminal
+from flows.cli.live_view import View
 terminal.guard()
 class Node:
     class stage: name = "imported"

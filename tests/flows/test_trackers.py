@@ -86,9 +86,9 @@ def test_half_a_run_is_not_taken_for_the_results(
 def test_nothing_is_asked_for_and_nothing_is_imported(tmp_path: Path) -> None:
     finish(tmp_path / "runs", "small", 1)
     script = (
-        "import sys; from pathlib import Path; from flows import trackers\n"
-        f"trackers.track(Path({str(tmp_path / 'runs' / 'small')!r}), print)\n"
-        "trackers.find('mlflow'); assert 'mlflow' not in sys.modules"
+        "import sys; from pathlib import Path; from flows.results import tracking\n"
+        f"tracking.track(Path({str(tmp_path / 'runs' / 'small')!r}), print)\n"
+        "tracking.find('mlflow'); assert 'mlflow' not in sys.modules"
     )
     environment = {name: value for name, value in os.environ.items() if name != tracking.TRACK}
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)

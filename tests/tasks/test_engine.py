@@ -150,10 +150,10 @@ def test_a_killed_engine_is_transient_and_is_replaced(tiny: Model) -> None:
 def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> None:
     script = f"""
         from tasks.engine.pool import Engines
-        from tasks.engine import Request
-        from tasks.model import Model
-        from tasks.runtime import Placement
-        from tasks.sampling import Sampling
+        from tasks.engine.interface import Request
+        from tasks.models.model import Model
+        from tasks.pipeline.runtime import Placement
+        from tasks.models.sampling import Sampling
         engines = Engines(Placement(kv_cache_gib=0.125))
         with engines.use({tiny!r}) as engine:
             print(engine.pid, flush=True)
@@ -180,11 +180,11 @@ def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> Non
 
 TURNS = """
 import sys, time
-from tasks.engine import Request
+from tasks.engine.interface import Request
 from tasks.engine.pool import Engines
-from tasks.model import Model
-from tasks.runtime import Placement
-from tasks.sampling import Sampling
+from tasks.models.model import Model
+from tasks.resources.placement import Placement
+from tasks.models.sampling import Sampling
 count, tokens, stays = map(int, sys.argv[1:])
 engines = Engines(Placement(kv_cache_gib=0.125, turn=0.1))
 with engines.use({model!r}, note=print) as engine:

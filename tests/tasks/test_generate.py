@@ -137,9 +137,9 @@ def test_kill_9_in_the_middle_and_again(runtime: Runtime, tiny: Model, tmp_path:
     count = 600
     script = f"""
         from pathlib import Path
-        from tasks import parts
-        from tasks.runtime import Placement, Runtime
-        from tasks.store import Store
+        from tasks.storage import partial_rows as parts
+        from tasks.pipeline.runtime import Placement, Runtime
+        from tasks.storage.artifacts import Store
         from tests.tasks.test_generate import node, run
         parts.FLUSH_SECONDS = 0.2
         run(node({tiny!r}, {count}), Runtime(Store(Path({str(tmp_path)!r})), Placement(kv_cache_gib=0.125)))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+import tasks.origins
 from data.benchmark import find as find_benchmark
 from data.errors import InputError
 from data.options import OptionError
-from tasks.kinds import origins
 from tasks.kinds.origins import Context, Origin, find, names, parse
 from tasks.models.model import BUNDLED, Model
 from tasks.models.sampling import Sampling
@@ -120,14 +120,14 @@ def test_imported_reads_a_file_found_from_the_study() -> None:
 def test_a_new_origin_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "terse.py").write_text(
         "from typing import Literal\n"
-        "from tasks.origins import Context, Origin\n"
+        "from tasks.kinds.origins import Context, Origin\n"
         "from tasks.origins.human import references\n"
         "class Terse(Origin):\n"
         "    kind: Literal['terse'] = 'terse'\n"
         "    def responses(self, questions, context):\n"
         "        return references(questions, 'reference_terse')\n"
     )
-    monkeypatch.setattr(origins, "__path__", [*origins.__path__, str(tmp_path)])
+    monkeypatch.setattr(tasks.origins, "__path__", [*tasks.origins.__path__, str(tmp_path)])
     try:
         assert "terse" in names()
         origin = parse("terse", "origins.mine")

@@ -176,8 +176,8 @@ def test_a_column_that_widens_late_is_written_as_if_it_had_been_known(tmp_path: 
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from tasks.parts import Parts
-from tasks.rows import RowFile, Rows, in_tables
+from tasks.storage.partial_rows import Parts
+from tasks.storage.rows import RowFile, Rows, in_tables
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 folder.mkdir()

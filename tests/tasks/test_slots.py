@@ -20,7 +20,7 @@ from tasks.resources.errors import StageFailed
 
 TAKE = """
 import subprocess, sys
-from tasks import slots
+from tasks.resources import slots
 study, kind, places, hand_on = sys.argv[1:]
 slots.introduce(study)
 with slots.taken(kind, places.split(","), note=lambda text: print("note", text, flush=True)) as slot:

@@ -134,13 +134,13 @@ from data.user_benchmark import Columns, UserBenchmark
 from tasks.leak import leak
 from tasks.questions import questions
 from tasks.origins.human import references
-from tasks.rows import RowFile, Rows, in_tables
-from tasks.runtime import Runtime
-from tasks.match import Match
+from tasks.storage.rows import RowFile, Rows, in_tables
+from tasks.pipeline.runtime import Runtime
+from tasks.selection.match import Match
 from tasks.select import select
-from tasks.stage import execute
-from tasks.store import Store
-from tasks.verifiers import find as judge
+from tasks.pipeline.execution import execute
+from tasks.storage.artifacts import Store
+from tasks.kinds.verifiers import find as judge
 from tasks.verify import verify
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tasks.verifiers
 from data.errors import InputError
 from tasks.kinds import verifiers
 from tasks.kinds.verifiers import Verdict, find
@@ -190,9 +191,10 @@ def ni_normal(text: str) -> str:
 
 def test_a_new_verifier_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "always.py").write_text(
-        "from tasks.verifiers import Verdict\ndef judge(response, row):\n    return Verdict('correct', response)\n"
+        "from tasks.kinds.verifiers import Verdict\n"
+        "def judge(response, row):\n    return Verdict('correct', response)\n"
     )
-    monkeypatch.setattr(verifiers, "__path__", [*verifiers.__path__, str(tmp_path)])
+    monkeypatch.setattr(tasks.verifiers, "__path__", [*tasks.verifiers.__path__, str(tmp_path)])
     try:
         (row,) = verify.function(Rows.of([answered(1, gold="x")]), find("always"))
         assert row["verdict"] == "correct"
