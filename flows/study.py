@@ -27,7 +27,6 @@ from flows.results import publishing, tracking
 from flows.server import health
 from flows.server.library_environment import quiet
 from flows.ui import artifacts, run_log
-from tasks.comparison.cell import UNTRAINED
 from tasks.pipeline import runtime
 from tasks.reporting.verdict_text import verdict_text
 from tasks.resources import disk
@@ -148,7 +147,7 @@ def at_hand() -> Iterator[None]:
 
 def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
     """The comparison and the report over what there is, if there is any arm."""
-    any_arm = any(node.key in walk.done for cell, node in plan.cells.items() if cell.origin != UNTRAINED)
+    any_arm = any(node.key in walk.done for cell, node in plan.cells.items() if cell.trained)
     if not any_arm or (walk.strict and walk.failed):
         return
     compared, page = plan.conclusion(walk.failed, {cell: str(loss) for cell, loss in outcome.missing.items()})

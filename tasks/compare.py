@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, astuple
-from itertools import repeat
+from dataclasses import asdict
 from types import FunctionType
 from typing import TYPE_CHECKING
 
 from tasks.comparison.baselines import baselines
-from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.contrast import Contrast
 from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
 from tasks.comparison.peers import peers
+from tasks.comparison.records import Evaluated, MissingCell, Offered
 from tasks.comparison.responses import by_question, log_perplexities, perplexities, responses_of
 from tasks.comparison.statistics import Measured
 from tasks.comparison.tables import cell_counts, graded, partly_right, passes, summary
@@ -42,65 +41,57 @@ if TYPE_CHECKING:
 
 @stage()
 def compare(
-    cells: tuple[Rows, ...],
-    names: tuple[Cell, ...],
-    scored: dict[str, Rows],
-    chosen: dict[str, Rows],
-    missing: tuple[Cell, ...] = (),
+    cells: tuple[Evaluated[Rows], ...],
+    offered: tuple[Offered[Rows], ...] = (),
+    missing: tuple[MissingCell, ...] = (),
     contrasts: tuple[Contrast, ...] = (),
     judges: Mapping[str, FunctionType] | None = None,
-    reasons: tuple[str, ...] = (),
     *,
     work: Work,
 ) -> None:
     """Compare arms on the same items and answer whose responses the student learns best from.
 
     Args:
-        cells: evaluate's rows, one per name.
-        names: what each of `cells` is.
-        scored: score's rows under "<student> <train benchmark> <origin>".
-        chosen: select's rows under "<student> <train benchmark> <anything>".
+        cells: the judged answers.
+        offered: the responses that each arm chose from.
         missing: cells that were planned and could not be made.
         contrasts: the claims of the study file.
         judges: the verifier of each evaluation benchmark, for baselines where an answer can be partly right.
-        reasons: why each of `missing` could not be made.
 
     Raises:
         StageFailed: two cells of the same name, or no cell that was made.
     """
-    if not cells or len(set(names)) != len(names) or len(cells) != len(names):
+    names = [cell.cell for cell in cells]
+    if not cells or len(set(names)) != len(names):
         raise StageFailed(f"{work.run_name}: {len(cells)} cells under {len(set(names))} different names")
-    items = answers(cells, names)
+    items = answers(cells)
     write_parquet(items, work.folder / "items.parquet")
-    responses = responses_of(scored, chosen, {name.student for name in (*names, *missing)})
+    responses = responses_of(offered)
     kept = responses.drop(columns=["question", "gold", "response", *COLUMNS])
     write_parquet(kept, work.folder / "responses.parquet")
 
     scores = matrices(items)
     sample = Measured(scores, peers=peers(scores))
-    planned = (*names, *missing)
-    arms = sorted({Arm(*astuple(name)[:4]) for name in planned if name.origin != UNTRAINED})
+    planned = [*names, *(lost.cell for lost in missing)]
+    arms = sorted({name.of for name in planned if name.trained})
     benchmarks = sorted({name.eval_benchmark for name in planned})
     write_csv(summary(sample, arms, benchmarks), work.folder / "summary.csv")
     write_csv(cell_counts(items), work.folder / "cells.csv")
     write_csv(passes(items), work.folder / "pass_at_k.csv")
-    write_csv(graded(items, cells, names), work.folder / "graded.csv")
+    write_csv(graded(items, cells), work.folder / "graded.csv")
     write_csv(perplexities(responses), work.folder / "perplexity.csv")
     write_csv(curves(responses), work.folder / "surprise.csv")
 
     familiarity = Measured(log_perplexities(responses), limits=(float("-inf"), float("inf")))
     by_grade = partly_right(items)
     measure = "score" if by_grade else "accuracy"
-    lost = frozenset((Arm(*astuple(cell)[:4]), cell.eval_benchmark) for cell in missing)
+    lost = frozenset((lost.cell.of, lost.cell.eval_benchmark) for lost in missing)
     answered = verdicts(sample, familiarity, arms, benchmarks, contrasts, by_question(responses), measure, lost)
     found = {
         "verdicts": [plain(verdict) for verdict in answered],
         "partly_right": by_grade,
-        "baselines": baselines(items, cells, names, judges or {}),
-        "missing": [
-            {**asdict(cell), "why": why}
-            for cell, why in sorted(zip(missing, reasons or repeat(""), strict=False), key=lambda one: astuple(one[0]))
-        ],
+        "baselines": baselines(items, cells, judges or {}),
+        "missing": [{**asdict(lost.cell), "why": lost.why} for lost in sorted(missing, key=lambda lost: lost.cell)],
     }
     write_json(found, work.folder / "verdict.json")
     write_json(examples(items, responses), work.folder / "examples.json")

@@ -4,12 +4,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from types import FunctionType
 
+from tasks.engine.live_adapter import live_folder
 from tasks.generate import responses
 from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
 from tasks.models.sampling import Sampling
 from tasks.pipeline.stage import Work, stage
-from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 from tasks.verification.parallel_verdicts import judged_all
@@ -42,12 +42,10 @@ def evaluate(
         StageFailed: more than 1 % of all verdicts are errors; a prompt leaves no room for a response; `attested` is
             missing or another adapter's.
     """
-    if adapter is not None and (attested is None or attested.facts["adapter"] != adapter.manifest["key"]):
-        raise StageFailed("this adapter was not shown to be live in the engine: run attest on it first")
+    folder = live_folder(adapter, attested)
     held: list[list[Row]] = []
     errors: list[Row] = []
     reasons: Counter[str] = Counter()
-    folder = adapter.path("adapter") if adapter else None
     for rows in _judged_together(responses(questions, model, folder, prompt, sampling, seed, work), verifier):
         broken = [(row, verdict) for row, verdict in rows if verdict.verdict == "error"]
         errors.extend(row for row, _ in broken)

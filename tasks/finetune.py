@@ -1,4 +1,4 @@
-"""Fine-tune: an adapter that has learned from the chosen responses of one origin."""
+"""Fine-tune: an adapter that has learned from the training rows of one arm."""
 
 from dataclasses import asdict
 
@@ -8,7 +8,8 @@ from tasks.kinds.methods import Method
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.pipeline.stage import Work, stage
-from tasks.resources.errors import StageFailed, StagesDisagree
+from tasks.resources.errors import StagesDisagree
+from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows, to_table
 from tasks.training import fork_server
 from tasks.training.job import Job
@@ -16,9 +17,16 @@ from tasks.training.job import Job
 
 @stage(slot="trainer")
 def finetune(
-    responses: Rows, origin: str, model: Model, prompt: str, method: Method, seed: int, *, work: Work | None = None
+    responses: Rows,
+    model: Model,
+    prompt: str,
+    method: Method,
+    seed: int,
+    start: Artifact | None = None,
+    *,
+    work: Work | None = None,
 ) -> None:
-    """Train an adapter for `model` on the rows whose `origin` is the given one, in a process of its own.
+    """Train an adapter for `model` on an arm's training rows, in a process of its own.
 
     Writes `adapter/` (PEFT's files) and `probe.json`: for a few training rows, prompt and response ids with the
     log-probability of each response token without (`base`) and with the adapter (`adapted`), to attest later that an
@@ -29,15 +37,14 @@ def finetune(
 
     Raises:
         InputError: the prompt template names a column the rows lack.
-        StageFailed: no rows of this origin, or the training diverged.
+        StageFailed: the training diverged.
         StagesDisagree: a row is longer than the trainer can hold, or has not the length that `score` found.
         Transient: the trainer was killed, or memory ran out with a single row.
     """
+    assert start is None, "not yet"
     assert work is not None, "training needs a folder for its adapter"
     turned = renderer(model)
-    rows = [row for row in responses if row["origin"] == origin]
-    if not rows:
-        raise StageFailed(f"there are no responses of the origin {origin} to train on")
+    rows = list(responses)
     examples = method.prepare(rows, turned, prompt)
     longest = min(method.longest or turned.context, turned.context)
     _as_selected(rows, examples, longest)

@@ -5,18 +5,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.engine.engine import Request
+from tasks.engine.live_adapter import live_folder
 from tasks.engine.pool import rank_of
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.models.sampling import NO_ROOM, Gathered, Sampling, seed_of
 from tasks.pipeline.stage import Work, stage
+from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 
 
 @stage(per_row=True, slot="engine")
 def generate(
-    questions: Rows, model: Model | Endpoint, prompt: str, sampling: Sampling, seed: int, *, work: Work
+    questions: Rows,
+    model: Model | Endpoint,
+    prompt: str,
+    sampling: Sampling,
+    seed: int,
+    adapter: Artifact | None = None,
+    attested: Artifact | None = None,
+    *,
+    work: Work,
 ) -> Iterator[list[Row]]:
     """Sample `sampling.n` responses to each question.
 
@@ -25,15 +35,19 @@ def generate(
     usable one, or "no_room", where the prompt fills the model's context). `prompt` is a Jinja template over the
     question's columns.
 
+    Args:
+        adapter: `finetune`'s artifact, by which the model answers (None: as it is).
+        attested: `attest`'s artifact for this adapter: nothing is sampled from one that was not shown to be live.
+
     Raises:
-        StageFailed: for endpoints see `answered`.
+        StageFailed: for endpoints see `answered`; `attested` is missing or another adapter's.
     """
     if isinstance(model, Endpoint):
         from tasks.endpoint.responses import answered  # plans describe this stage, and need no event loop
 
         made = answered(questions, model, prompt, sampling, seed, work)
     else:
-        made = responses(questions, model, None, prompt, sampling, seed, work, leave_out=True)
+        made = responses(questions, model, live_folder(adapter, attested), prompt, sampling, seed, work, leave_out=True)
     for rows in made:
         yield [{**row, "model": model.name} for row in rows]
 

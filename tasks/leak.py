@@ -67,12 +67,12 @@ def leak(
     Raises:
         InputError: questions overlap; names the benchmarks, how many, and the first few rows.
     """
-    indices = {name: Index(_pairs(rows), ngram) for name, rows in evaluation.items()}
+    indices = {name: Index(pairs_of(rows), ngram) for name, rows in evaluation.items()}
     asked: dict[str, int] = {}
     found: dict[tuple[str, str], list[Overlap]] = {}
     for train_name, train_rows in train.items():
         asked[train_name] = 0
-        for id, text in _pairs(train_rows):
+        for id, text in pairs_of(train_rows):
             asked[train_name] += 1
             training = Training(id, text)
             for index in indices.values():
@@ -194,7 +194,8 @@ class Index:
 _NONE = (0, "")
 
 
-def _pairs(rows: Rows) -> Iterator[tuple[str, str]]:
+def pairs_of(rows: Rows) -> Iterator[tuple[str, str]]:
+    """Id and text of each question."""
     for batch in rows.batches(["id", "question"]):
         yield from zip(batch.column("id").to_pylist(), batch.column("question").to_pylist(), strict=True)
 

@@ -14,8 +14,10 @@ from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
+from tasks.engine.live_adapter import live_folder
 from tasks.models.model import Model
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.stage import Work, stage
@@ -23,6 +25,7 @@ from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.scoring.likelihood import Likelihood, lanes, negative_log_likelihoods
 from tasks.scoring.token_surprise import KEPT, kept, pieces
+from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 from tasks.verification.missing_response import is_missing
 
@@ -87,8 +90,16 @@ def thoughts_left_out(count: int) -> str:
 
 
 @stage(per_row=True, facts=summary, gpu=True)
-def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = None) -> Iterator[Row]:
-    """Perplexity of each response for `model`.
+def score(
+    responses: Rows,
+    model: Model,
+    prompt: str,
+    adapter: Artifact | None = None,
+    attested: Artifact | None = None,
+    *,
+    work: Work | None = None,
+) -> Iterator[Row]:
+    """Perplexity of each response for `model`, or for what an arm made of it (`adapter`, shown live by `attested`).
 
     Adds `prompt_tokens` (int), `tokens` (int: response tokens, end of turn included), `nll` (float: their negative
     log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
@@ -121,7 +132,7 @@ def score(responses: Rows, model: Model, prompt: str, *, work: Work | None = Non
         if work:
             work.facts |= {"template": turned.hash}
         return
-    with _loaded(model, work) as shared:
+    with _loaded(model, live_folder(adapter, attested), work) as shared:
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
         if note := shared.likelihood.note:
@@ -198,20 +209,20 @@ class _Shared:
         self._loading = threading.Lock()
         self._loaded = False
 
-    def load(self, model: Model, work: Work | None) -> None:
+    def load(self, model: Model, adapter: Path | None, work: Work | None) -> None:
         """Load it, unless another thread has. Waits for a slot, perhaps for one that another model has."""
         with self._loading:
             if not self._loaded:
-                self._load(model, work)
+                self._load(model, adapter, work)
                 self._loaded = True
 
-    def _load(self, model: Model, work: Work | None) -> None:
+    def _load(self, model: Model, adapter: Path | None, work: Work | None) -> None:
         device = None
         if work and (gpus := work.runtime.placement.gpus):
             places = work.runtime.placement.trainer_places
             device = devices.number(self._slot.enter_context(slots.taken("trainer", places, work.note)).place, gpus)
         try:
-            self.likelihood = Likelihood(load(model, device))
+            self.likelihood = Likelihood(load(model, device, adapter))
         except BaseException:
             self._slot.close()
             raise
@@ -228,28 +239,30 @@ _models_lock = threading.Lock()
 
 
 @contextmanager
-def _loaded(model: Model, work: Work | None = None) -> Iterator[_Shared]:
+def _loaded(model: Model, adapter: Path | None, work: Work | None = None) -> Iterator[_Shared]:
     """The model, loaded once however many threads use it, and let go with the last of them."""
+    name = f"{model.content} {adapter or ''}"
     with _models_lock:
-        shared = _models.setdefault(model.content, _Shared())
+        shared = _models.setdefault(name, _Shared())
         shared.users += 1
     try:
-        shared.load(model, work)
+        shared.load(model, adapter, work)
         yield shared
     finally:
         with _models_lock:
             shared.users -= 1
             if last := shared.users == 0:
-                del _models[model.content]
+                del _models[name]
         if last:
             shared.close()
 
 
-def load(model: Model, gpu: int | None = None) -> Any:
+def load(model: Model, gpu: int | None = None, adapter: Path | None = None) -> Any:
     """The network in evaluation mode: bfloat16 on a GPU, float32 on a CPU (where bfloat16 is many times slower).
 
     Args:
         gpu: its number among those this process sees; None for the first, or the CPU where there is none.
+        adapter: the folder of a LoRA adapter, by which the network answers.
 
     Raises:
         StageFailed: transformers cannot load it.
@@ -269,4 +282,8 @@ def load(model: Model, gpu: int | None = None) -> Any:
         )
     except (OSError, ValueError) as error:
         raise StageFailed(f"{model.name}: the model cannot be loaded: {error}") from error
+    if adapter is not None:
+        from peft import PeftModel
+
+        network = PeftModel.from_pretrained(network, str(adapter))
     return network.to(device).eval()

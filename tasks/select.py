@@ -1,4 +1,4 @@
-"""Choose one response per question and origin, so that what is compared is the origin.
+"""Choose questions, and responses to each, for the arms of a study, so that what is compared is the origin.
 
 Nothing is held of a response but the number of its row, so that millions of them are chosen among in little memory.
 """
@@ -20,54 +20,63 @@ from tasks.selection.candidates import Candidates, candidates, marks, shuffled, 
 from tasks.selection.exclusions import OBSTACLES, REASONS, equal, in_words
 from tasks.selection.length_match import within_tolerance
 from tasks.selection.match import Match
-from tasks.selection.selected_rows import as_taken, rows_at
+from tasks.selection.more_responses import with_more
+from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Rows, Streamed
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+CHOICES = pa.schema([("origin", pa.string()), ("id", pa.string()), ("sample", pa.int64()), ("place", pa.int64())])
 Chosen = dict[str, "np.ndarray"]
 """By origin, the numbers of the rows that are taken, one a question; where questions are matched, in one order."""
 
 
 @stage()
 def select(
-    scored: dict[str, Rows],
+    verdicts: dict[str, Rows],
+    perplexities: dict[str, Rows],
     match: Match,
     count: int | None,
     seed: int,
     within: Rows | None = None,
     longest: int | None = None,
     asked: Rows | None = None,
+    keep: Mapping[str, int] | None = None,
     *,
     work: Work | None = None,
 ) -> Rows:
-    """One response per question and origin: the training sets of the arms, all of one size.
+    """Which questions the arms train on, and which responses to each: choices, not yet the rows themselves.
 
     What the student cannot be trained on is left out before anything is matched, so that no later stage has to: rows
     are as long as `score` found them in the one rendering that training uses too.
 
     Args:
-        scored: verified and scored responses by origin.
+        verdicts: verified responses by origin.
+        perplexities: scored responses by origin, the same ones in the same order.
         match: in what the arms are made alike.
         count: questions an arm gets (None: all there are); a random part, by `seed`, in the original order.
         within: rows whose questions alone may be taken (None: any).
         longest: tokens of prompt and response that the method takes at most (None: the student's context).
         asked: the questions that the origins were to answer, to count those without a response.
+        keep: responses taken of each question, at most, by origin (where it is not named: 1). Responses of the same
+            text are taken once.
 
-    Adds `origin`. Facts, by origin: questions, responses, verdicts, pass rates, and mean tokens, mean and median
-    perplexity of what was taken; how many questions were `asked` and how many of them were `left_out` for each reason
+    Rows: `origin`, `id`, `sample` and `place` (the response's row number among the origin's), by origin and question.
+    Facts, by origin: questions, responses, verdicts, pass rates, and mean tokens, mean and median perplexity of what
+    was taken; how many questions were `asked` and how many of them were `left_out` for each reason
     (tasks/selection/exclusions.py; with those taken they are all that were asked); how many responses could not be
-    taken (`responses_left_out`). And how many questions were left after each step (`usable`: that the origin
-    has a response to that may be taken; `shared`: that all have; `taken`: after matching lengths and the count).
+    taken (`responses_left_out`), and how many were (`rows`). And how many questions were left after each step
+    (`usable`: that the origin has a response to that may be taken; `shared`: that all have; `taken`: after matching
+    lengths and the count).
 
     Raises:
         StageFailed: fewer than `match.minimum` questions are left; names the origin that limits them.
     """
     import numpy as np
 
-    scored = dict(sorted(scored.items()))
+    scored: dict[str, Rows] = {name: JoinedRows(verdicts[name], perplexities[name]) for name in sorted(verdicts)}
     offered = {origin: candidates(rows, match, longest, f"{seed} {origin}") for origin, rows in scored.items()}
     why = {origin: _kept_out(of, None if asked is None else len(asked)) for origin, of in offered.items()}
     if within is not None:
@@ -84,34 +93,42 @@ def select(
     _enough(before, left["usable"], match, why)
     chosen, tokens_within = _sized(scored, before, match, count, seed)
     left["taken"] = {origin: len(rows) for origin, rows in chosen.items()}
-    possible = min(len(rows) for rows in before.values())
-    wanted = possible if count is None else min(count, possible)
+    wanted = _wanted(before, match, count)
     for origin, rows in before.items():
         why[origin]["unmatched"] = left["usable"][origin] - len(rows)
-        why[origin]["lengths"] = wanted - left["taken"][origin]
-        why[origin]["surplus"] = len(rows) - wanted
+        why[origin]["lengths"] = wanted[origin] - left["taken"][origin]
+        why[origin]["surplus"] = len(rows) - wanted[origin]
+    picked = {
+        origin: with_more(scored[origin], places, (keep or {}).get(origin, 1), match, longest, f"{seed} {origin}")
+        for origin, places in chosen.items()
+    }
     if work:
         work.facts.update(
             left=left,
             tokens_within=tokens_within,
-            origins={origin: _facts(scored[origin], offered[origin], chosen[origin], why[origin]) for origin in scored},
+            origins={
+                origin: _facts(scored[origin], offered[origin], chosen[origin], why[origin])
+                | {"rows": len(picked[origin])}
+                for origin in scored
+            },
         )
         taken = min(left["taken"].values())
         if count is not None and taken < count:
             work.note(f"{taken} questions an arm in place of {count}: {_limit(left['usable'], why)}")
         if too_long := ", ".join(f"{each['too_long']} of {origin}" for origin, each in why.items() if each["too_long"]):
             work.note(f"questions left out, {OBSTACLES['too_long']}: {too_long}")
-        if tokens_within is not None and taken < wanted:
+        if tokens_within is not None and taken < min(wanted.values()):
             work.note(_of_one_length(scored, before, chosen, match))
 
     def made() -> Iterator[pa.Table]:
-        for origin, places in chosen.items():
-            for table in rows_at(scored[origin], places, work.scratch / "chosen" if work else None):
-                yield as_taken(table, origin)
+        for origin, places in picked.items():
+            columns = {name: values_at(scored[origin], name, places) for name in ("id", "sample")}
+            samples = pc.fill_null(pc.cast(columns["sample"], pa.int64()), 0)
+            names = pa.array([origin] * len(places), pa.string())
+            ids = pc.cast(columns["id"], pa.string())
+            yield pa.table([names, ids, samples, pa.array(places)], schema=CHOICES)
 
-    schemas = [as_taken(rows.schema.empty_table(), origin).schema for origin, rows in scored.items()]
-    schema = pa.unify_schemas([one.remove_metadata() for one in schemas], promote_options="permissive")
-    return Streamed(schema, sum(left["taken"].values()), made)
+    return Streamed(CHOICES, sum(map(len, picked.values())), made)
 
 
 def _of_one_length(scored: Mapping[str, Rows], before: Chosen, after: Chosen, match: Match) -> str:
@@ -167,10 +184,12 @@ def _sized(
     """The same number of questions for each origin; and how far apart their mean tokens then are, if matched."""
     import numpy as np
 
-    size = min(len(rows) for rows in chosen.values())
-    size = size if count is None else min(count, size)
+    sizes = _wanted(chosen, match, count)
     if not match.questions:
-        return {origin: rows[_some(len(rows), size, f"{seed} {origin}")] for origin, rows in chosen.items()}, None
+        return {
+            origin: rows[_some(len(rows), sizes[origin], f"{seed} {origin}")] for origin, rows in chosen.items()
+        }, None
+    size = min(sizes.values())
     shared = len(next(iter(chosen.values())))
     if match.tokens is None:
         kept = _some(shared, size, str(seed))
@@ -186,6 +205,13 @@ def _sized(
         )
     kept = np.sort(order[places])
     return {origin: rows[kept] for origin, rows in chosen.items()}, apart
+
+
+def _wanted(chosen: Chosen, match: Match, count: int | None) -> dict[str, int]:
+    """Questions that each origin is to have: as many as the others where the number is matched."""
+    fewest = min(map(len, chosen.values()))
+    possible = {origin: fewest if match.count else len(rows) for origin, rows in chosen.items()}
+    return {origin: number if count is None else min(count, number) for origin, number in possible.items()}
 
 
 def _some(count: int, size: int, seed: str) -> np.ndarray:

@@ -160,16 +160,17 @@ def _one_sided(what: str, new: Sequence[bool]) -> Iterator[str]:
 
 
 def _row(cell: CellChange, found: Difference) -> tuple[str, ...]:
-    student, trained, origin, method, on = cell.name
-    untrained = origin == UNTRAINED
-    several = len({(one.name[0], one.name[3]) for one in found.cells if one.name[2] != UNTRAINED}) > 1
+    student, trained, arm, _, method, size, on = cell.name
+    untrained = arm == UNTRAINED
+    several = len({(one.name[0], one.name[4], one.name[5]) for one in found.cells if one.name[2] != UNTRAINED}) > 1
+    told_apart = [student, method, "" if size == "0" else size]
     change = points(cell.change)
     if not math.isnan(cell.low):
         change += f" ({points(cell.low)} to {points(cell.high)})"
     return (
         "*" if cell.decided else "",
         "no training" if untrained else trained,
-        " ".join(filter(None, ["" if untrained else origin, *([student, method] if several else [])])),
+        " ".join(filter(None, ["" if untrained else arm, *(told_apart if several else [])])),
         on,
         *map(percent, cell.score),
         change,

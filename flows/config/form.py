@@ -18,7 +18,7 @@ from data import benchmark
 from data.errors import InputError
 
 JsonSchema = dict[str, Any]
-BY_NAME = ("benchmarks", "controls", "endpoints")
+BY_NAME = ("benchmarks", "controls", "arms", "endpoints")
 """What a study gives by name."""
 BY_KIND = "origins"
 """What it gives by name too; its kind, of many, is its name where the study file says no other."""

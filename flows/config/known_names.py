@@ -55,7 +55,8 @@ def _check_size(study: Study, train: int, evaluate: int) -> None:
     factors = {
         "students": len(study.students),
         "training benchmarks": train,
-        "arms": len(study.arms),
+        "arms": len(study.compared),
+        "sizes": len(study.sizes) or 1,
         "seeds": len(study.seeds),
         "evaluation benchmarks": evaluate,
     }

@@ -20,18 +20,18 @@ from pydantic import (
 from data import benchmark as bundled
 from data import kinds, variables
 from data.benchmark import Benchmark
-from data.bounds import LONGEST_NAME, MOST_SEEDS, Seed
+from data.bounds import LONGEST_NAME, MOST_QUESTIONS, MOST_SEEDS, Seed, Whole
 from data.errors import InputError, at, shown
 from data.options import OptionError, checked, of_kind
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from flows.config import server_values
+from flows.config.arms import AnyMethod, ArmOptions, ArmPlan, check_arms, planned
 from flows.config.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
 from flows.config.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, check_name
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import secrets
 from tasks.kinds import methods, origins
-from tasks.kinds.methods import Method
 from tasks.kinds.origins import Origin
 from tasks.models import endpoint
 from tasks.models.endpoint import EndpointSettings
@@ -41,10 +41,10 @@ from tasks.models.sampling import Sampling
 from tasks.selection.match import Match
 
 MOST_BENCHMARKS = 1000
+MOST_SIZES = 20
 
 Names = Annotated[list[str], Field(min_length=1, max_length=MOST_BENCHMARKS), Choice(families)]
 AnyOrigin = Annotated[SerializeAsAny[Origin], Kinds(origins.kinds_by_name, "Origin")]
-AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds_by_name, "Method")]
 
 
 class Study(BaseModel):
@@ -81,8 +81,21 @@ class Study(BaseModel):
         dict[str, Control], ByName({"same_length": {"origins": ["human", "self"], "match": {"tokens": 0.05}}})
     ] = Field(default_factory=dict, description="arms matched in other ways beside the study's own, by name")
     method: AnyMethod = Field(description="how the student learns", validate_default=True, default="sft")
+    arms: Annotated[
+        dict[str, ArmOptions],
+        ByName({"sft": {"on": "teacher"}, "rft": {"on": "resampled"}, "dpo": {"on": "pairs", "after": "sft"}}),
+    ] = Field(
+        default_factory=dict,
+        description="what is compared, by name: which origin each arm trains on, by which method, after which arm; "
+        "without any, one arm for each origin",
+    )
+    sizes: list[Annotated[Whole, Field(gt=0, le=MOST_QUESTIONS)]] = Field(
+        default_factory=list,
+        max_length=MOST_SIZES,
+        description="numbers of training questions, each a part of the next larger: every arm is trained at each",
+    )
     contrasts: tuple[Contrast, ...] = Field(
-        (), description="the claims that the study tests, each that one origin does better than another"
+        (), description="the claims that the study tests, each that one arm does better than another"
     )
     seeds: Annotated[list[Seed], Field(json_schema_extra={"uniqueItems": True})] = Field(
         default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one adapter for each"
@@ -236,20 +249,61 @@ class Study(BaseModel):
                 raise OptionError(f"{where}: {name} is behind an endpoint, whose server decides this")
         return self
 
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _named_arms(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            raise ValueError("allowed is a map from a name to its options")
+        for name, options in given.items():
+            check_name(name, f"arms.{name}")
+            if name == UNTRAINED:
+                raise OptionError(f"arms.{name}: allowed are other names: {UNTRAINED} is the student untrained")
+            if not isinstance(options, Mapping | BaseModel):
+                raise OptionError(f"arms.{name}: {shown(options)} is not allowed: a map of options is")
+        return {
+            name: checked(ArmOptions, options, f"arms.{name}") if isinstance(options, Mapping) else options
+            for name, options in given.items()
+        }
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, sizes: list[int]) -> list[int]:
+        if len(set(sizes)) < len(sizes):
+            raise ValueError("allowed are distinct numbers from 1 up")
+        return sorted(sizes)
+
+    @model_validator(mode="after")
+    def _consistent_arms(self) -> "Study":
+        if self.arms and self.controls:
+            name = next(iter(self.controls))
+            raise OptionError(
+                f"controls.{name}: a study that names its arms has no controls: give an arm a `match` of its own"
+            )
+        check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
+        most = [(self.questions.train, "questions.train")]
+        most += [(count, f"questions.train_each.{name}") for name, count in self.questions.train_each.items()]
+        for number, size in enumerate(self.sizes):
+            for count, where in most:
+                if count is not None and size > count:
+                    raise OptionError(f"sizes.{number}: {size} is more than there are questions: {where} is {count}")
+        if self.sizes and self.questions.keep is not None:
+            raise OptionError("sizes: they say how many questions an arm gets; allowed without questions.keep")
+        return self
+
     @model_validator(mode="after")
     def _contrasts_of_known_arms(self) -> "Study":
+        known = (*(arm.name for arm in self.compared), UNTRAINED)
         for number, contrast in enumerate(self.contrasts):
             for side in ("better", "than"):
-                if getattr(contrast, side) not in (known := (*self.arms, UNTRAINED)):
+                if getattr(contrast, side) not in known:
                     where = f"contrasts.{number}.{side}"
                     raise OptionError(f"{where}: {kinds.unknown('arm', getattr(contrast, side), known)}")
         return self
 
     @property
-    def arms(self) -> tuple[str, ...]:
-        """What the study's arms are called by origin: its origins, then those of its controls."""
-        controlled = (f"{origin}@{name}" for name, control in self.controls.items() for origin in control.origins)
-        return (*self.origins, *controlled)
+    def compared(self) -> tuple[ArmPlan, ...]:
+        """The study's arms: those it names, or one for each origin, and those of its controls."""
+        return tuple(planned(self.origins, self.arms, self.controls, self.method, self.match))
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -56,6 +56,11 @@ class Questions(BaseModel):
         "refuse", description="evaluation questions that leave a student no room to answer; those left out are counted"
     )
     seed: Seed = Field(0, description="which questions are drawn")
+    sampling: Literal["once", "per_seed"] = Field(
+        "once",
+        description="whether generated responses are drawn once for all seeds of an arm, or anew for each, so that "
+        "intervals hold what the drawing adds; what an arm's student writes is drawn for each seed in any case",
+    )
 
     def to_train(self, benchmark: str) -> int | None:
         """How many training questions of this benchmark; None for all of them."""

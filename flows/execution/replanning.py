@@ -1,16 +1,16 @@
 """What is left of a study when steps of it fail: the other arms, among themselves, and why each lost cell is lost."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from data.errors import InputError
 from flows.execution.scheduler import Walk
 from flows.planning.plan import Plan, expand
-from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.comparison.cell import Arm, Cell
 from tasks.pipeline.stage import Node
 from tasks.resources.errors import Transient
 from tasks.select import few
 from tasks.storage.artifacts import Store
+from tasks.storage.joined_rows import JoinedRows
 
 SKIPPED = "not run, since"
 """How the reason of a step begins that was left out because another one failed."""
@@ -48,7 +48,7 @@ class Remaining:
         self._walk = walk
         self._store = store
         self._short: dict[str, set[str]] = {}
-        self._left_out: dict[str, Loss] = {}
+        self._left_out: dict[tuple[Arm, int], Loss] = {}
 
     def go_on(self) -> None:
         """Walk through all but the conclusion; where something is lost, through what remains, until nothing more is.
@@ -69,7 +69,7 @@ class Remaining:
                 return  # a leak
             self.plan = expand(self._whole.study, walk.failed, self._short)
             walk.through(self.plan.gates)
-            if not any(cell.origin != UNTRAINED for cell in self.plan.cells):
+            if not any(cell.trained for cell in self.plan.cells):
                 return
             if passed and all(node.key in walk.done or node.key in walk.failed for node in self._steps()):
                 return
@@ -103,16 +103,23 @@ class Remaining:
 
     def _find_short(self) -> None:
         """Note which origins a failed selection is to do without: those that alone have too few responses for it."""
-        for label, chosen in self.plan.chosen.items():
-            pool: Mapping[str, Node] = chosen.inputs["scored"]
-            if chosen.key not in self._walk.failed or not all(node.key in self._walk.done for node in pool.values()):
+        for selection in self.plan.selections:
+            chosen, pool = selection.node, selection.rows
+            needed = [node for rows in pool.values() for node in (rows.verdicts, rows.perplexities)]
+            if chosen.key not in self._walk.failed or not all(node.key in self._walk.done for node in needed):
                 continue
             try:
-                found = {origin: self._store.open(node.stage.name, node.key) for origin, node in pool.items()}
+                opened = {node.key: self._store.open(node.stage.name, node.key) for node in needed}
             except (Transient, OSError):  # not to be had just now: nobody knows how many there are
                 continue
-            match, longest = chosen.values["match"], chosen.values["longest"]
-            counts = few({origin: artifact.rows() for origin, artifact in found.items() if artifact}, match, longest)
+            there = {key: artifact.rows() for key, artifact in opened.items() if artifact}
+            responses = {
+                origin: JoinedRows(there[rows.verdicts.key], there[rows.perplexities.key])
+                for origin, rows in pool.items()
+                if rows.verdicts.key in there and rows.perplexities.key in there
+            }
+            match = chosen.values["match"]
+            counts = few(responses, match, chosen.values["longest"])
             if len(counts) == len(pool):
                 continue
             self._short.setdefault(chosen.key, set()).update(counts)
@@ -121,15 +128,16 @@ class Remaining:
                     f"{origin} has {count} questions with a response that may be taken{kept_out}, at least "
                     f"{match.minimum} are needed (match.minimum)"
                 )
-                self._left_out[f"{label.rpartition(' ')[0]} {origin}"] = Loss(chosen.run_name, why)
+                self._left_out.update(dict.fromkeys(selection.arms[origin], Loss(chosen.run_name, why)))
 
     def _why(self, cell: Cell, known: Known) -> Loss:
-        name = f"{cell.student} {cell.train_benchmark} {cell.origin}"
         if cell in self.plan.cells:
             return self._loss(self.plan.cells[cell], known) or NOT_RUN
-        scored = self._whole.scored.get(name)
-        lost = self._loss(scored, known) if scored is not None else None
-        return lost or self._left_out.get(name) or self._loss(self._whole.cells[cell], known) or NOT_RUN
+        arm = (cell.of, cell.seed)
+        offered = self._whole.offered.get(arm)
+        responses = [] if offered is None else [offered.verdicts, offered.perplexities]
+        lost = next(filter(None, (self._loss(node, known) for node in responses)), None)
+        return lost or self._left_out.get(arm) or self._loss(self._whole.cells[cell], known) or NOT_RUN
 
     def _loss(self, node: Node, known: Known) -> Loss | None:
         """What failed first of a step and all it needs, whether or not the walk came to it; None where nothing did."""

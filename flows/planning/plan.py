@@ -1,7 +1,7 @@
 """What a study is: its stages, from questions to report, before anything has run."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -9,30 +9,22 @@ from typing import Any
 from data.benchmark import Benchmark
 from data.errors import at
 from flows.config.schema import Study
+from flows.planning.arm_steps import ArmSteps, Selection, TrainedArm, prefix
 from tasks.answerable import answerable
-from tasks.attest import attest
 from tasks.compare import compare
-from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.comparison.cell import UNTRAINED, Arm, Cell
+from tasks.comparison.records import Evaluated, MissingCell, Offered
 from tasks.evaluate import evaluate
-from tasks.finetune import finetune
 from tasks.kinds import verifiers
-from tasks.kinds.origins import Context
 from tasks.leak import leak
 from tasks.models.model import Model
 from tasks.pipeline.stage import Node
 from tasks.questions import questions
 from tasks.report import report
-from tasks.score import score
-from tasks.select import select
-from tasks.verify import verify
 
-Benchmarks = Mapping[str, Benchmark]
-Nodes = dict[str, Node]
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 ONE_A_QUESTION = frozenset(["drafts", "most_familiar"])
 """Stages that make one row of however many samples a question has."""
-NOTHING: Mapping[Any, Any] = MappingProxyType({})
-EVERY = "*"
-"""In the names of chosen responses: matched as the study says for all its origins, not by a control."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +32,12 @@ class Plan:
     """Every step of a study, inputs before what needs them."""
 
     study: Study
-    gates: tuple[Node, ...]
+    gates: tuple[Node, ...] = ()
     """Checks that must pass before anything costly starts."""
-    cells: dict[Cell, Node]
-    scored: Nodes
-    """Verified and scored responses, by "<student> <training benchmark> <origin>"."""
-    chosen: Nodes
-    """Responses the arms train on, by "<student> <training benchmark> <control>", `*` for the study's own matching."""
+    cells: dict[Cell, Node] = field(default_factory=dict)
+    offered: dict[tuple[Arm, int], Offered[Node]] = field(default_factory=dict)
+    """What each arm trains on, by arm and seed."""
+    selections: list[Selection] = field(default_factory=list)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -79,14 +70,11 @@ class Plan:
         """
         cells = {cell: node for cell, node in self.cells.items() if node.key not in lost}
         compared = compare(
-            cells=tuple(cells.values()),
-            names=tuple(cells),
-            scored={name: node for name, node in self.scored.items() if node.key not in lost},
-            chosen={name: node for name, node in self.chosen.items() if node.key not in lost},
-            missing=tuple(missing),
+            cells=tuple(Evaluated(cell, node) for cell, node in cells.items()),
+            offered=tuple(self._offered(lost)),
+            missing=tuple(MissingCell(cell, why) for cell, why in missing.items()),
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
-            reasons=tuple(missing.values()),
         ).named(self.study.name)
         page = report(
             compared=compared,
@@ -96,13 +84,23 @@ class Plan:
         ).named(self.study.name)
         return compared, page
 
+    def _offered(self, lost: Collection[str]) -> Iterable[Offered[Node]]:
+        """What the arms of the largest size train on, each once, without steps that failed."""
+        largest = max(self.study.sizes, default=0)
+        for of in {one.of: one for one in self.offered.values() if one.of.size == largest}.values():
+            if of.verdicts.key in lost or of.perplexities.key in lost:
+                continue
+            without = of.choices is None or of.choices.key in lost
+            yield Offered(of.of, of.pool, of.verdicts, of.perplexities, None if without else of.choices)
+
 
 def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collection[str]] = NOTHING) -> Plan:
     """Turn a study into its steps.
 
     Args:
         lost: keys of steps that failed. Benchmarks whose questions and origins whose responses are among them are left
-            out, and the others are checked for leaks, matched, trained and evaluated among themselves.
+            out, with the arms that need them, and the others are checked for leaks, matched, trained and evaluated
+            among themselves.
         short: origins that a selection had too few responses of, by the selection's key: it is made without them.
 
     Raises:
@@ -114,120 +112,69 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
 
 
 def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collection[str]]) -> Plan:
-    ask = study.questions
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}
-    to_train = {
-        name: questions(b.only(ask.train_split), ask.train_split, ask.to_train(name), ask.seed).named(
-            f"{name} {ask.train_split}", f"benchmark:{name}"
-        )
-        for name, b in training.items()
-    }
-    to_evaluate = {
-        name: questions(b.only(ask.evaluate_split), ask.evaluate_split, ask.to_evaluate(name), ask.seed).named(
-            f"{name} {ask.evaluate_split}", f"benchmark:{name}"
-        )
-        for name, b in evaluation.items()
-    }
+    to_train = {name: _questions(study, b, training=True) for name, b in training.items()}
+    to_evaluate = {name: _questions(study, b, training=False) for name, b in evaluation.items()}
     to_train = {name: node for name, node in to_train.items() if node.key not in lost}
     to_evaluate = {name: node for name, node in to_evaluate.items() if node.key not in lost}
     if not to_train or not to_evaluate:
-        return Plan(study, (), {}, {}, {})
+        return Plan(study)
     gate = leak(train=to_train, evaluation=to_evaluate).named(study.name)
     students = study.models
-    with_room = {
-        student: {
-            name: answerable(asked, student, evaluation[name].prompt, study.decoding.max_tokens, ask.too_long).named(
-                f"{student.title}/{asked.label}" if len(students) > 1 else asked.label, *asked.tags
-            )
-            for name, asked in to_evaluate.items()
-        }
-        for student in students
-    }
+    with_room = {student: _with_room(study, student, evaluation, to_evaluate) for student in students}
     rooms = [node for nodes in with_room.values() for node in nodes.values()]
-    plan = Plan(study, (*to_train.values(), *to_evaluate.values(), *rooms, gate), {}, {}, {})
-    training = {name: training[name] for name in to_train}
-    evaluation = {name: evaluation[name] for name in to_evaluate}
+    plan = Plan(study, (*to_train.values(), *to_evaluate.values(), *rooms, gate))
     for student in students:
-        _add(plan, student, training, evaluation, to_train, with_room[student], lost, short)
+        trained: list[TrainedArm] = []
+        for name, asked in to_train.items():
+            steps = ArmSteps(study, student, training[name], asked, to_evaluate, lost, short)
+            trained += steps.trained()
+            plan.selections.extend(steps.selections)
+        plan.offered.update({(arm.of, arm.seed): arm.offered for arm in trained})
+        for name in to_evaluate:
+            plan.cells.update(_cells(study, student, evaluation[name], with_room[student][name], trained))
     return plan
 
 
-def _add(
-    plan: Plan,
-    student: Model,
-    training: Benchmarks,
-    evaluation: Benchmarks,
-    to_train: Nodes,
-    to_evaluate: Nodes,
-    lost: Collection[str],
-    short: Mapping[str, Collection[str]],
-) -> None:
-    """Put one student's cells, scored responses and chosen responses into the plan."""
-    study = plan.study
-    arms: list[tuple[str, str, int, Node, Node]] = []
-    of = f"{student.title}/" if len(study.students) > 1 else ""
-    for name, benchmark in training.items():
-        tags = [f"benchmark:{name}", f"student:{student.title}"]
-        made = _scored(study, student, benchmark, to_train[name], of)
-        by_origin = {origin: node for origin, node in made.items() if node.key not in lost}
-        matched = {EVERY: (by_origin, study.match)}
-        for control_name, control in study.controls.items():
-            if control.train is not None and name not in study.names(control.train):
-                continue
-            again = {f"{origin}@{control_name}": by_origin[origin] for origin in control.origins if origin in by_origin}
-            matched[control_name] = (again, control.match)
-        for control_name, (pool, match) in matched.items():
-            plan.scored.update({f"{student.title} {name} {origin}": node for origin, node in pool.items()})
-            label = f"{of}{name}" + (f" {control_name}" if control_name != EVERY else "")
-            same = control_name != EVERY and study.controls[control_name].same_questions
-            within = plan.chosen.get(f"{student.title} {name} {EVERY}") if same else None
-            if not pool or (same and within is None):
-                continue
-            how = (match, study.questions.keep, study.questions.seed, within, study.method.longest, to_train[name])
-            taken = select(pool, *how).named(label, *tags)
-            while gone := short.get(taken.key):
-                pool = {origin: node for origin, node in pool.items() if origin not in gone}
-                taken = select(pool, *how).named(label, *tags)
-            plan.chosen[f"{student.title} {name} {control_name}"] = taken
-            for origin in pool:
-                for seed in study.seeds:
-                    label = f"{of}{origin}/{name} seed {seed}"
-                    of_arm = [f"origin:{origin}", *tags, f"seed:{seed}"]
-                    adapter = finetune(taken, origin, student, benchmark.prompt, study.method, seed)
-                    adapter = adapter.named(label, *of_arm)
-                    arms.append((name, origin, seed, adapter, attest(adapter, student).named(label, *of_arm)))
-    for name, benchmark in evaluation.items():
-        common = (benchmark.prompt, verifiers.find(benchmark.verifier), study.decoding, study.questions.seed)
-        base = evaluate(to_evaluate[name], student, None, None, *common)
-        plan.cells[Cell(student.title, "", UNTRAINED, "", 0, name)] = base.named(
-            f"{of}base on {name}", f"eval:{name}", f"student:{student.title}"
-        )
-        for trained, origin, seed, adapter, attested in arms:
-            cell = Cell(student.title, trained, origin, study.method.kind, seed, name)
-            answered = evaluate(to_evaluate[name], student, adapter, attested, *common)
-            plan.cells[cell] = answered.named(f"{adapter.label} on {name}", f"eval:{name}", *adapter.tags)
+def _questions(study: Study, benchmark: Benchmark, training: bool) -> Node:
+    """The questions of a benchmark that are trained on, or evaluated on."""
+    ask, name = study.questions, benchmark.name
+    split, count = (ask.train_split, ask.to_train(name)) if training else (ask.evaluate_split, ask.to_evaluate(name))
+    return questions(benchmark.only(split), split, count, ask.seed).named(f"{name} {split}", f"benchmark:{name}")
 
 
-def _scored(study: Study, student: Model, benchmark: Benchmark, asked: Node, of: str) -> Nodes:
-    """Verified and scored responses to one benchmark's training questions, by origin."""
-    found: Nodes = {}
-    judge = verifiers.find(benchmark.verifier)
-    for name, origin in study.origins.items():
-        label = f"{of}{name}/{benchmark.name}"
-        tags = [f"origin:{name}", f"benchmark:{benchmark.name}", f"student:{student.title}"]
-        context = Context(
-            *(name, benchmark.name, student, benchmark.prompt, study.questions.seed, study.roots),
-            of=of,
-            verifier=judge,
-            origins=study.origins,
-            remote_code=frozenset(study.trust_remote_code),
-            thinking=study.thinking,
+def _with_room(
+    study: Study, student: Model, evaluation: Mapping[str, Benchmark], to_evaluate: Mapping[str, Node]
+) -> dict[str, Node]:
+    """The evaluation questions that a student has room to answer."""
+    limits = (study.decoding.max_tokens, study.questions.too_long)
+    return {
+        name: answerable(asked, student, evaluation[name].prompt, *limits).named(
+            f"{prefix(study, student)}{asked.label}", *asked.tags
         )
-        responses = origin.responses(asked, context).named(label, *tags)
-        judged = verify(responses, judge).named(label, *tags)
-        found[name] = score(judged, student, benchmark.prompt).named(label, *tags)
-    return found
+        for name, asked in to_evaluate.items()
+    }
+
+
+def _cells(
+    study: Study, student: Model, benchmark: Benchmark, asked: Node, trained: Iterable[TrainedArm]
+) -> dict[Cell, Node]:
+    """The answers of a student to one evaluation benchmark: untrained, and after each arm."""
+    name = benchmark.name
+    common = (benchmark.prompt, verifiers.find(benchmark.verifier), study.decoding, study.questions.seed)
+    untrained = Cell(student.title, "", UNTRAINED, UNTRAINED, "", 0, 0, name)
+    base = evaluate(asked, student, None, None, *common)
+    cells = {
+        untrained: base.named(f"{prefix(study, student)}base on {name}", f"eval:{name}", f"student:{student.title}")
+    }
+    for arm in trained:
+        answered = evaluate(asked, student, arm.live.adapter, arm.live.attested, *common)
+        adapter = arm.live.adapter
+        cells[Cell(*arm.of, arm.seed, name)] = answered.named(
+            f"{adapter.label} on {name}", f"eval:{name}", *adapter.tags
+        )
+    return cells
 
 
 def ordered(last: Iterable[Node]) -> tuple[Node, ...]:
@@ -254,6 +201,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "notes": study.notes,
         "students": {model.name: model.content for model in study.models},
         "origins": {name: origin.model_dump(mode="json") for name, origin in study.origins.items()},
+        **({"arms": {name: arm.model_dump(mode="json") for name, arm in study.arms.items()}} if study.arms else {}),
+        **({"sizes": list(study.sizes)} if study.sizes else {}),
         "method": study.method.model_dump(mode="json"),
         "match": study.match.model_dump(mode="json"),
         "decoding": study.decoding.model_dump(mode="json"),

@@ -16,7 +16,7 @@ from tasks.storage.artifacts import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-ARM = ("student", "train_benchmark", "origin", "method")
+ARM = ("student", "train_benchmark", "arm", "origin", "method", "size")
 SAME = 5e-7
 """Numbers closer than this were written with the same digits."""
 
@@ -35,7 +35,7 @@ class CellChange:
     """An arm on an evaluation benchmark in both runs; NaN where a run has no number. Scores are shares."""
 
     name: tuple[str, ...]
-    """Student, training benchmark, origin, method and evaluation benchmark."""
+    """Student, training benchmark, arm, origin, method, size and evaluation benchmark."""
     score: tuple[float, float]
     """Before and after."""
     delta: tuple[float, float]
@@ -193,9 +193,14 @@ def _summary(run: Kept) -> dict[tuple[str, ...], dict[str, str]]:
     """A run's summary by arm and evaluation benchmark, the student without training among the arms."""
     rows = _rows(run, "summary.csv")
     untrained = {
-        (*Arm(row["student"], "", "", "").untrained, row["eval_benchmark"]): {"score": row["base_score"], "n": row["n"]}
+        (*map(str, Arm(row["student"], "", "", "", "").untrained), row["eval_benchmark"]): {
+            "score": row["base_score"],
+            "n": row["n"],
+        }
         for row in rows
     }
+    # Runs of before there were arms have no such columns.
+    rows = [{"arm": row["origin"], "size": "0", **row} for row in rows]
     return untrained | {tuple(row[name] for name in (*ARM, "eval_benchmark")): row for row in rows}
 
 
@@ -209,6 +214,8 @@ def _items(run: Kept, store: Store) -> "pd.DataFrame | None":
     if path is None:
         return None
     items = pd.read_parquet(path)
+    if "arm" not in items.columns:  # a run of before there were arms
+        items = items.assign(arm=items["origin"], size=0)
     # The same id may stand for another question where the data has changed.
     asked = items["question"].astype(str) + "\0" + items["gold"].astype(str)
     return items.assign(id=items["id"].astype(str) + "\0" + asked)
@@ -233,8 +240,8 @@ def _paired(
     sample = Measured(scores, peers=peers(scores))
     found = {}
     for name in names:
-        student, trained, origin, method, on = name
-        one, other = (Arm(f"{mark} {student}", trained, origin, method) for mark in ("before", "after"))
+        student, trained, arm, origin, method, size, on = name
+        one, other = (Arm(f"{mark} {student}", trained, arm, origin, method, int(size)) for mark in ("before", "after"))
         estimate = sample.estimate([Term(other, on, minus=one)])
         if estimate.items:
             found[name] = replace(estimate, items=counts[on])
@@ -245,7 +252,7 @@ def _marked(items: "pd.DataFrame", run: str, shared: set[tuple[str, str]]) -> "p
     """The answers to shared questions; the student is called by the run too, so that its arms are told apart."""
     pairs = zip(items["eval_benchmark"].astype(str), items["id"], strict=True)
     items = items[[pair in shared for pair in pairs]]
-    names = {name: items[name].astype(str) for name in (*ARM, "eval_benchmark")}
+    names = {name: items[name].astype(str) for name in (*ARM, "eval_benchmark") if name != "size"}
     return items.assign(**{**names, "student": f"{run} " + names["student"]})
 
 

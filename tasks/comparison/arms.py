@@ -56,9 +56,9 @@ class Arms:
         self.student, self.method = arms[0].student, arms[0].method
         self.benchmarks = benchmarks
         self.planned = sorted({arm.train_benchmark for arm in arms})
-        self.by_name = {(arm.origin, arm.train_benchmark): arm for arm in arms}
+        self.by_name = {(arm.arm, arm.train_benchmark): arm for arm in arms}
         self.base = arms[0].untrained
-        meant = {origin: self.meant_for(origin) for origin in sorted({arm.origin for arm in arms})}
+        meant = {origin: self.meant_for(origin) for origin in sorted({arm.arm for arm in arms})}
         self.controls = [origin for origin, trained in meant.items() if trained and is_control(origin)]
         self.origins = [origin for origin, trained in meant.items() if trained and not is_control(origin)]
         shared = set(self.planned).intersection(*(meant[origin] for origin in self.origins)) if self.origins else set()
@@ -91,7 +91,7 @@ class Arms:
 
     def _unread(self, arm: Arm) -> bool:
         """Whether the responses the arm was to train on are missing."""
-        known = self.familiarity.has((arm.student, arm.origin), arm.train_benchmark)
+        known = self.familiarity.has((arm.student, arm.arm), arm.train_benchmark)
         return not known and all((arm, on) in self.missing for on in self.benchmarks)
 
     def standing(self, origin: str, trained: Sequence[str]) -> Standing:

@@ -8,7 +8,8 @@ from statistics import fmean
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.comparison.cell import UNTRAINED
+from tasks.comparison.records import Evaluated
 from tasks.storage.rows import Row, Rows
 from tasks.verification.verdict import judged
 
@@ -22,7 +23,7 @@ ABSTAINED = ("", "unanswerable")
 
 
 def baselines(
-    items: pd.DataFrame, cells: Sequence[Rows], names: Sequence[Cell], judges: Mapping[str, FunctionType]
+    items: pd.DataFrame, cells: Sequence[Evaluated[Rows]], judges: Mapping[str, FunctionType]
 ) -> list[dict[str, Any]]:
     """For each student and evaluation benchmark, what trivial answers score on its items.
 
@@ -38,7 +39,7 @@ def baselines(
         gold = _normal(questions["gold"])
         counts = gold.value_counts()
         label = min(counts[counts == counts.max()].index, default=None)
-        base = group.loc[group["origin"] == UNTRAINED, "score"].mean()
+        base = group.loc[group["arm"] == UNTRAINED, "score"].mean()
         found: dict[str, Any] = {
             "judged_by": "text",
             "majority": float(counts.max() / len(questions)) if len(counts) else None,
@@ -49,7 +50,7 @@ def baselines(
         if str(on) in judges and judges[str(on)].__module__.endswith(".code"):
             # Gold is a test program: as an answer it would pass no test, and its frequency is no score.
             found |= {"majority": None, "majority_label": None, "copy": None}
-        asked = _asked(cells, names, str(student), str(on))
+        asked = _asked(cells, str(student), str(on))
         if str(on) in judges and any(column in row for row in asked[:1] for column in REFERENCES):
             found |= _by_verifier(asked, judges[str(on)], label or "")
         rows.append(
@@ -64,11 +65,11 @@ def baselines(
     return rows
 
 
-def _asked(cells: Sequence[Rows], names: Sequence[Cell], student: str, on: str) -> list[Row]:
+def _asked(cells: Sequence[Evaluated[Rows]], student: str, on: str) -> list[Row]:
     """The benchmark's questions with all their columns, once each."""
-    for rows, name in zip(cells, names, strict=True):
-        if (name.student, name.eval_benchmark) == (student, on):
-            return list({str(row["id"]): row for row in rows}.values())
+    for one in cells:
+        if (one.cell.student, one.cell.eval_benchmark) == (student, on):
+            return list({str(row["id"]): row for row in one.answers}.values())
     return []
 
 

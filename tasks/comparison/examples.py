@@ -55,8 +55,8 @@ def _evaluation(items: pd.DataFrame) -> list[dict[str, Any]]:
     first = items[
         items["sample"] == items.groupby(["student", "eval_benchmark"], observed=True)["sample"].transform("min")
     ]
-    base = first[first["origin"] == UNTRAINED]
-    trained = first[(first["origin"] != UNTRAINED) & ~first["origin"].astype(str).map(is_control).astype(bool)]
+    base = first[first["arm"] == UNTRAINED]
+    trained = first[(first["arm"] != UNTRAINED) & ~first["arm"].astype(str).map(is_control).astype(bool)]
     trained = trained[trained["seed"] == trained.groupby("student", observed=True)["seed"].transform("min")]
     groups = trained.groupby(["student", "method", "train_benchmark"], observed=True, sort=True)
     for (student, _, benchmark), group in list(groups)[:BENCHMARKS]:
@@ -75,7 +75,7 @@ def _evaluation(items: pd.DataFrame) -> list[dict[str, Any]]:
             ids = sorted(telling[telling].index)
             for identifier in _spread(ids, PER_BENCHMARK - 1):
                 rows = together[together["id"] == identifier]
-                answers = [_answer(row, row["origin"]) for _, row in rows.iterrows()]
+                answers = [_answer(row, row["arm"]) for _, row in rows.iterrows()]
                 found.append(_question(rows.iloc[0], student, benchmark, answers) | {"eval_benchmark": on})
     return found
 

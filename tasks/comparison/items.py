@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tasks.comparison.cell import UNTRAINED, Arm, Cell
+from tasks.comparison.cell import UNTRAINED, Arm
+from tasks.comparison.records import Evaluated
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Rows
 
@@ -13,26 +15,28 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-ARM = ("student", "train_benchmark", "origin", "method")
+ARM = ("student", "train_benchmark", "arm", "origin", "method", "size")
 CELL = (*ARM, "seed", "eval_benchmark")
 ITEMS = (*CELL, "id", "sample", "question", "gold", "response", "verdict", "score")
 JUDGED = ("correct", "wrong", "unparseable")
 """Verdicts on an answer. An error is no answer to judge, nor is a missing one: neither is ever wrong."""
 
 
-def answers(cells: tuple[Rows, ...], names: tuple[Cell, ...]) -> pd.DataFrame:
+def answers(cells: Sequence[Evaluated[Rows]]) -> pd.DataFrame:
     """All cells' answers in one frame (`ITEMS`), in the order of cell, id and sample. Errors have the score NaN."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
 
     wanted = ("id", "sample", "question", "gold", "response", "verdict", "score")
-    tables = [rows.table.select([name for name in wanted if name in rows.columns]) for rows in cells]
+    every = [cell.answers for cell in cells]
+    tables = [rows.table.select([name for name in wanted if name in rows.columns]) for rows in every]
     frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
     lengths = [table.num_rows for table in tables]
-    for column, values in zip(CELL, zip(*map(astuple, names), strict=True), strict=True):
-        repeated = np.repeat(np.asarray(values, dtype=np.int64 if column == "seed" else object), lengths)
-        frame[column] = repeated if column == "seed" else pd.Categorical(repeated)
+    for column, values in zip(CELL, zip(*(astuple(cell.cell) for cell in cells), strict=True), strict=True):
+        number = column in ("seed", "size")
+        repeated = np.repeat(np.asarray(values, dtype=np.int64 if number else object), lengths)
+        frame[column] = repeated if number else pd.Categorical(repeated)
     if "sample" not in frame:
         frame["sample"] = 0
     unknown = set(frame["verdict"].unique()) - {*JUDGED, "error", "missing"}
@@ -54,9 +58,10 @@ def matrices(items: pd.DataFrame) -> dict[tuple[Arm, str], np.ndarray]:
     for on, of_benchmark in items.groupby("eval_benchmark", observed=True, sort=True):
         column, ids = pd.factorize(of_benchmark["id"], sort=True)
         of_benchmark = of_benchmark.assign(column=column)
-        for arm, rows in of_benchmark.groupby(list(ARM), observed=True, sort=True):
+        for values, rows in of_benchmark.groupby(list(ARM), observed=True, sort=True):
+            arm = arm_of(values)
             seeds, known = pd.factorize(rows["seed"], sort=True)
-            if Arm(*map(str, arm)).origin == UNTRAINED:
+            if arm.arm == UNTRAINED:
                 seeds, known = np.zeros_like(seeds), known[:1]
             place = seeds * len(ids) + rows["column"].to_numpy()
             scored = ~np.isnan(rows["score"].to_numpy())
@@ -64,8 +69,14 @@ def matrices(items: pd.DataFrame) -> dict[tuple[Arm, str], np.ndarray]:
             total = np.bincount(place[scored], rows["score"].to_numpy()[scored], size)
             with np.errstate(invalid="ignore"):
                 mean = total / np.bincount(place[scored], minlength=size)
-            found[Arm(*map(str, arm)), str(on)] = mean.reshape(len(known), len(ids))
+            found[arm, str(on)] = mean.reshape(len(known), len(ids))
     return aligned(found, items)
+
+
+def arm_of(values: Sequence[Any]) -> Arm:
+    """The arm that a group of rows by the columns `ARM` is of."""
+    student, train_benchmark, arm, origin, method = map(str, values[:-1])
+    return Arm(student, train_benchmark, arm, origin, method, int(values[-1]))
 
 
 def aligned(found: dict[tuple[Arm, str], np.ndarray], items: pd.DataFrame) -> dict[tuple[Arm, str], np.ndarray]:
@@ -73,14 +84,15 @@ def aligned(found: dict[tuple[Arm, str], np.ndarray], items: pd.DataFrame) -> di
     import numpy as np
 
     trained = items[["seed", "eval_benchmark", *ARM]].drop_duplicates()
-    trained = trained[trained["origin"] != UNTRAINED]
-    for arm, rows in trained.groupby(list(ARM), observed=True):
+    trained = trained[trained["arm"] != UNTRAINED]
+    for values, rows in trained.groupby(list(ARM), observed=True):
+        arm = arm_of(values)
         seeds = sorted(rows["seed"].unique())
         for on, here in rows.groupby("eval_benchmark", observed=True):
-            matrix = found[Arm(*map(str, arm)), str(on)]
+            matrix = found[arm, str(on)]
             if len(matrix) == len(seeds):
                 continue
             full = np.full((len(seeds), matrix.shape[1]), np.nan)
             full[[seeds.index(seed) for seed in sorted(here["seed"].unique())]] = matrix
-            found[Arm(*map(str, arm)), str(on)] = full
+            found[arm, str(on)] = full
     return found

@@ -29,7 +29,7 @@ def peers(scores: Mapping[tuple[Arm, str], np.ndarray]) -> Callable[[Arm, Collec
         for other in groups[arm.student, arm.method]:
             there = other.train_benchmark
             exchanged = {here: there, there: here}
-            kin = other.origin == arm.origin
+            kin = other.arm == arm.arm
             if other != arm:
                 yield Peer(other, exchanged, kin)
             if kin and len(on) == 1 and here not in on:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.comparison.items import JUDGED
-from tasks.resources.errors import StageFailed
+from tasks.comparison.records import Offered
 from tasks.scoring.token_surprise import COLUMNS
+from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Rows
 
 if TYPE_CHECKING:
@@ -21,30 +22,25 @@ PERPLEXITY = (
 )
 
 
-def responses_of(scored: Mapping[str, Rows], chosen: Mapping[str, Rows], students: Collection[str]) -> pd.DataFrame:
-    """Every scored response, with `student`, `train_benchmark`, `origin` and whether it was `chosen` for training.
-
-    Raises:
-        StageFailed: a name begins with none of the students.
-    """
+def responses_of(offered: Sequence[Offered[Rows]]) -> pd.DataFrame:
+    """Every scored response, with `student`, `train_benchmark`, `origin` and whether it was `chosen` for training."""
     import pandas as pd
 
     columns = ["id", "sample", "question", "gold", "response", "verdict", "tokens", "nll", "perplexity", *COLUMNS]
     where = ["student", "train_benchmark", "origin"]
-    frames = []
-    for name, rows in scored.items():
-        student, benchmark, origin = _parted(name, students)
-        frame = rows.table.select([column for column in columns if column in rows.columns]).to_pandas()
-        frames.append(frame.assign(student=student, train_benchmark=benchmark, origin=origin))
+    frames, taken = [], [pd.DataFrame(columns=[*where, "id", "sample"])]
+    for one in offered:
+        labels = {"student": one.of.student, "train_benchmark": one.of.train_benchmark, "origin": one.of.arm}
+        rows = JoinedRows(one.verdicts, one.perplexities)
+        frames.append(
+            rows.table.select([name for name in columns if name in rows.columns]).to_pandas().assign(**labels)
+        )
+        if one.choices is not None:
+            picked = one.choices.table.select(["origin", "id", "sample"]).to_pandas()
+            taken.append(picked[picked["origin"] == one.pool].assign(**labels))
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     frame = frame.reindex(columns=[*where, *columns])
     frame["sample"] = frame["sample"].fillna(0).astype(int)
-    taken = [pd.DataFrame(columns=[*where, "id", "sample"])]
-    for name, rows in chosen.items():
-        student, benchmark, _ = _parted(name, students)
-        names = [column for column in ("origin", "id", "sample") if column in rows.columns]
-        picked = rows.table.select(names).to_pandas()
-        taken.append(picked.assign(student=student, train_benchmark=benchmark))
     selected = pd.concat(taken, ignore_index=True)
     selected["sample"] = selected["sample"].fillna(0).astype(int)
     key = [*where, "id"]
@@ -53,15 +49,6 @@ def responses_of(scored: Mapping[str, Rows], chosen: Mapping[str, Rows], student
     frame = frame.merge(selected, how="left", on=[*where, "id", "sample"])
     frame["chosen"] = frame["chosen"].eq(True)
     return frame.sort_values([*where, "id", "sample"], kind="stable", ignore_index=True)
-
-
-def _parted(name: str, students: Collection[str]) -> tuple[str, str, str]:
-    """Student, training benchmark and the rest of a name; a student's title may hold spaces."""
-    for student in sorted(students, key=len, reverse=True):
-        if name.startswith(f"{student} "):
-            benchmark, _, rest = name[len(student) + 1 :].partition(" ")
-            return student, benchmark, rest
-    raise StageFailed(f"{name!r} begins with none of the students: {', '.join(sorted(students))}")
 
 
 def perplexities(responses: pd.DataFrame) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tasks.comparison.cell import Arm, Cell
+from tasks.comparison.cell import Arm
 from tasks.comparison.items import ARM, CELL, JUDGED
 from tasks.comparison.pass_at_k import mean_pass_at_k
+from tasks.comparison.records import Evaluated
 from tasks.comparison.statistics import UNDEFINED, Estimate, Measured, Term, holm
 from tasks.storage.rows import Rows
 
@@ -66,11 +67,16 @@ def passes(items: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     judged = items[items["score"].notna()].assign(passed=lambda frame: frame["verdict"] == "correct")
-    counts = judged.groupby([*CELL, "id"], observed=True)["passed"].agg(["size", "sum"]).astype(int).reset_index()
+    counts = (
+        judged.groupby([*CELL, "id"], observed=True)["passed"]
+        .agg(answers="size", passes="sum")
+        .astype(int)
+        .reset_index()
+    )
     rows = []
     for arm, each in counts.groupby([*ARM, "eval_benchmark"], observed=True, sort=True):
-        samples = int(each["size"].min())
-        pairs = list(zip(each["size"], each["sum"], strict=True))
+        samples = int(each["answers"].min())
+        pairs = list(zip(each["answers"], each["passes"], strict=True))
         if samples > 1:
             ks = sorted({*(2**power for power in range(samples.bit_length())), samples})
             rows += [(*arm, k, samples, len(pairs), mean_pass_at_k(pairs, k)) for k in ks]
@@ -83,7 +89,7 @@ def partly_right(items: pd.DataFrame) -> list[str]:
     return sorted(map(str, between.unique()))
 
 
-def graded(items: pd.DataFrame, cells: Sequence[Rows], names: Sequence[Cell]) -> pd.DataFrame:
+def graded(items: pd.DataFrame, cells: Sequence[Evaluated[Rows]]) -> pd.DataFrame:
     """One row per arm, evaluation benchmark whose answers can be partly right, and part of it (`GRADED`).
 
     `exact` is the share judged correct and `score` the mean score (F1, ROUGE-L), seeds and samples pooled. Parts are
@@ -94,7 +100,7 @@ def graded(items: pd.DataFrame, cells: Sequence[Rows], names: Sequence[Cell]) ->
     rows = []
     for on in partly_right(items):
         here = items[(items["eval_benchmark"] == on) & items["score"].notna()]
-        none = _unanswerable(cells, names, on)
+        none = _unanswerable(cells, on)
         parts = {"all": here}
         if none:
             parts["with an answer"] = here[~here["id"].isin(none)]
@@ -106,11 +112,12 @@ def graded(items: pd.DataFrame, cells: Sequence[Rows], names: Sequence[Cell]) ->
     return pd.DataFrame(rows, columns=list(GRADED))
 
 
-def _unanswerable(cells: Sequence[Rows], names: Sequence[Cell], on: str) -> set[str]:
+def _unanswerable(cells: Sequence[Evaluated[Rows]], on: str) -> set[str]:
     """Ids of the questions whose list of gold answers is empty."""
     found: set[str] = set()
-    for rows, name in zip(cells, names, strict=True):
-        if name.eval_benchmark == on and "answers" in rows.columns:
+    for one in cells:
+        rows = one.answers
+        if one.cell.eval_benchmark == on and "answers" in rows.columns:
             pairs = zip(rows.column("id"), rows.column("answers"), strict=True)
             found |= {str(id) for id, answers in pairs if answers is not None and not len(answers)}
     return found

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,6 +37,8 @@ class Method(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    takes: ClassVar[Literal["responses", "pairs"]] = "responses"
+    """What training rows it learns from."""
     kind: str
 
     @abstractmethod

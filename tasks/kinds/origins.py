@@ -1,26 +1,53 @@
-"""Where training responses come from: one file a kind, with one class that describes the responses as a stage.
+"""What an origin is: where training rows come from. One file a kind in tasks/origins, with one subclass of `Origin`.
 
-A new origin is one new file here; its options are the fields of its class, checked and documented by pydantic.
+A new origin is one new file there; its options are the fields of its class, checked and documented by pydantic. An
+option called `of` names other origins of the study that it works on, one called `by` an arm whose student it needs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from data import kinds
-from data.bounds import MOST_TOKENS, Share, Temperature, Whole
 from data.errors import InputError
 from data.options import of_kind
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model, Named, resolve
-from tasks.models.sampling import Sampling
 from tasks.pipeline.stage import Node
 from tasks.storage.rows import Row, Rows
+
+Gives = Literal["responses", "pairs"]
+"""What training rows are made of: responses, or pairs of a chosen and a rejected one."""
+
+
+@dataclass(frozen=True)
+class OriginRows:
+    """An origin's rows for one student: two steps over the same rows in the same order, which may be one and the same.
+
+    Rows have `id`, `sample`, `response` and the question's columns; pairs have `rejected` beside the chosen `response`.
+    """
+
+    verdicts: Node
+    """Adds `verdict`, as `verify`."""
+    perplexities: Node
+    """Adds `prompt_tokens`, `tokens`, `nll` and `perplexity`, as `score`."""
+
+
+@dataclass(frozen=True)
+class LiveAdapter:
+    """An arm's adapter, and the step that shows that an engine serves it."""
+
+    adapter: Node
+    attested: Node
+
+
+def _no_arm(name: str) -> LiveAdapter:
+    raise InputError(f"by: {name} is no arm of this study")
 
 
 @dataclass(frozen=True)
@@ -48,11 +75,15 @@ class Context:
     """Whether a model thinks before it answers, by its name in the study."""
     inside: tuple[str, ...] = ()
     """Origins that are being described just now, outermost first: none may need itself."""
+    after: Callable[[str], LiveAdapter] = _no_arm
+    """The adapter of an arm of this study, by the arm's name: of the same student, benchmark, size and seed."""
+    drawn: str = ""
+    """What steps of rows that are drawn for one size and seed are called by last: ` size 50 seed 0`."""
 
     @property
     def label(self) -> str:
         """What a step made for this origin is called in a run."""
-        return f"{self.of}{self.origin}/{self.benchmark}"
+        return f"{self.of}{self.origin}/{self.benchmark}{self.drawn}"
 
     def model(self, name: str) -> Model | Endpoint:
         """The model that an option of this origin names.
@@ -69,12 +100,27 @@ class Context:
         Raises:
             InputError: there is no such origin, or it needs this one's responses itself.
         """
+        other, context = self._other(name)
+        return other.responses(questions, context)
+
+    def rows_of(self, name: str, questions: Node) -> OriginRows:
+        """The verified and scored rows of another of the study's origins: the same steps as the study's own.
+
+        Raises:
+            InputError: there is no such origin, or it needs this one's rows itself.
+        """
+        other, context = self._other(name)
+        return other.rows(questions, context)
+
+    def _other(self, name: str) -> "tuple[Origin, Context]":
         if name not in self.origins:
             raise InputError(f"origins.{self.origin}.of: {kinds.unknown('origin', name, self.origins)}")
         inside = (*self.inside, self.origin)
         if name in inside:
             raise InputError(f"origins.{self.origin}.of: {' needs '.join([*inside, name])}, which has no beginning")
-        return self.origins[name].responses(questions, replace(self, origin=name, inside=inside))
+        if (other := self.origins[name]).gives != "responses":
+            raise InputError(f"origins.{self.origin}.of: {name} gives {other.gives}; allowed are origins of responses")
+        return other, replace(self, origin=name, inside=inside)
 
 
 @dataclass(frozen=True)
@@ -90,19 +136,56 @@ class Look:
 
 
 class Origin(BaseModel, ABC):
-    """A kind of origin and its options. Every subclass has a `kind`, the name of its file."""
+    """A kind of origin and its options. Every subclass has a `kind`, the name of its file.
+
+    Most give responses: they extend `tasks.origins._responses.Responses` and say only who answers.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    gives: ClassVar[Gives] = "responses"
     kind: str
 
     @abstractmethod
+    def rows(self, questions: Node, context: Context) -> OriginRows:
+        """The steps that make its rows for these questions.
+
+        Raises:
+            InputError: an option names something that does not exist.
+        """
+
     def responses(self, questions: Node, context: Context) -> Node:
         """The stage that answers the questions: rows with `sample`, `model` and `response`.
 
         Raises:
             InputError: an option names something that does not exist.
         """
+        raise InputError(f"origins.{context.origin}: {self.kind} gives {self.gives}, not responses")
+
+    def questions(self, asked: Node, context: Context) -> Node:
+        """The questions that its rows answer: the benchmark's, or others that it poses."""
+        return asked
+
+    def prompt_template(self, context: Context) -> str:
+        """The template by which its rows are scored and trained with: the benchmark's, or its own."""
+        return context.prompt
+
+    @property
+    def kept(self) -> int:
+        """Rows that an arm takes of each question, at most."""
+        return 1
+
+    @property
+    def origins_needed(self) -> tuple[str, ...]:
+        """Other origins of the study, whose rows it works on."""
+        of = getattr(self, "of", ())
+        return tuple(dict.fromkeys([of] if isinstance(of, str) and of else of))
+
+    @property
+    def arms_needed(self) -> tuple[str, ...]:
+        """Arms whose students it needs."""
+        by = getattr(self, "by", None)
+        return (by,) if by else ()
 
     def check(self, questions: Rows, look: Look) -> None:
         """See, as far as that costs nothing, that this origin will find responses to these questions.
@@ -119,21 +202,6 @@ class Origin(BaseModel, ABC):
             InputError: there is no such template.
         """
         return {}
-
-
-class Written(Origin, ABC):
-    """An origin whose responses a model writes, and how they are drawn from it."""
-
-    samples: Whole = Field(default=1, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
-    temperature: Temperature = Field(default=0.0, description="0 is greedy, higher is more varied.")
-    top_p: Share = Field(default=1.0, description="Share of probability kept, likeliest tokens first.")
-    max_tokens: Whole = Field(
-        default=512, ge=1, le=MOST_TOKENS, description="Tokens after which a response is cut off."
-    )
-
-    @property
-    def sampling(self) -> Sampling:
-        return Sampling(n=self.samples, temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)
 
 
 def names() -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from pydantic import Field
 from data.benchmark import CHAIN
 from data.prompt import template
 from tasks.generate import generate
-from tasks.kinds.origins import Context, Look, Written
+from tasks.kinds.origins import Context, Look
+from tasks.origins._responses import Written
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows

@@ -10,13 +10,13 @@ from typing import Literal
 from pydantic import Field
 
 from data.benchmark import CHAIN
-from data.errors import InputError
-from tasks.kinds.origins import Context, Origin
+from tasks.kinds.origins import Context
 from tasks.models.sampling import NO_ROOM
+from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.score import score
+from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Row, Rows
-from tasks.verify import verify
 
 LATER = CHAIN - {"sample", "model", "response", "finish"}
 """Columns that verify and score add again, in the study's own course."""
@@ -24,7 +24,12 @@ LATER = CHAIN - {"sample", "model", "response", "finish"}
 
 @stage()
 def most_familiar(
-    scored: dict[str, Rows], pick: Literal["lowest", "highest"], correct: bool, *, work: Work
+    verdicts: dict[str, Rows],
+    perplexities: dict[str, Rows],
+    pick: Literal["lowest", "highest"],
+    correct: bool,
+    *,
+    work: Work,
 ) -> list[Row]:
     """One response a question: that of the lowest (or highest) perplexity, of correct ones only where `correct`.
 
@@ -32,8 +37,10 @@ def most_familiar(
     without such a response are left out and counted.
 
     Args:
-        scored: verified and scored responses by origin.
+        verdicts: verified responses by origin.
+        perplexities: scored responses by origin, the same ones in the same order.
     """
+    scored = {name: JoinedRows(verdicts[name], perplexities[name]) for name in verdicts}
     best: dict[str, tuple[float, str, Row]] = {}
     asked: set[str] = set()
     sign = 1 if pick == "lowest" else -1
@@ -60,20 +67,24 @@ def most_familiar(
     ]
 
 
-class ByPerplexity(Origin):
+class ByPerplexity(Responses):
     """Of each question's correct responses, the one with the lowest (or highest) perplexity for the student."""
 
     kind: Literal["by_perplexity"] = "by_perplexity"
     of: list[str] = Field(min_length=1, description="Origins to choose from; one with several samples will do.")
     pick: Literal["lowest", "highest"] = Field(default="lowest", description="lowest: the most familiar response.")
+    by: str = Field(default="", description="An arm whose student judges what is familiar; empty: before any training.")
     correct: bool = Field(default=True, description="Choose among correct responses alone; false: among all.")
 
     def responses(self, questions: Node, context: Context) -> Node:
-        if context.verifier is None:
-            raise InputError(f"origins.{context.origin}: by_perplexity needs a benchmark with a verifier")
-        scored = {}
+        verdicts, perplexities = {}, {}
         for name in dict.fromkeys(self.of):
-            label = replace(context, origin=name).label
-            judged = verify(context.responses_of(name, questions), context.verifier).named(label, self.kind)
-            scored[name] = score(judged, context.student, context.prompt).named(label, self.kind)
-        return most_familiar(scored, self.pick, self.correct).named(context.label, self.kind)
+            rows = context.rows_of(name, questions)
+            verdicts[name], perplexities[name] = rows.verdicts, rows.perplexities
+            if self.by:
+                after, label = context.after(self.by), replace(context, origin=name).label
+                live = (after.adapter, after.attested)
+                answered = context.responses_of(name, questions)
+                scored = score(answered, context.student, self.prompt_template(context), *live)
+                perplexities[name] = scored.named(f"{label} by {self.by}", self.kind)
+        return most_familiar(verdicts, perplexities, self.pick, self.correct).named(context.label, self.kind)

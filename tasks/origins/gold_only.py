@@ -9,8 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from data.prompt import template
-from tasks.kinds.origins import Context, Look, Origin
+from tasks.kinds.origins import Context, Look
 from tasks.models.rendering import fill
+from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, stage
 from tasks.storage.rows import Row, Rows
 
@@ -26,7 +27,7 @@ def filled(questions: Rows, response: str) -> Iterator[Row]:
         yield {**row, "sample": 0, "model": "", "response": fill(response, row)}
 
 
-class GoldOnly(Origin):
+class GoldOnly(Responses):
     """The benchmark's gold answer alone, in the form that its prompt asks for."""
 
     kind: Literal["gold_only"] = "gold_only"

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from data import kinds
 from data.errors import InputError, at
-from tasks.kinds.origins import Context, Look, Origin
+from tasks.kinds.origins import Context, Look
+from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.storage.rows import Row, Rows, Streamed, with_columns
 
@@ -42,7 +43,7 @@ def references(questions: Rows, column: str, *, work: Work | None = None) -> Row
     return Streamed.lines(with_columns(questions.schema, added), answered, made)
 
 
-class Human(Origin):
+class Human(Responses):
     """Responses written by people, from a column of the benchmark."""
 
     kind: Literal["human"] = "human"

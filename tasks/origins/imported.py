@@ -20,7 +20,8 @@ from data.benchmarks.gsm8k import without_calculator_marks
 from data.errors import InputError, at
 from data.source import digest
 from data.table_file import TableFile
-from tasks.kinds.origins import Context, Look, Origin
+from tasks.kinds.origins import Context, Look
+from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.questions import normalised
 from tasks.selection.candidates import marks
@@ -201,7 +202,7 @@ def _list(models: Counter[str]) -> str:
     return ", ".join(sorted(models))
 
 
-class Imported(Origin):
+class Imported(Responses):
     """Responses that someone already has, from a JSONL, CSV or Parquet file, joined to the questions they answer."""
 
     kind: Literal["imported"] = "imported"

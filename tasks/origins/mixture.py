@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from data.bounds import Real
-from tasks.kinds.origins import Context, Origin
+from tasks.kinds.origins import Context
+from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.storage.rows import Row, Rows
 from tasks.verification.missing_response import is_missing
@@ -50,7 +51,7 @@ Portion = Annotated[Real, Field(gt=0, le=1_000_000)]
 """A part in proportion to the others: they need not sum to 1."""
 
 
-class Mixture(Origin):
+class Mixture(Responses):
     """Each question gets the responses of one of several origins; how often which one is given by shares."""
 
     kind: Literal["mixture"] = "mixture"

@@ -1,4 +1,4 @@
-"""Self: the student answers the questions itself, before any fine-tuning; several tries, one of the correct is kept.
+"""Self: the student answers the questions itself, before any fine-tuning or after an arm; several tries a question.
 
 Ren et al. 2024 (arXiv 2402.11192): what a model says itself is most familiar to it.
 """
@@ -9,17 +9,21 @@ from pydantic import Field
 
 from data.bounds import Temperature, Whole
 from tasks.generate import generate
-from tasks.kinds.origins import Context, Written
+from tasks.kinds.origins import Context
+from tasks.origins._responses import Written
 from tasks.pipeline.stage import Node
 
 
 class Own(Written):
-    """Responses that the student itself writes to the bare questions."""
+    """Responses that the student itself writes to the bare questions: as it is, or after an arm of the study."""
 
     kind: Literal["self"] = "self"
-    samples: Whole = Field(default=4, ge=1, le=1000, description="Responses to each question; one correct one is kept.")
+    samples: Whole = Field(default=4, ge=1, le=1000, description="Responses to each question.")
+    by: str = Field(default="", description="An arm whose student answers, after its training; empty: before any.")
     temperature: Temperature = Field(default=0.7, description="0 is greedy, higher is more varied.")
 
     def responses(self, questions: Node, context: Context) -> Node:
-        node = generate(questions, context.student, context.prompt, self.sampling, context.seed)
+        after = context.after(self.by) if self.by else None
+        live = (after.adapter, after.attested) if after else (None, None)
+        node = generate(questions, context.student, context.prompt, self.sampling, context.seed, *live)
         return node.named(context.label, self.kind)

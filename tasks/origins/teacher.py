@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.generate import generate
-from tasks.kinds.origins import Context, Written
+from tasks.kinds.origins import Context
+from tasks.origins._responses import Written
 from tasks.pipeline.stage import Node
 
 

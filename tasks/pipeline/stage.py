@@ -6,12 +6,12 @@ artifact, or finds it in the store. Stage functions say nothing of caching, retr
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
@@ -61,7 +61,7 @@ class Node:
         """Everything the key is hashed from, by name, so that a miss can be explained."""
         roots = [*self.stage.roots]
         values = cache_key.encode(self.values, lambda code: roots.append(fingerprint.root(code)), self.stage.name)
-        inputs = {name: _keys(value) for name, value in self.inputs.items()}
+        inputs = {name: _keys(value, f"{self.stage.name}.{name}") for name, value in self.inputs.items()}
         code = fingerprint.fingerprint(*dict.fromkeys(roots))
         return {"stage": self.stage.name, "values": values, "inputs": inputs, "code": code}
 
@@ -72,30 +72,64 @@ class Node:
     @cached_property
     def upstream(self) -> tuple["Node", ...]:
         """The nodes whose artifacts this one reads."""
-        return tuple(node for value in self.inputs.values() for node in _nodes(value))
+        return tuple(node for value in self.inputs.values() for node in nodes_in(value))
 
 
-def _nodes(value: Any) -> list[Node]:
+def nodes_in(value: Any) -> list[Node]:
+    """The nodes in an input: one, or those in a mapping, a sequence or the fields of a record (a dataclass)."""
     if isinstance(value, Node):
         return [value]
     if isinstance(value, Mapping):
-        return list(value.values())
-    return list(value)
+        inside: Iterable[Any] = value.values()
+    elif isinstance(value, tuple | list):
+        inside = value
+    elif is_record(value):
+        inside = (getattr(value, each.name) for each in fields(value))
+    else:
+        return []
+    return [node for item in inside for node in nodes_in(item)]
 
 
-def _keys(value: Any) -> Any:
+def is_record(value: Any) -> bool:
+    """Whether it is a dataclass's object, whose fields may hold nodes beside plain values."""
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+def _keys(value: Any, where: str) -> Any:
+    """An input as the cache key has it: nodes by their keys, what stands beside them as it is."""
     if isinstance(value, Node):
         return value.key
     if isinstance(value, Mapping):
-        return {name: node.key for name, node in value.items()}
-    return [node.key for node in value]
+        return {name: _keys(item, f"{where}.{name}") for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_keys(item, where) for item in value]
+    if is_record(value) and nodes_in(value):
+        return {each.name: _keys(getattr(value, each.name), f"{where}.{each.name}") for each in fields(value)}
+    return cache_key.encode(value, _no_code, where)
 
 
-def _is_input(value: Any) -> bool:
+def _no_code(code: Any) -> None:
+    raise TypeError(f"{code.__qualname__} is code, which stands in no input: make it a value of its own")
+
+
+def read(value: Any, hint: Any, artifacts: Mapping[str, Artifact]) -> Any:
+    """An input as its stage wants it: each node as its rows, or as its artifact where the type says `Artifact`."""
     if isinstance(value, Node):
-        return True
-    inside = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else []
-    return bool(inside) and all(isinstance(item, Node) for item in inside)
+        artifact = artifacts[value.key]
+        return artifact if _wants_artifact(hint) else artifact.rows()
+    if isinstance(value, Mapping):
+        return {name: read(item, hint, artifacts) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(read(item, hint, artifacts) for item in value)
+    if is_record(value) and nodes_in(value):
+        hints = get_type_hints(type(value))
+        return replace(value, **{name: read(getattr(value, name), hints[name], artifacts) for name in hints})
+    return value
+
+
+def _wants_artifact(hint: Any) -> bool:
+    """Whether `Artifact` stands in a type, as it is or inside of another (`Artifact | None`)."""
+    return hint is Artifact or any(map(_wants_artifact, get_args(hint)))
 
 
 @dataclass
@@ -173,25 +207,16 @@ class Stage:
         bound = self.signature.bind(*args, **kwargs, **({"work": None} if "work" in self.signature.parameters else {}))
         bound.apply_defaults()
         arguments = {name: value for name, value in bound.arguments.items() if name != "work"}
-        inputs = {name: value for name, value in arguments.items() if _is_input(value)}
+        inputs = {name: value for name, value in arguments.items() if nodes_in(value)}
         values = {name: value for name, value in arguments.items() if name not in inputs}
         return Node(self, values, inputs)
 
     def arguments(self, node: Node, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
-        """What the function is called with: values as they are, inputs as rows or artifacts as annotated."""
-
-        def read(value: Any, rows: bool) -> Any:
-            if isinstance(value, Node):
-                artifact = artifacts[value.key]
-                return artifact.rows() if rows else artifact
-            if isinstance(value, Mapping):
-                return {name: read(node, rows) for name, node in value.items()}
-            return tuple(read(node, rows) for node in value)
-
-        read_in = {
-            name: read(value, rows="Artifact" not in str(self._hints[name])) for name, value in node.inputs.items()
+        """What the function is called with: values as they are, inputs as rows or artifacts, as their types say."""
+        return {
+            **node.values,
+            **{name: read(value, self._hints[name], artifacts) for name, value in node.inputs.items()},
         }
-        return {**node.values, **read_in}
 
 
 def _stage_of(module: str, name: str) -> Any:

@@ -15,6 +15,9 @@ class Match(BaseModel):
     questions: bool = Field(
         default=True, description="All origins answer the same questions: those that each of them can."
     )
+    count: bool = Field(
+        default=True, description="All arms train on the same number of questions: as many as the least of them has."
+    )
     correct: Literal["only", "any", "same"] = Field(
         default="only",
         description="only: correct responses alone. any: whatever the verdict, errors excepted. same: on each "

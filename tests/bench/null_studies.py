@@ -74,7 +74,9 @@ class Regime:
 
     @cached_property
     def arms(self) -> list[Arm]:
-        return [Arm(STUDENT, f"b{t}", origin, METHOD) for origin in self.accuracies for t in range(self.trained)]
+        return [
+            Arm(STUDENT, f"b{t}", origin, origin, METHOD) for origin in self.accuracies for t in range(self.trained)
+        ]
 
     def draw(self, rng: np.random.Generator) -> Measured:
         """One study's scores."""

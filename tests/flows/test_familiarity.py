@@ -31,23 +31,24 @@ def test_every_origin_of_the_paper_is_in_the_abacus_study() -> None:
     }
     assert len({getattr(origin, "model", None) for origin in study.origins.values() if origin.kind == "teacher"}) == 2
     plan = expand(study)
-    assert len(plan.cells) == ((2 * len(study.arms) - 2) * 3 + 1) * 6  # one control is of one benchmark
+    assert len(plan.cells) == ((2 * len(study.compared) - 2) * 3 + 1) * 6  # one control is of one benchmark
     assert {contrast.better for contrast in study.contrasts} | {contrast.than for contrast in study.contrasts} <= {
-        *study.arms
+        *(arm.name for arm in study.compared)
     }
 
 
 def test_a_control_trains_on_the_same_responses_matched_again() -> None:
     plan = expand(load("familiarity-abacus"))
-    scored = {name: node for name, node in plan.scored.items() if " abacus/boxes " in name}
-    first, again = (scored[f"abacus-student abacus/boxes teacher{of}"] for of in ("", "@length_of_teacher"))
-    assert first.key == again.key
-    every, lengths = (plan.chosen[f"abacus-student abacus/boxes {control}"] for control in ("*", "length_of_teacher"))
+    offered = {(arm.train_benchmark, arm.arm): one for (arm, seed), one in plan.offered.items() if seed == 0}
+    first, again = (offered["abacus/boxes", f"teacher{of}"] for of in ("", "@length_of_teacher"))
+    assert first.perplexities.key == again.perplexities.key
+    selections = {selection.node.label: selection.node for selection in plan.selections}
+    every, lengths = (selections[f"abacus/boxes{control}"] for control in ("", " length_of_teacher"))
     assert every.values["match"].tokens is None
     assert lengths.values["match"].tokens == 0.05
-    assert set(lengths.inputs["scored"]) == {"human@length_of_teacher", "teacher@length_of_teacher"}
-    assert "abacus-student abacus/choice length_of_self" in plan.chosen
-    assert "abacus-student abacus/boxes length_of_self" not in plan.chosen
+    assert set(lengths.inputs["perplexities"]) == {"human@length_of_teacher", "teacher@length_of_teacher"}
+    assert "abacus/choice length_of_self" in selections
+    assert "abacus/boxes length_of_self" not in selections
 
 
 def test_a_source_is_asked_once_however_many_origins_work_on_it() -> None:
@@ -82,8 +83,8 @@ def test_the_study_of_large_models_says_what_it_costs(tmp_path: Path) -> None:
     plan = expand(study)
     store = Store(tmp_path)
     price = cost(plan, forecast(plan, store), store)
-    assert len(plan.cells) == 3 * 8 * (4 * len(study.arms) * 3 + 1)
-    assert price.adapters == 3 * 4 * len(study.arms) * 3
+    assert len(plan.cells) == 3 * 8 * (4 * len(study.compared) * 3 + 1)
+    assert price.adapters == 3 * 4 * len(study.compared) * 3
     assert price.gpu_hours is not None
     assert 50 < price.gpu_hours.total < 1000
     assert {asked.name for asked in price.asked} == {"api:gpt-4o-2024-08-06", "api:gpt-4o-mini-2024-07-18"}

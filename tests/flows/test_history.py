@@ -150,7 +150,7 @@ def test_numbers_change_with_a_paired_interval(runs: Path, tmp_path: Path, capsy
         as_made_by(finish(runs, "small", number, chances=chances), tmp_path / "store")
     found = compare(history.find("previous"), history.find("latest"), Store(tmp_path / "store"))
     assert found.paired
-    by_name = {(cell.name[2], cell.name[4]): cell for cell in found.cells}
+    by_name = {(cell.name[2], cell.name[6]): cell for cell in found.cells}
     human = by_name["human", "abacus/ledger"]
     assert human.score[1] - human.score[0] == pytest.approx(human.change, abs=1e-6)
     assert 0 < human.low < human.change < human.high

@@ -130,8 +130,10 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
     for chosen in selections:
         assert chosen.values["longest"] == 200
         assert chosen.inputs["asked"].run_name == "questions abacus/ledger train"
-        models = {node.values["model"].path for node in chosen.inputs["scored"].values()}
-        trained = [node for node in plan.nodes if node.stage.name == "finetune" and chosen in node.upstream]
+        models = {node.values["model"].path for node in chosen.inputs["perplexities"].values()}
+        rows = [node for node in plan.nodes if node.stage.name == "training_rows" and chosen in node.upstream]
+        keys = {node.key for node in rows}
+        trained = [node for node in plan.nodes if node.stage.name == "finetune" and node.upstream[0].key in keys]
         assert models == {node.values["model"].path for node in trained}
     measured = [node for node in plan.gates if node.stage.name == "answerable"]
     assert len(measured) == 2 * len(study.names(study.evaluate))

@@ -62,7 +62,7 @@ def went(tmp_path: Path) -> Went:
             store.labels[node.key] = node.label
             order.append(node.run_name)
             future = Finished()
-            short = node.stage.name == "select" and any(origin in (few or {}) for origin in node.inputs["scored"])
+            short = node.stage.name == "select" and any(origin in (few or {}) for origin in node.inputs["verdicts"])
             if node.run_name in bad or short:
                 future.set_exception(error(f"{node.run_name} is broken"))
             else:

@@ -44,7 +44,7 @@ def test_set_lays_values_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"sedes": [1]}, "sedes: unknown key; allowed: about, benchmarks, contrasts, controls, decoding"),
+        ({"sedes": [1]}, "sedes: unknown key; allowed: about, arms, benchmarks, contrasts, controls, decoding"),
         ({"student": None}, "student: missing; it is required"),
         ({"student": []}, "student: [] is not allowed: allowed are one or more models of different names"),
         ({"student": ["a/m", "b/m@c"]}, "allowed are one or more models of different names"),
@@ -189,7 +189,7 @@ def test_no_such_file_names_the_bundled_studies() -> None:
 def test_a_study_of_too_many_cells_is_refused_before_it_is_planned(tmp_path: Path) -> None:
     many = {f"o{number}": {"kind": "self"} for number in range(50)}
     with pytest.raises(
-        InputError, match=r"seeds: 1 students x 1 .* x 50 arms x 100 seeds x 6 .* are 30,000 cells; allowed"
+        InputError, match=r"seeds: 1 students x 1 .* x 50 arms x 1 sizes x 100 seeds x 6 .* are 30,000 cells; allowed"
     ):
         load(written(tmp_path, origins=many, seeds=list(range(100))))
 

@@ -176,4 +176,4 @@ def test_missing_keys_are_named(folder: Path) -> None:
 
 def test_an_unknown_key_is_named(folder: Path) -> None:
     (folder / "s.yaml").write_text(yaml.safe_dump({**OWN, "nosuch": 1}))
-    assert str(refused("s.yaml")).startswith("s.yaml: nosuch: unknown key; allowed: about, benchmarks, ")
+    assert str(refused("s.yaml")).startswith("s.yaml: nosuch: unknown key; allowed: about, arms, benchmarks, ")

@@ -5,7 +5,8 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.comparison.cell import UNTRAINED, Cell, ResponsesOf
+from tasks.comparison.records import Evaluated, Offered
 from tasks.kinds.verifiers import Verdict
 from tasks.storage.rows import Rows
 
@@ -20,8 +21,16 @@ class Simulated:
 
     cells: tuple[Rows, ...]
     names: tuple[Cell, ...]
-    scored: dict[str, Rows] = field(default_factory=dict)
-    chosen: dict[str, Rows] = field(default_factory=dict)
+    scored: dict[ResponsesOf, Rows] = field(default_factory=dict)
+    chosen: dict[ResponsesOf, Rows] = field(default_factory=dict)
+
+    @property
+    def evaluated(self) -> tuple[Evaluated[Rows], ...]:
+        return tuple(Evaluated(name, rows) for name, rows in zip(self.names, self.cells, strict=True))
+
+    @property
+    def offered(self) -> tuple[Offered[Rows], ...]:
+        return tuple(Offered(of, of.arm, rows, rows, self.chosen.get(of)) for of, rows in self.scored.items())
 
 
 def simulate(
@@ -49,15 +58,14 @@ def simulate(
             luck = rng.gauss(0, 0.1) if benchmark else 0.0
             rows = [_answer(rng, on, i, chance, difficulty[i] + luck, errors) for i in range(items)]
             cells.append(Rows.of(rows))
-            names.append(Cell(student, benchmark, origin, "sft" if benchmark else "", seed, on))
+            names.append(Cell(student, benchmark, origin, origin, "sft" if benchmark else "", 0, seed, on))
     study = Simulated(tuple(cells), tuple(names))
     for benchmark in train:
-        picked = []
         for origin in origins:
             rows = [_response(rng, benchmark, origin, i) for i in range(questions)]
-            study.scored[f"{student} {benchmark} {origin}"] = Rows.of(rows)
-            picked += [{**row, "origin": origin} for row in rows if row["verdict"] == "correct"]
-        study.chosen[f"{student} {benchmark} *"] = Rows.of(picked)
+            of = ResponsesOf(student, benchmark, origin)
+            study.scored[of] = Rows.of(rows)
+            study.chosen[of] = Rows.of([{**row, "origin": origin} for row in rows if row["verdict"] == "correct"])
     return study
 
 

@@ -12,6 +12,7 @@ from tasks.compare import compare
 from tasks.comparison.baselines import baselines
 from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.items import answers
+from tasks.comparison.records import Evaluated
 from tasks.kinds import verifiers
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
@@ -45,9 +46,9 @@ def spans() -> list[Row]:
 
 def graded_study() -> tuple[tuple[Rows, ...], tuple[Cell, ...]]:
     names = (
-        Cell("m", "", UNTRAINED, "", 0, "squad2"),
-        Cell("m", "squad2", "self", "sft", 0, "squad2"),
-        Cell("m", "squad2", "human", "sft", 0, "squad2"),
+        Cell("m", "", UNTRAINED, UNTRAINED, "", 0, 0, "squad2"),
+        Cell("m", "squad2", "self", "self", "sft", 0, 0, "squad2"),
+        Cell("m", "squad2", "human", "human", "sft", 0, 0, "squad2"),
     )
     scores = ([0.5, 0.0, 1.0, 0.25], [1.0, 1.0, 1.0, 0.4], [0.5, 0.0, 0.0, 0.0])
     return tuple(cell(name, each, spans()) for name, each in zip(names, scores, strict=True)), names
@@ -60,8 +61,9 @@ def of(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_spans_are_scored_by_their_own_verifier() -> None:
     cells, names = graded_study()
-    items = answers(cells, names)
-    found = of(baselines(items, cells, names, {"squad2": verifiers.find("span")}))
+    evaluated = [Evaluated(name, rows) for name, rows in zip(names, cells, strict=True)]
+    items = answers(evaluated)
+    found = of(baselines(items, evaluated, {"squad2": verifiers.find("span")}))
     assert found["judged_by"] == "verifier"
     assert found["base"] == pytest.approx(0.4375)
     assert found["majority_label"] == "unanswerable"
@@ -74,9 +76,11 @@ def test_references_are_scored_by_their_own_verifier() -> None:
         {"id": str(n), "question": f"cats sat {n}", "references": ["cats sat", "they sat down"], "gold": "cats sat"}
         for n in range(3)
     ]
-    name = Cell("m", "", UNTRAINED, "", 0, "ni")
+    name = Cell("m", "", UNTRAINED, UNTRAINED, "", 0, 0, "ni")
     cells = (cell(name, [0.0, 0.5, 1.0], rows),)
-    found = of(baselines(answers(cells, (name,)), cells, (name,), {"ni": verifiers.find("rouge_l")}))
+    found = of(
+        baselines(answers([Evaluated(name, cells[0])]), [Evaluated(name, cells[0])], {"ni": verifiers.find("rouge_l")})
+    )
     assert found["majority"] == 1.0
     assert 0.7 < found["copy"] < 0.9
     assert found["abstain"] == 0.0
@@ -84,10 +88,10 @@ def test_references_are_scored_by_their_own_verifier() -> None:
 
 def test_labels_are_compared_as_text_whatever_the_verifier() -> None:
     rows: list[Row] = [{"id": str(n), "question": f"{n} or 7?", "gold": "7"} for n in range(4)]
-    name = Cell("m", "", UNTRAINED, "", 0, "x")
+    name = Cell("m", "", UNTRAINED, UNTRAINED, "", 0, 0, "x")
     cells = (cell(name, [0.0, 0.0, 1.0, 1.0], rows),)
     judges: dict[str, FunctionType] = {"x": verifiers.find("number")}
-    found = of(baselines(answers(cells, (name,)), cells, (name,), judges))
+    found = of(baselines(answers([Evaluated(name, cells[0])]), [Evaluated(name, cells[0])], judges))
     assert (found["judged_by"], found["majority"], found["copy"], found["abstain"]) == ("text", 1.0, 0.0, 0.0)
 
 
@@ -97,7 +101,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells, names = graded_study()
     work = Work(folder, Runtime(Store(folder / "store")), "compare", {})
     judges = {"squad2": verifiers.find("span")}
-    compare.function(cells, names, {}, {}, (), (), judges, work=work)
+    evaluated = tuple(Evaluated(name, rows) for name, rows in zip(names, cells, strict=True))
+    compare.function(evaluated, judges=judges, work=work)
     return folder
 
 

@@ -219,7 +219,7 @@ def test_a_killed_trainer_does_at_most_half_a_minute_again(model: Model, tmp_pat
     assert isinstance(caught[0], Transient)
     said: list[str] = []
     work = work_in(folder, lambda event, run, facts: said.append(facts["text"]) if event == "log" else None)
-    finetune.function(Rows.of(rows(200)), "self", model, PROMPT, method, 0, work=work)
+    finetune.function(Rows.of(rows(200)), model, PROMPT, method, 0, work=work)
     step = int(found.name.removeprefix(checkpoint.NAME))
     assert said[0] == f"goes on after step {step:,} of {alone.facts['steps']:,}"
     assert digests(folder) == digests(tmp_path / "alone")

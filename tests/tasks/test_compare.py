@@ -13,7 +13,8 @@ import pytest
 
 from tasks.compare import compare
 from tasks.comparison.cell import UNTRAINED, Cell
-from tasks.comparison.items import ITEMS
+from tasks.comparison.items import CELL, ITEMS
+from tasks.comparison.records import MissingCell
 from tasks.comparison.responses import PERPLEXITY
 from tasks.comparison.tables import SUMMARY
 from tasks.pipeline.runtime import Runtime
@@ -28,7 +29,7 @@ from tests.tasks.simulated import CHANCES, Simulated, simulate
 def run(study: Simulated, folder: Path, missing: tuple[Cell, ...] = ()) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder, Runtime(Store(folder / "store")), "compare test", {})
-    compare.function(study.cells, study.names, study.scored, study.chosen, missing, work=work)
+    compare.function(study.evaluated, study.offered, tuple(map(MissingCell, missing)), work=work)
     found: dict[str, Any] = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     return found
 
@@ -58,7 +59,7 @@ def test_tables_have_the_public_columns(folder: Path):
 def test_items_has_every_answer_once(folder: Path, study: Simulated):
     items = pd.read_parquet(folder / "items.parquet")
     assert len(items) == sum(len(cell) for cell in study.cells)
-    assert not items.duplicated([*ITEMS[:6], "id", "sample"]).any()
+    assert not items.duplicated([*CELL, "id", "sample"]).any()
     assert set(items["score"].unique()) == {0.0, 1.0}
 
 
@@ -83,9 +84,9 @@ def test_summary_is_what_the_items_say(folder: Path):
 
 def test_perplexity_is_what_the_responses_say(folder: Path, study: Simulated):
     table = pd.read_csv(folder / "perplexity.csv").set_index(["benchmark", "origin"])
-    for name, rows in study.scored.items():
+    for of, rows in study.scored.items():
         frame = rows.frame()
-        row = table.loc[tuple(name.split(" ")[1:])]
+        row = table.loc[of.train_benchmark, of.arm]
         assert row["rows"] == len(frame)
         assert row["tokens_mean"] == pytest.approx(frame["tokens"].mean(), rel=1e-4)
         assert row["ppl_mean"] == pytest.approx(frame["perplexity"].mean(), rel=1e-4)
@@ -269,7 +270,7 @@ def test_pass_at_k_is_reported_where_there_are_samples(tmp_path: Path) -> None:
         for cell in study.cells
     )
     work = Work(tmp_path, Runtime(Store(tmp_path / "store")), "compare", {})
-    compare.function(cells, study.names, study.scored, study.chosen, (), work=work)
+    compare.function(replace(study, cells=cells).evaluated, study.offered, work=work)
     found = pd.read_csv(tmp_path / "pass_at_k.csv", keep_default_na=False)
     assert sorted(set(found["k"])) == [1, 2, 4]
     for row in found.itertuples():

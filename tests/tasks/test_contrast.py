@@ -33,7 +33,7 @@ CONTRASTS = (
 def run(study: Simulated, folder: Path, contrasts: tuple[Contrast, ...] = CONTRASTS) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder, Runtime(Store(folder / "store")), "compare", {})
-    compare.function(study.cells, study.names, study.scored, study.chosen, (), contrasts, work=work)
+    compare.function(study.evaluated, study.offered, (), contrasts, work=work)
     found: dict[str, Any] = json.loads((folder / "verdict.json").read_text())["verdicts"][0]
     return found
 

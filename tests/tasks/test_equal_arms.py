@@ -14,11 +14,12 @@ from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
 from tasks.resources.errors import StageFailed, StagesDisagree
 from tasks.score import score
-from tasks.select import few, select
+from tasks.select import few
 from tasks.selection.exclusions import REASONS
 from tasks.selection.match import Match
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
+from tests.tasks.selected import selected as rows_selected
 
 PROMPT = "{{ question }}"
 NAN = float("nan")
@@ -46,7 +47,7 @@ def selected(
 ) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """Ids taken by origin, and the facts of the selection by origin."""
     work = Work(folder, Runtime(Store(folder)), "select", {})
-    made = select.function(
+    made = rows_selected(
         {origin: Rows.of(rows) for origin, rows in scored.items()},
         Match.model_validate({"minimum": 1, **match}),
         count,
@@ -93,7 +94,7 @@ def test_a_shorter_sample_stands_in_for_one_that_is_too_long(tmp_path: Path) -> 
     for pick in ("first", "random", "lowest_perplexity", "highest_perplexity"):
         rows = [row for id in range(20) for row in (too_long(id), response(id, 1), too_long(id, 2))]
         work = Work(tmp_path, Runtime(Store(tmp_path)), "select", {})
-        made = select.function({"a": Rows.of(rows)}, Match.model_validate({"pick": pick}), None, 0, work=work)
+        made = rows_selected({"a": Rows.of(rows)}, Match.model_validate({"pick": pick}), None, 0, work=work)
         assert {row["sample"] for row in made} == {1}
         assert work.facts["origins"]["a"]["left_out"] == {}
         assert work.facts["origins"]["a"]["responses_left_out"] == {"too_long": 40}
@@ -181,13 +182,14 @@ def test_arms_are_trained_on_the_rows_that_were_selected(model: Model, tmp_path:
     for longest in (None, limit):
         scored = {origin: Rows.of(score.function(Rows.of(each), model, PROMPT)) for origin, each in rows.items()}
         work = Work(tmp_path / f"{longest}", Runtime(Store(tmp_path)), "select", {})
-        chosen = select.function(scored, Match(minimum=1), None, 0, None, longest, work=work)
+        chosen = rows_selected(scored, Match(minimum=1), None, 0, None, longest, work=work)
         method = Sft(epochs=1, batch=4, learning_rate=1e-2, rank=2, max_tokens=longest)
         trained = set()
         for origin in ("a", "b"):
             trainer = Work(tmp_path / f"{longest} {origin}", Runtime(Store(tmp_path)), "finetune", {})
             trainer.folder.mkdir()
-            finetune.function(Rows(table=chosen.table), origin, model, PROMPT, method, 0, work=trainer)
+            mine = Rows.of([row for row in chosen if row["origin"] == origin])
+            finetune.function(mine, model, PROMPT, method, 0, work=trainer)
             trained.add((trainer.facts["rows"], trainer.facts["longest"]))
         assert trained == {(work.facts["left"]["taken"]["a"], longest or renderer(model).context)}
         assert (
@@ -200,7 +202,7 @@ def test_a_row_that_selection_should_have_left_out_is_a_bug(model: Model, tmp_pa
 
     def train(rows: list[Row], method: Sft) -> None:
         work = Work(tmp_path, Runtime(Store(tmp_path)), "finetune", {})
-        finetune.function(Rows.of(rows), "a", model, PROMPT, method, 0, work=work)
+        finetune.function(Rows.of(rows), model, PROMPT, method, 0, work=work)
 
     with pytest.raises(StagesDisagree, match=r"row q0 has \d+ tokens, and \d+ can be trained on"):
         train(rows, Sft())

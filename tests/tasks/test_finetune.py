@@ -73,7 +73,7 @@ def work_in(folder: Path, listener: Any = lambda event, run, facts: None) -> Wor
 
 def trained(folder: Path, model: Model, given: list[Row], method: Sft, seed: int = 0) -> Work:
     work = work_in(folder)
-    finetune.function(Rows.of(given), "self", model, PROMPT, method, seed, work=work)
+    finetune.function(Rows.of(given), model, PROMPT, method, seed, work=work)
     return work
 
 
@@ -110,9 +110,8 @@ def test_an_adapter_its_probe_and_its_facts(model: Model, tmp_path: Path) -> Non
             told.append((facts["done"], facts["total"]))
 
     work = work_in(tmp_path, listener)
-    mixed = rows(20) + rows(20, "human")
     method = Sft(learning_rate=1e-2, batch=8, epochs=2)
-    finetune.function(Rows.of(mixed), "self", model, PROMPT, method, 0, work=work)
+    finetune.function(Rows.of(rows(20)), model, PROMPT, method, 0, work=work)
 
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["r"] == 16
@@ -235,7 +234,7 @@ def test_bad_input_is_named(model: Model, tmp_path: Path) -> None:
     with pytest.raises(StageFailed, match="no responses of the origin self"):
         trained(tmp_path, model, rows(3, "human"), Sft())
     with pytest.raises(InputError, match="needs qestion"):
-        finetune.function(Rows.of(rows(3)), "self", model, "{{ qestion }}", Sft(), 0, work=work_in(tmp_path))
+        finetune.function(Rows.of(rows(3)), model, "{{ qestion }}", Sft(), 0, work=work_in(tmp_path))
     with pytest.raises(ValidationError, match="rnk"):
         Sft(rnk=3)  # type: ignore[call-arg]
 

@@ -10,6 +10,7 @@ import pytest
 from tasks.compare import compare
 from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.contrast import Contrast
+from tasks.comparison.records import MissingCell
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
 from tasks.report import render
@@ -31,17 +32,14 @@ def run(study: Simulated, folder: Path, lost: Callable[[Cell], bool]) -> dict[st
     folder.mkdir(parents=True, exist_ok=True)
     kept = [i for i, name in enumerate(study.names) if not lost(name)]
     missing = tuple(name for name in study.names if lost(name))
-    whole = {f"{name.student} {name.train_benchmark} {name.origin}" for name in missing}
-    whole -= {f"{n.student} {n.train_benchmark} {n.origin}" for n in (study.names[i] for i in kept)}
+    whole = {(name.student, name.train_benchmark, name.arm) for name in missing}
+    whole -= {(name.student, name.train_benchmark, name.arm) for name in (study.names[i] for i in kept)}
     work = Work(folder, Runtime(Store(folder / "store")), "compare test", {})
     compare.function(
-        tuple(study.cells[i] for i in kept),
-        tuple(study.names[i] for i in kept),
-        {name: rows for name, rows in study.scored.items() if name not in whole},
-        study.chosen,
-        missing,
+        tuple(study.evaluated[i] for i in kept),
+        tuple(one for one in study.offered if (one.of.student, one.of.train_benchmark, one.of.arm) not in whole),
+        tuple(MissingCell(cell, WHY) for cell in missing),
         CONTRASTS,
-        reasons=tuple(WHY for _ in missing),
         work=work,
     )
     found: dict[str, Any] = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tasks.comparison.cell import ResponsesOf
+from tasks.comparison.records import Offered
 from tasks.comparison.responses import perplexities, responses_of
 from tasks.kinds.verifiers import find
 from tasks.models.model import Model, resolve
@@ -15,11 +17,12 @@ from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
 from tasks.resources.errors import StageFailed
 from tasks.score import familiarity, score, summary
-from tasks.select import Match, select
+from tasks.select import Match
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
 from tasks.verification.missing_response import from_file, is_missing
 from tasks.verify import counts, verify
+from tests.tasks.selected import selected
 
 SAID = "She has 12.\nFinal answer: 12"
 
@@ -67,8 +70,9 @@ def test_nothing_but_missing_responses_is_said(model: Model) -> None:
 
 
 def test_the_table_of_perplexities_counts_them_by_arm(model: Model) -> None:
-    scored = {"s b self": through(rows(SAID, SAID, None), model), "s b human": through(rows(SAID, SAID), model)}
-    table = perplexities(responses_of(scored, {}, ["s"])).set_index("origin")
+    scored = {"self": through(rows(SAID, SAID, None), model), "human": through(rows(SAID, SAID), model)}
+    offered = [Offered(ResponsesOf("s", "b", arm), arm, made, made) for arm, made in scored.items()]
+    table = perplexities(responses_of(offered)).set_index("origin")
     assert dict(table["missing"]) == {"human": 0, "self": 1}
     assert dict(table["rows"]) == {"human": 2, "self": 2}
     for column in ("ppl_mean", "ppl_median", "ppl_corpus", "tokens_mean", "pass_rate"):
@@ -79,7 +83,7 @@ def test_the_table_of_perplexities_counts_them_by_arm(model: Model) -> None:
 def test_no_arm_is_trained_on_one(correct: Any, model: Model, tmp_path: Path) -> None:
     work = Work(tmp_path, Runtime(Store(tmp_path)), "select", {})
     scored = {"self": through(rows(SAID, SAID, None), model), "human": through(rows(SAID, SAID, SAID), model)}
-    taken = select.function(scored, Match(correct=correct, minimum=1), None, 0, work=work)
+    taken = selected(scored, Match(correct=correct, minimum=1), None, 0, work=work)
     assert sorted((row["origin"], row["id"]) for row in taken) == [
         *(("human", "q0"), ("human", "q1"), ("self", "q0"), ("self", "q1"))
     ]

@@ -75,7 +75,7 @@ def test_beside_a_models_weights_and_in_a_trainers_scratch(model: Path, mark: Pa
     Renderer(found)
     load(found)
     runtime = Runtime(Store(tmp_path / "store"), Placement(trainers=1))
-    node = finetune(chosen(6), "human", found, "{{ question }}", Sft(epochs=4, learning_rate=1e-2, warmup=0.0), 0)
+    node = finetune(chosen(6), found, "{{ question }}", Sft(epochs=4, learning_rate=1e-2, warmup=0.0), 0)
     execute(chosen(6), runtime)
     scratch = runtime.store.folder("finetune", node.key) / "scratch"
     for folder in (scratch, scratch / "checkpoint-1", scratch.parent / "adapter"):

@@ -48,7 +48,10 @@ def test_every_kind_has_a_class_with_its_name_and_described_options() -> None:
         ("humen", r"origins.x.kind: no origin is called 'humen' \(did you mean human\?\). Allowed: by_perplexity, "),
         ({"column": "reference"}, r"origins.x: no origin is called 'x'. Allowed: by_perplexity, gold_only, human"),
         (3, r"origins.x: 3 is not allowed: a map of options is"),
-        ({"kind": "self", "temprature": 1}, r"origins.x.temprature: unknown key; allowed: kind, max_tokens, samples"),
+        (
+            {"kind": "self", "temprature": 1},
+            r"origins.x.temprature: unknown key; allowed: by, keep, kind, max_tokens, samples",
+        ),
         ({"kind": "self", "samples": 0}, r"origins.x.samples: 0 is not allowed: input should be greater than or equal"),
         (
             {"kind": "self", "temperature": "hot"},
@@ -120,9 +123,9 @@ def test_imported_reads_a_file_found_from_the_study() -> None:
 def test_a_new_origin_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "terse.py").write_text(
         "from typing import Literal\n"
-        "from tasks.kinds.origins import Context, Origin\n"
+        "from tasks.origins._responses import Responses\n"
         "from tasks.origins.human import references\n"
-        "class Terse(Origin):\n"
+        "class Terse(Responses):\n"
         "    kind: Literal['terse'] = 'terse'\n"
         "    def responses(self, questions, context):\n"
         "        return references(questions, 'reference_terse')\n"

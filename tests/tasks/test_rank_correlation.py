@@ -29,7 +29,7 @@ def arms_of(scores: dict[tuple[str, str], float], items: int = 400, spread: floa
         answers = np.zeros((1, items))
         answers[0, : round(items * score)] = 1
         rng.shuffle(answers[0])
-        made[Arm(STUDENT, train, origin, "sft"), train] = answers
+        made[Arm(STUDENT, train, origin, origin, "sft"), train] = answers
     planned = [arm for arm, _ in made]
     return Arms(Measured(made), Measured({}), planned, sorted({train for _, train in made}))
 
@@ -128,9 +128,9 @@ def test_it_is_in_the_verdict_without_control_arms(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(simulated, "PERPLEXITIES", {name: 1.2 + number for number, name in enumerate(order)})
     chances = {"base": (0.5, 0.5)} | {name: (0.9 - 0.15 * n, 0.6 - 0.1 * n) for n, name in enumerate(order)}
     study = simulate(chances={**chances, "human@same_length": (0.95, 0.9)}, seeds=(0, 1))
-    for name, rows in study.scored.items():
-        if "teacher" in name:
-            study.scored[name] = Rows.of([{**row, "tokens": row["tokens"] + 20, "nll": row["nll"] * 2} for row in rows])
+    for of, rows in study.scored.items():
+        if of.arm == "teacher":
+            study.scored[of] = Rows.of([{**row, "tokens": row["tokens"] + 20, "nll": row["nll"] * 2} for row in rows])
     verdict = run(study, tmp_path)["verdicts"][0]
     kinds = [(one["on"], one["within_benchmarks"]) for one in verdict["correlations"]]
     assert kinds == [("in_domain", False), ("in_domain", True), ("elsewhere", False), ("elsewhere", True)]

@@ -158,7 +158,7 @@ def test_the_most_or_least_familiar_of_the_correct(pick: Any, correct: bool, win
         "z": scored("c", 1.3),
         "w": scored("d", float("nan")),
     }
-    (chosen,) = most_familiar.function(sources, pick, correct, work=work)
+    (chosen,) = most_familiar.function(sources, sources, pick, correct, work=work)
     assert (chosen["response"], chosen["sample"]) == (winner, 0)
     assert not {"verdict", "perplexity", "tokens", "nll", "answer"} & set(chosen)
     assert work.facts["answered"] == 1
@@ -171,15 +171,17 @@ def test_what_select_would_not_take_is_not_chosen(work: Work) -> None:
         row("q", "", 1, finish="error", perplexity=1.1, **known),
         row("q", "whole", 2, finish="stop", perplexity=1.2, **known),
     ]
-    (chosen,) = most_familiar.function({"a": Rows.of(rows)}, "lowest", False, work=work)
+    offered = {"a": Rows.of(rows)}
+    (chosen,) = most_familiar.function(offered, offered, "lowest", False, work=work)
     assert chosen["response"] == "whole"
 
 
 def test_by_perplexity_scores_with_the_student() -> None:
     made = responses("made", made={"kind": "by_perplexity", "of": ["human", "self"]}, human="human", self="self")
     assert made.stage.name == "most_familiar"
-    assert {node.stage.name for node in made.upstream} == {"score"}
-    assert all(node.values["model"] == resolve("abacus-student") for node in made.upstream)
+    assert {node.stage.name for node in made.upstream} == {"verify", "score"}
+    models = [node.values["model"] for node in made.upstream if node.stage.name == "score"]
+    assert models == [resolve("abacus-student")] * 2
 
 
 def test_gold_only() -> None:

@@ -12,11 +12,11 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
 from tasks.resources.errors import StageFailed
-from tasks.select import select
 from tasks.selection.length_match import most, within_tolerance
 from tasks.selection.match import Match
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
+from tests.tasks.selected import selected
 
 
 def response(id: int, sample: int = 0, verdict: str = "correct", tokens: int = 10, perplexity: float = 2.0) -> Row:
@@ -36,7 +36,7 @@ def response(id: int, sample: int = 0, verdict: str = "correct", tokens: int = 1
 def run(scored: dict[str, list[Row]], count: int | None = None, seed: int = 0, **match: Any) -> dict[str, list[Row]]:
     options = {"minimum": 1, **match}
     rows = {origin: Rows.of(given) for origin, given in scored.items()}
-    made = select.function(rows, Match.model_validate(options), count, seed)
+    made = selected(rows, Match.model_validate(options), count, seed)
     return {origin: [row for row in made if row["origin"] == origin] for origin in scored}
 
 
@@ -67,7 +67,7 @@ def test_which_sample_is_taken(pick: str, sample: int) -> None:
 def test_within_takes_only_the_questions_of_other_rows() -> None:
     own = Rows.of([response(id, sample, "wrong") for id in range(30) for sample in (0, 1)])
     others = Rows.of([{**response(id), "origin": "human"} for id in (3, 5, 8)])
-    made = select.function({"self": own}, Match(correct="any", minimum=1), None, 0, others)
+    made = selected({"self": own}, Match(correct="any", minimum=1), None, 0, others)
     assert ids(list(made)) == ["q003", "q005", "q008"]
 
 
@@ -216,7 +216,7 @@ def test_select_says_how_many_questions_of_one_length_remain(tmp_path: Path) -> 
         name: Rows.of([response(id, tokens=length) for id, length in enumerate(each)])
         for name, each in lengths(300, 30, 45, 60).items()
     }
-    made = select.function(scored, Match(tokens=0.05), None, 0, work=work)
+    made = selected(scored, Match(tokens=0.05), None, 0, work=work)
     taken = work.facts["left"]["taken"]["origin 30"]
     assert len(made) == 3 * taken
     assert work.facts["left"]["shared"]["origin 30"] == 300
@@ -239,7 +239,7 @@ def test_facts_say_what_was_left_and_what_was_taken(tmp_path: Path) -> None:
             [response(id, s, "wrong" if id < 5 else "correct", perplexity=id) for id in range(20) for s in (0, 1)]
         ),
     }
-    select.function(scored, Match(), 12, 0, work=work)
+    selected(scored, Match(), 12, 0, work=work)
     assert work.facts["left"] == {
         "usable": {"human": 20, "self": 15},
         "shared": {"human": 15, "self": 15},

@@ -18,10 +18,10 @@ from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
 from tasks.questions import questions
-from tasks.select import select
 from tasks.selection.match import Match
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, RowFile, Rows, Streamed, in_tables, to_table
+from tests.tasks.selected import selected
 
 
 def own(tmp_path: Path, rows: list[Row], **columns: str) -> Benchmark:
@@ -95,7 +95,7 @@ def test_origins_in_different_orders_are_put_into_the_first_ones(tmp_path: Path,
     mixed = [response(id, sample) for sample in (1, 0) for id in range(3000)]  # a question's rows lie apart
     scored = {"a": Rows.of(forward), "b": Rows.of(backward), "c": Rows.of(mixed)}
     work = Work(tmp_path, Runtime(Store(tmp_path)), "select", {}) if kept_on_disk else None
-    made = select.function(scored, Match(), 2000, 0, work=work)
+    made = selected(scored, Match(), 2000, 0, work=work)
     assert len(made) == 6000
     taken = [[row["id"] for row in made if row["origin"] == origin] for origin in scored]
     assert taken[0] == taken[1] == taken[2]
@@ -141,6 +141,7 @@ from tasks.select import select
 from tasks.pipeline.execution import execute
 from tasks.storage.artifacts import Store
 from tasks.kinds.verifiers import find as judge
+from tasks.training_rows import training_rows
 from tasks.verify import verify
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -154,12 +155,13 @@ columns = Columns(id="name", reference="worked")
 own = UserBenchmark(name="own", train="own.parquet", verifier="number", columns=columns).resolve([folder])
 asked = questions(own, "train", None, 0)
 verified = verify(references(asked, "reference"), judge("number"))
-chosen = select({"human": verified}, Match(), None, 0)
+chosen = select({"human": verified}, {"human": verified}, Match(), None, 0)
+taken = training_rows(chosen, verified, "human")
 runtime = Runtime(Store(folder / "store"))
 for node in (asked, leak(train={"own": asked}, evaluation={"ledger": questions(find("abacus/ledger"), "test", 20, 0)}),
-             *chosen.upstream[0].upstream, verified, chosen):
+             *chosen.upstream[0].upstream, verified, chosen, taken):
     execute(node, runtime)
-assert execute(chosen, runtime)[0].manifest["rows"] == count
+assert execute(taken, runtime)[0].manifest["rows"] == count
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -1,0 +1,181 @@
+"""The arms of a study: what each trains on, by which method, from where it starts, and what it is matched with."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+
+from data import kinds
+from data.options import OptionError, of_kind
+from flows.config.form import Kinds
+from flows.config.study_parts import Control
+from tasks.kinds import methods
+from tasks.kinds.methods import Method
+from tasks.kinds.origins import Origin
+from tasks.selection.match import Match
+
+AnyMethod = Annotated[SerializeAsAny[Method], Kinds(methods.kinds_by_name, "Method")]
+STUDY = "*"
+"""The match of the study itself, beside those of controls and of single arms."""
+
+
+class ArmOptions(BaseModel):
+    """One arm of a study, as its file has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: str = Field(description="the origin whose responses, or pairs, it trains on")
+    method: AnyMethod | None = Field(None, description="how it learns; null for the study's `method`")
+    after: str = Field("", description="the arm whose adapter it starts from, and is held against; empty: no training")
+    match: Match | None = Field(
+        None, description="what it is matched for, with the arms of an equal `match`; null for the study's `match`"
+    )
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _known_method(cls, given: Any) -> Any:
+        return None if given is None else of_kind(methods.kinds_by_name(), given, "sft", "method", "method")
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm of a study, with all that was left to the study filled in."""
+
+    name: str
+    on: str
+    """The name of its origin in the study."""
+    origin: str
+    """What tables call its origin: in a study without `arms` a control's arm is called by its own name."""
+    method: Method
+    after: str
+    match: Match
+    group: str
+    """Arms of one group are matched among themselves."""
+    control: Control | None = None
+
+    @property
+    def pool(self) -> str:
+        """What `select` calls its rows."""
+        return self.origin
+
+
+def planned(
+    origins: Iterable[str],
+    arms: Mapping[str, ArmOptions],
+    controls: Mapping[str, Control],
+    method: Method,
+    match: Match,
+) -> Iterator[ArmPlan]:
+    """A study's arms: those it names; or one for each origin, and one for each origin of each control."""
+    groups: dict[Match, str] = {match: STUDY}
+    for name, arm in arms.items():
+        own = arm.match or match
+        group = groups.setdefault(own, name)
+        yield ArmPlan(name, arm.on, arm.on, arm.method or method, arm.after, own, group)
+    if arms:
+        return
+    for name in origins:
+        yield ArmPlan(name, name, name, method, "", match, STUDY)
+    for control_name, control in controls.items():
+        for origin in control.origins:
+            name = f"{origin}@{control_name}"
+            yield ArmPlan(name, origin, name, method, "", control.match, control_name, control)
+
+
+def check_arms(arms: Sequence[ArmPlan], origins: Mapping[str, Origin], named: bool, students: Sequence[str]) -> None:
+    """See that arms and origins name each other rightly, and that every method gets the rows that it takes.
+
+    Args:
+        named: whether the study names its arms.
+        students: what the study's models are called.
+
+    Raises:
+        OptionError: one line with the key, its value and what is allowed.
+    """
+    names = [arm.name for arm in arms]
+    for name, origin in origins.items():
+        for arm_name in origin.arms_needed:
+            _check_arm(f"origins.{name}.by", arm_name, names, students)
+    for arm in arms:
+        where = f"arms.{arm.name}"
+        if arm.on not in origins:
+            raise OptionError(f"{where}.on: {kinds.unknown('origin', arm.on, origins)}")
+        if arm.after:
+            _check_arm(f"{where}.after", arm.after, names, students)
+        gives = origins[arm.on].gives
+        if arm.method.takes != gives:
+            fitting = [name for name, origin in origins.items() if origin.gives == arm.method.takes]
+            raise OptionError(
+                f"{f'{where}.method' if named else 'method'}: {arm.method.kind} learns from {arm.method.takes}, and "
+                f"{arm.on} gives {gives}. Allowed: a method that takes {gives}, or an origin that gives "
+                f"{arm.method.takes} ({', '.join(fitting) or 'the study has none'})"
+            )
+    _check_order({arm.name: arm for arm in arms}, origins)
+
+
+def _check_arm(where: str, name: str, names: Sequence[str], students: Sequence[str]) -> None:
+    student, slash, rest = name.rpartition("/")
+    if slash and student in students and rest in names:
+        raise OptionError(f"{where}: {name} is not allowed: it is the arm {rest} of the same student; write {rest}")
+    if name not in names:
+        raise OptionError(f"{where}: {kinds.unknown('arm', name, names)}")
+
+
+def _check_order(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> None:
+    """See that no arm needs itself, by way of others.
+
+    Raises:
+        OptionError: one does; names the way.
+    """
+    done: set[str] = set()
+
+    def visit(what: str, name: str, way: list[str]) -> None:
+        step = f"{what} {name}"
+        if step in way:
+            path = " needs ".join([*way[way.index(step) :], step])
+            raise OptionError(f"arms: {path}, which has no beginning")
+        if step in done:
+            return
+        for needed in _needs(what, name, arms, origins):
+            visit(*needed, [*way, step])
+        done.add(step)
+
+    for name in arms:
+        visit("arm", name, [])
+
+
+def _needs(
+    what: str, name: str, arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]
+) -> Iterator[tuple[str, str]]:
+    if what == "arm":
+        yield "origin", arms[name].on
+        if arms[name].after:
+            yield "arm", arms[name].after
+        return
+    if name in origins:  # an origin of one that is not there is refused where it is looked for
+        yield from (("origin", other) for other in origins[name].origins_needed)
+        yield from (("arm", arm) for arm in origins[name].arms_needed)
+
+
+def written_by_arms(name: str, origins: Mapping[str, Origin]) -> bool:
+    """Whether an origin's rows need an arm to be trained first, its own or those of an origin it works on."""
+    origin = origins[name]
+    return bool(origin.arms_needed) or any(
+        written_by_arms(other, origins) for other in origin.origins_needed if other in origins and other != name
+    )
+
+
+def depth(arm: ArmPlan, arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> int:
+    """How many arms have to be trained, one after the other, before this arm's rows can be had.
+
+    Only arms of the same depth can be matched with each other: the rows of the later are not there yet when the
+    earlier are trained.
+    """
+
+    def of_origin(name: str) -> int:
+        origin = origins[name]
+        before = [depth(arms[writer], arms, origins) + 1 for writer in origin.arms_needed if writer in arms]
+        return max([0, *before, *(of_origin(other) for other in origin.origins_needed if other in origins)])
+
+    return of_origin(arm.on)

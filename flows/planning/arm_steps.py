@@ -1,0 +1,271 @@
+"""The steps of a study's arms on one training benchmark: each arm's rows, what it trains on, and its adapters."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from data.benchmark import Benchmark
+from flows.config.arms import STUDY, ArmPlan, depth, written_by_arms
+from flows.config.schema import Study
+from tasks.attest import attest
+from tasks.comparison.cell import Arm, ResponsesOf
+from tasks.comparison.records import Offered
+from tasks.finetune import finetune
+from tasks.kinds import verifiers
+from tasks.kinds.origins import Context, LiveAdapter, OriginRows
+from tasks.leak_free import leak_free
+from tasks.models.model import Model
+from tasks.models.sampling import seed_of
+from tasks.pipeline.stage import Node
+from tasks.questions import questions
+from tasks.select import select
+from tasks.training_rows import training_rows
+
+
+class Draw(NamedTuple):
+    """For which size and seed something is made; None where it is the same for all of them."""
+
+    size: int | None = None
+    seed: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What a step's name ends in."""
+        size = "" if self.size is None else f" size {self.size}"
+        return size + ("" if self.seed is None else f" seed {self.seed}")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One choice of training rows, for arms that are matched with each other."""
+
+    node: Node
+    rows: Mapping[str, OriginRows]
+    """What it chooses from, by pool."""
+    arms: Mapping[str, tuple[tuple[Arm, int], ...]]
+    """For which arms and seeds, by pool."""
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """One arm's adapter of one size and seed."""
+
+    of: Arm
+    seed: int
+    offered: Offered[Node]
+    live: LiveAdapter
+
+
+class _Lost(Exception):
+    """A step that failed stands before what is asked for."""
+
+
+class ArmSteps:
+    """The steps of one student on one training benchmark; each is described once.
+
+    Args:
+        asked: all training questions.
+        to_evaluate: the evaluation questions, which no posed question may give away.
+        lost: keys of steps that failed; what needs them is left out.
+        short: see `expand`.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        student: Model,
+        benchmark: Benchmark,
+        asked: Node,
+        to_evaluate: Mapping[str, Node],
+        lost: Collection[str],
+        short: Mapping[str, Collection[str]],
+    ) -> None:
+        self.selections: list[Selection] = []
+        self._study = study
+        self._student = student
+        self._benchmark = benchmark
+        self._asked = asked
+        self._to_evaluate = to_evaluate
+        self._lost = lost
+        self._short = short
+        self._sizes: list[int] | list[None] = study.sizes or [None]
+        self._judge = verifiers.find(benchmark.verifier)
+        self._tags = [f"benchmark:{benchmark.name}", f"student:{student.title}"]
+        self._arms = {arm.name: arm for arm in study.compared if self._is_here(arm)}
+        self._depths = {name: depth(arm, self._arms, study.origins) for name, arm in self._arms.items()}
+        self._rows: dict[tuple[str, Draw], OriginRows | None] = {}
+        self._selected: dict[tuple[str, int, Draw], Selection | None] = {}
+        self._trained: dict[tuple[str, Draw], TrainedArm | None] = {}
+
+    def trained(self) -> Iterator[TrainedArm]:
+        """The adapters that can be had, by arm, size and seed."""
+        for name in self._arms:
+            for size in self._sizes:
+                for seed in self._study.seeds:
+                    if (arm := self._arm(name, Draw(size, seed))) is not None:
+                        yield arm
+
+    def _is_here(self, arm: ArmPlan) -> bool:
+        """Whether an arm is trained on this benchmark; a control may be of some only."""
+        train = None if arm.control is None else arm.control.train
+        return train is None or self._benchmark.name in self._study.names(train)
+
+    def _arm(self, name: str, draw: Draw) -> TrainedArm | None:
+        key = (name, draw)
+        if key not in self._trained:
+            try:
+                self._trained[key] = self._train(self._arms[name], draw)
+            except _Lost:
+                self._trained[key] = None
+        return self._trained[key]
+
+    def _train(self, arm: ArmPlan, draw: Draw) -> TrainedArm:
+        assert draw.seed is not None
+        start = self._after(arm.after, draw).adapter if arm.after else None
+        chosen = self._selection(arm.group, self._depths[arm.name], draw)
+        if chosen is None or arm.pool not in chosen.rows:
+            raise _Lost
+        rows, drawn = chosen.rows[arm.pool], self._draw(arm.on, draw)
+        of_rows = Draw(draw.size, drawn.seed)
+        tags = [f"origin:{arm.origin}", *([f"arm:{arm.name}"] if self._study.arms else []), *self._tags]
+        taken = training_rows(chosen.node, rows.perplexities, arm.pool)
+        taken = taken.named(f"{self._label(arm.name)}{self._selection_draw(arm, draw).label}", *tags)
+        adapter = finetune(taken, self._student, self._prompt(arm.on, draw), arm.method, draw.seed, start)
+        named = (f"{self._label(arm.name)}{draw.label}", *tags, f"seed:{draw.seed}")
+        adapter = adapter.named(*named)
+        of = Arm(
+            *(self._student.title, self._benchmark.name, arm.name, arm.origin, arm.method.kind),
+            size=draw.size or 0,
+        )
+        responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, of_rows.seed)
+        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node)
+        return TrainedArm(of, draw.seed, offered, LiveAdapter(adapter, attest(adapter, self._student).named(*named)))
+
+    def _after(self, name: str, draw: Draw) -> LiveAdapter:
+        arm = self._arm(name, draw) if name in self._arms else None
+        if arm is None:
+            raise _Lost
+        return arm.live
+
+    def _selection(self, group: str, level: int, draw: Draw) -> Selection | None:
+        """The choices for the arms of a group, of which none needs another: made once for all seeds where they can."""
+        arms = [arm for name, arm in self._arms.items() if arm.group == group and self._depths[name] == level]
+        per_seed = any(self._draw(arm.on, draw).seed is not None for arm in arms)
+        made_for = Draw(draw.size, draw.seed if per_seed else None)
+        key = (group, level, made_for)
+        if key not in self._selected:
+            self._selected[key] = self._select(group, arms, draw, made_for)
+        return self._selected[key]
+
+    def _select(self, group: str, arms: list[ArmPlan], draw: Draw, made_for: Draw) -> Selection | None:
+        study = self._study
+        pool = {arm.pool: rows for arm in arms if (rows := self._rows_of(arm.on, draw)) is not None}
+        control = arms[0].control
+        within = None if draw.size is None else self._questions(draw.size)
+        if control is not None and control.same_questions:
+            own = self._selection(STUDY, self._depths[arms[0].name], draw)
+            if own is None:
+                return None
+            within = own.node
+        lengths = [arm.method.longest for arm in arms if arm.method.longest is not None]
+        keep = {arm.pool: study.origins[arm.on].kept for arm in arms if study.origins[arm.on].kept > 1}
+        later = self._depths[arms[0].name] > 0
+        label = self._label("+".join(arm.name for arm in arms) if later else "")
+        label += f" {group}" if group != STUDY and not later else ""
+        while pool:
+            chosen = select(
+                verdicts={name: rows.verdicts for name, rows in pool.items()},
+                perplexities={name: rows.perplexities for name, rows in pool.items()},
+                match=arms[0].match,
+                count=study.questions.keep,
+                seed=study.questions.seed,
+                within=within,
+                longest=min(lengths, default=None),
+                asked=self._asked if draw.size is None else self._questions(draw.size),
+                keep={name: count for name, count in keep.items() if name in pool} or None,
+            ).named(label + made_for.label, *self._tags)
+            if not (gone := self._short.get(chosen.key)):
+                found = Selection(chosen, pool, self._users(arms, made_for))
+                self.selections.append(found)
+                return found
+            pool = {name: rows for name, rows in pool.items() if name not in gone}
+        return None
+
+    def _users(self, arms: list[ArmPlan], made_for: Draw) -> dict[str, tuple[tuple[Arm, int], ...]]:
+        seeds = self._study.seeds if made_for.seed is None else [made_for.seed]
+        users: dict[str, tuple[tuple[Arm, int], ...]] = {}
+        for arm in arms:
+            of = Arm(
+                *(self._student.title, self._benchmark.name, arm.name, arm.origin, arm.method.kind),
+                size=made_for.size or 0,
+            )
+            users[arm.pool] = (*users.get(arm.pool, ()), *((of, seed) for seed in seeds))
+        return users
+
+    def _rows_of(self, name: str, draw: Draw) -> OriginRows | None:
+        """An origin's rows; None where a step failed that they need."""
+        key = (name, self._draw(name, draw))
+        if key not in self._rows:
+            try:
+                context = self._context(name, draw)
+                origin = self._study.origins[name]
+                rows = origin.rows(self._asked_of(name, context, draw), context)
+                gone = rows.verdicts.key in self._lost or rows.perplexities.key in self._lost
+                self._rows[key] = None if gone else rows
+            except _Lost:
+                self._rows[key] = None
+        return self._rows[key]
+
+    def _asked_of(self, name: str, context: Context, draw: Draw) -> Node:
+        """The questions that an origin answers; what it poses itself gives no evaluation question away."""
+        size = self._draw(name, draw).size
+        asked = self._asked if size is None else self._questions(size)
+        posed = self._study.origins[name].questions(asked, context)
+        if posed is asked:
+            return asked
+        return leak_free(posed, dict(self._to_evaluate)).named(context.label, *posed.tags)
+
+    def _draw(self, name: str, draw: Draw) -> Draw:
+        """For which size and seed an origin's rows are drawn."""
+        if written_by_arms(name, self._study.origins):
+            return draw
+        return Draw(None, draw.seed if self._study.questions.sampling == "per_seed" else None)
+
+    def _selection_draw(self, arm: ArmPlan, draw: Draw) -> Draw:
+        """For which size and seed an arm's training rows are chosen."""
+        chosen = self._selection(arm.group, self._depths[arm.name], draw)
+        assert chosen is not None
+        return Draw(draw.size, draw.seed if len(chosen.arms[arm.pool]) < len(self._study.seeds) else None)
+
+    def _context(self, name: str, draw: Draw) -> Context:
+        study, drawn = self._study, self._draw(name, draw)
+        seed = study.questions.seed
+        return Context(
+            *(name, self._benchmark.name, self._student, self._benchmark.prompt),
+            seed if drawn.seed is None else seed_of(seed, "draw", drawn.seed) % 2**31,
+            study.roots,
+            of=prefix(study, self._student),
+            verifier=self._judge,
+            origins=study.origins,
+            remote_code=frozenset(study.trust_remote_code),
+            thinking=study.thinking,
+            after=lambda arm: self._after(arm, draw),
+            drawn=drawn.label,
+        )
+
+    def _prompt(self, origin: str, draw: Draw) -> str:
+        return self._study.origins[origin].prompt_template(self._context(origin, draw))
+
+    def _questions(self, size: int) -> Node:
+        """The first `size` training questions, as the seed has them: a part of those of each larger size."""
+        ask, name = self._study.questions, self._benchmark.name
+        node = questions(self._benchmark.only(ask.train_split), ask.train_split, size, ask.seed)
+        return node.named(f"{name} {ask.train_split} size {size}", f"benchmark:{name}")
+
+    def _label(self, arm: str) -> str:
+        return f"{prefix(self._study, self._student)}{arm}{'/' if arm else ''}{self._benchmark.name}"
+
+
+def prefix(study: Study, student: Model) -> str:
+    """What steps are called by first: the student, in a study of several."""
+    return f"{student.title}/" if len(study.students) > 1 else ""
