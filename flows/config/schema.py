@@ -282,10 +282,10 @@ class Study(BaseModel):
         check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
         most = [(self.questions.train, "questions.train")]
         most += [(count, f"questions.train_each.{name}") for name, count in self.questions.train_each.items()]
-        for number, size in enumerate(self.sizes):
+        for size in self.sizes:
             for count, where in most:
                 if count is not None and size > count:
-                    raise OptionError(f"sizes.{number}: {size} is more than there are questions: {where} is {count}")
+                    raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count}")
         if self.sizes and self.questions.keep is not None:
             raise OptionError("sizes: they say how many questions an arm gets; allowed without questions.keep")
         return self

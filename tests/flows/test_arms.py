@@ -1,0 +1,185 @@
+"""Studies that name their arms: what each trains on, from where it starts, how large, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.errors import InputError
+from flows.config.schema import Study
+from flows.config.study_file import load
+from flows.planning.plan import Plan, expand
+from tasks.pipeline.stage import Node
+
+STUDY: dict[str, Any] = {
+    "name": "arms",
+    "student": "abacus-student",
+    "train": ["abacus/boxes"],
+    "evaluate": ["abacus/boxes", "abacus/ledger"],
+    "questions": {"train": 60, "evaluate": 20},
+    "origins": {
+        "teacher": {"model": "abacus-teacher", "samples": 2},
+        "resampled": {"kind": "self", "by": "sft", "samples": 8, "keep": 2},
+        "any_pairs": {"kind": "pairs", "of": "resampled"},
+    },
+    "arms": {"sft": {"on": "teacher"}, "rft": {"on": "resampled"}},
+    "match": {"questions": False, "count": False},
+    "sizes": [60, 30],
+    "seeds": [0, 1],
+}
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    path = folder / "arms.yaml"
+    path.write_text(yaml.safe_dump({**STUDY, **changes}, sort_keys=False))
+    return path
+
+
+def planned(folder: Path, **changes: Any) -> Plan:
+    return expand(load(str(written(folder, **changes))))
+
+
+def of_stage(plan: Plan, stage: str) -> dict[str, Node]:
+    return {node.label: node for node in plan.nodes if node.stage.name == stage}
+
+
+def test_an_arm_writes_for_the_next_at_each_size_and_seed(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    assert set(of_stage(plan, "generate")) == {
+        "teacher/abacus/boxes",
+        *(f"resampled/abacus/boxes size {size} seed {seed}" for size in (30, 60) for seed in (0, 1)),
+    }
+    trained = of_stage(plan, "finetune")
+    for label, node in of_stage(plan, "generate").items():
+        if label.startswith("resampled"):
+            adapter = node.inputs["adapter"]
+            assert adapter.key == trained[f"sft/abacus/boxes{label.removeprefix('resampled/abacus/boxes')}"].key
+            assert node.inputs["attested"].upstream[0].key == adapter.key
+            assert node.inputs["questions"].values["count"] == int(label.split()[2])
+
+
+def test_each_cell_says_its_arm_origin_method_size_and_seed(tmp_path: Path) -> None:
+    cells = planned(tmp_path).cells
+    found = {(cell.arm, cell.origin, cell.method, cell.size, cell.seed) for cell in cells if cell.trained}
+    both = (("sft", "teacher"), ("rft", "resampled"))
+    assert found == {(*names, "sft", size, seed) for names in both for size in (30, 60) for seed in (0, 1)}
+    assert len(cells) == 2 * (1 + 8)
+
+
+def test_smaller_sizes_are_a_part_of_larger_ones_and_what_is_shared_is_made_once(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    choices = of_stage(plan, "select")
+    assert set(choices) == {
+        *(f"abacus/boxes size {size}" for size in (30, 60)),
+        *(f"rft/abacus/boxes size {size} seed {seed}" for size in (30, 60) for seed in (0, 1)),
+    }
+    within = {label: node.inputs["within"].values["count"] for label, node in choices.items()}
+    assert within == {label: int(label.split()[2]) for label in choices}
+    assert choices["abacus/boxes size 30"].values["keep"] is None
+    assert choices["rft/abacus/boxes size 30 seed 0"].values["keep"] == {"resampled": 2}
+    small, large = (set(ids(node)) for node in (plan_questions(plan, 30), plan_questions(plan, 60)))
+    assert (len(small), len(large)) == (30, 60)
+    assert small < large
+
+
+def plan_questions(plan: Plan, count: int) -> Node:
+    return next(node for node in plan.nodes if node.stage.name == "questions" and node.values["count"] == count)
+
+
+def ids(node: Node) -> list[str]:
+    return [row["id"] for row in node.stage.function(**node.values)]
+
+
+def test_data_drawn_for_each_seed_reaches_every_step_after_it(tmp_path: Path) -> None:
+    questions = {**STUDY["questions"], "sampling": "per_seed"}
+    plan = planned(tmp_path, questions=questions, sizes=[], arms={"sft": {"on": "teacher"}})
+    written_by_teacher = of_stage(plan, "generate")
+    assert set(written_by_teacher) == {f"teacher/abacus/boxes seed {seed}" for seed in (0, 1)}
+    assert len({node.values["seed"] for node in written_by_teacher.values()}) == 2
+    assert set(of_stage(plan, "training_rows")) == {f"sft/abacus/boxes seed {seed}" for seed in (0, 1)}
+    once = planned(tmp_path, sizes=[], arms={"sft": {"on": "teacher"}})
+    assert set(of_stage(once, "training_rows")) == {"sft/abacus/boxes"}
+
+
+def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
+    origins = {"human": {}, "teacher": {"model": "abacus-teacher"}}
+    plain = planned(tmp_path, arms={}, origins=origins, sizes=[])
+    named = planned(tmp_path, arms={name: {"on": name} for name in origins}, origins=origins, sizes=[])
+    assert [node.key for node in of_stage(plain, "finetune").values()] == [
+        node.key for node in of_stage(named, "finetune").values()
+    ]
+    assert {(cell.arm, cell.origin, cell.size) for cell in plain.cells if cell.trained} == {
+        ("human", "human", 0),
+        ("teacher", "teacher", 0),
+    }
+
+
+def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    for label, node in of_stage(plan, "score").items():
+        assert [needed.stage.name for needed in node.upstream] == ["generate"]
+        assert of_stage(plan, "verify")[label].upstream[0].key == node.upstream[0].key
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"arms": {"sft": {"on": "techer"}}, "origins": {"teacher": {"model": "abacus-teacher"}}},
+            "arms.sft.on: no origin is called 'techer' (did you mean teacher?)",
+        ),
+        (
+            {"arms": {"sft": {"on": "resampled"}}},
+            "arms: arm sft needs origin resampled needs arm sft, which has no beginning",
+        ),
+        (
+            {"arms": {"sft": {"on": "teacher", "after": "rft"}, "rft": {"on": "resampled"}}},
+            "arms: arm sft needs arm rft needs origin resampled needs arm sft, which has no beginning",
+        ),
+        (
+            {
+                "student": ["abacus-student", "abacus-teacher"],
+                "arms": {"sft": {"on": "teacher"}, "more": {"on": "teacher", "after": "abacus-teacher/sft"}},
+            },
+            "arms.more.after: abacus-teacher/sft is not allowed: it is the arm sft of the same student; write sft",
+        ),
+        ({"arms": {"sft": {"on": "teacher", "after": "dpo"}}}, "arms.sft.after: no arm is called 'dpo'. Allowed: sft"),
+        (
+            {"arms": {**STUDY["arms"], "odd": {"on": "any_pairs"}}},
+            "arms.odd.method: sft learns from responses, and any_pairs gives pairs. Allowed: a method that takes pairs",
+        ),
+        ({"sizes": [30, 61]}, "sizes: 61 is more than there are questions: questions.train is 60"),
+        ({"sizes": [30, 30]}, "sizes: [30, 30] is not allowed"),
+        (
+            {"controls": {"again": {"origins": ["teacher"], "match": {}}}},
+            "controls.again: a study that names its arms has no controls: give an arm a `match` of its own",
+        ),
+        ({"arms": {"base": {"on": "teacher"}}}, "arms.base: allowed are other names: base is the student untrained"),
+        (
+            {"arms": {"sft": {"on": "teacher", "methd": "sft"}}},
+            "arms.sft.methd: unknown key; allowed: after, match, method, on",
+        ),
+        (
+            {"contrasts": [{"claim": "More.", "better": "rft", "than": "teacher"}]},
+            "contrasts.0.than: no arm is called 'teacher'. Allowed: sft, rft, base",
+        ),
+        (
+            {"origins": {**STUDY["origins"], "resampled": {"kind": "self", "by": "sfd"}}},
+            "origins.resampled.by: no arm is called 'sfd' (did you mean sft?)",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    path = written(tmp_path, **changes)
+    with pytest.raises(InputError) as caught:
+        load(str(path))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_the_form_has_arms_and_sizes() -> None:
+    fields = Study.model_json_schema()["properties"]
+    drawn = fields["arms"]["anyOf"][0]["items"]
+    assert {"name", "on", "method", "after", "match"} <= set(drawn["properties"])
+    assert fields["sizes"]["items"]["exclusiveMinimum"] == 0
