@@ -96,22 +96,27 @@ def trained_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
     """
     arms: list[dict[str, Any]] = []
     adapters = [artifact for artifact in made if artifact.manifest["stage"] == "finetune"]
+    taken = {
+        artifact.manifest["key"]: artifact.manifest["ingredients"]
+        for artifact in made
+        if artifact.manifest["stage"] == "training_rows"
+    }
     of_arm: dict[tuple[str, str], list[Artifact]] = {}
     for adapter in adapters:
-        ingredients = adapter.manifest["ingredients"]
-        of_arm.setdefault((ingredients["inputs"]["responses"], ingredients["values"]["origin"]), []).append(adapter)
+        rows = taken[adapter.manifest["ingredients"]["inputs"]["responses"]]
+        of_arm.setdefault((rows["inputs"]["choices"], rows["values"]["origin"]), []).append(adapter)
     for artifact in made:
         if artifact.manifest["stage"] != "select":
             continue
         for origin, facts in artifact.facts["origins"].items():
-            rows = {adapter.facts["rows"] for adapter in of_arm.get((artifact.manifest["key"], origin), ())}
+            trained = {adapter.facts["rows"] for adapter in of_arm.get((artifact.manifest["key"], origin), ())}
             arms.append(
                 {
                     "label": artifact.manifest["label"],
                     "origin": origin,
                     "asked": facts["asked"],
                     "left_out": {reason: facts["left_out"].get(reason, 0) for reason in REASONS},
-                    "trained": max(rows, default=None),
+                    "trained": max(trained, default=None),
                     "tokens": facts.get("tokens_mean"),
                 }
             )

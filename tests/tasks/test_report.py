@@ -270,8 +270,14 @@ def test_how_many_questions_matching_left_is_told(folder: Path):
 def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
     def adapter(origin: str, seed: int) -> Artifact:
         trained = artifact(folder, "finetune", f"{origin}/boxes seed {seed}", {"rows": 30, "longest": 2048})
-        ingredients = {"inputs": {"responses": "select boxes"}, "values": {"origin": origin, "seed": seed}}
-        return replace(trained, manifest={**trained.manifest, "ingredients": ingredients})
+        return with_ingredients(trained, {"inputs": {"responses": f"training_rows {origin}/boxes"}})
+
+    def rows(origin: str) -> Artifact:
+        taken = artifact(folder, "training_rows", f"{origin}/boxes", {})
+        return with_ingredients(taken, {"inputs": {"choices": "select boxes"}, "values": {"origin": origin}})
+
+    def with_ingredients(of: Artifact, ingredients: dict[str, Any]) -> Artifact:
+        return replace(of, manifest={**of.manifest, "ingredients": ingredients})
 
     facts = {
         "left": {"usable": {"a": 30, "b": 45}, "shared": {"a": 30, "b": 30}, "taken": {"a": 30, "b": 30}},
@@ -283,7 +289,7 @@ def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
     }
     chosen = artifact(folder, "select", "boxes", facts)
     room = {"asked": 10, "left_out": 1, "short_of_room": 2, "longest": 3030, "context": 2048}
-    made = (chosen, adapter("a", 0), adapter("a", 1), artifact(folder, "answerable", "boxes test", room))
+    made = (chosen, rows("a"), adapter("a", 0), adapter("a", 1), artifact(folder, "answerable", "boxes test", room))
     told = trained_by(made)
     assert [(arm["origin"], arm["trained"], arm["tokens"]) for arm in told["arms"]] == [
         ("a", 30, 56),
