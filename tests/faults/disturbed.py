@@ -30,7 +30,7 @@ STUDY = [
 ]
 STAGES = (
     *("questions", "leak", "references", "generate", "verify", "score"),
-    *("select", "finetune", "attest", "evaluate", "compare", "report"),
+    *("select", "training_rows", "finetune", "attest", "evaluate", "compare", "report"),
 )
 """In the order of the chain."""
 PATIENCE = 300.0
