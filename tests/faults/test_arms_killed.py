@@ -59,7 +59,8 @@ def kept(folder: Path) -> dict[Path, int]:
     found: dict[Path, set[str]] = {}
     for part in folder.glob("store/generate/*/parts/*.parquet"):
         if not (part.parents[1] / "manifest.json").exists():
-            found.setdefault(part.parents[1], set()).update(pq.read_table(part, columns=["id"]).column("id").to_pylist())
+            ids = pq.read_table(part, columns=["id"]).column("id").to_pylist()
+            found.setdefault(part.parents[1], set()).update(ids)
     return {path: len(ids) for path, ids in found.items()}
 
 
@@ -80,7 +81,7 @@ def test_a_study_killed_while_a_trained_student_writes_ends_as_if_nothing_had_be
     assert again.wait(1800) == 0, (killed / "said").read_text()
     for folder, questions in before.items():
         manifest = json.loads((folder / "manifest.json").read_text())
-        assert 0 < questions
+        assert questions > 0
         assert manifest["facts"]["prompts"] == manifest["rows"] // 16 - questions
 
     for name in ("summary.csv", "scaling.csv", "perplexity.csv"):
