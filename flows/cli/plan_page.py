@@ -39,8 +39,8 @@ def show(study: Study, as_json: bool) -> None:
     print(_summary(forecasts, price))
     for line in power(study):
         print(f"  {line}")
-    for asked in price.asked:
-        print(f"  {asked}")
+    for estimate in price.requests:
+        print(f"  {estimate}")
     if price.gpu_hours:
         print(f"  {price.gpu_hours}")
     for line in rendering:
@@ -130,17 +130,17 @@ def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:
             "gpu_hours": price.gpu_hours.total if price.gpu_hours else None,
             "endpoints": [
                 {
-                    "model": asked.name,
-                    "requests": asked.requests,
-                    "input_tokens": asked.input,
-                    "output_tokens": asked.output,
-                    "output_is_bound": asked.output_is_bound,
-                    "usd": asked.usd,
-                    "spent_tokens": asked.spent.tokens,
-                    "spent_usd": asked.spent.usd,
-                    "over_budget": asked.over_budget,
+                    "model": estimate.name,
+                    "requests": estimate.requests,
+                    "input_tokens": estimate.input,
+                    "output_tokens": estimate.output,
+                    "output_is_bound": estimate.output_is_bound,
+                    "usd": estimate.usd,
+                    "spent_tokens": estimate.spent.tokens,
+                    "spent_usd": estimate.spent.usd,
+                    "over_budget": estimate.over_budget,
                 }
-                for asked in price.asked
+                for estimate in price.requests
             ],
         },
     }

@@ -13,7 +13,6 @@ from data.errors import LONGEST_VALUE, InputError, at
 from data.options import explain
 from flows.config import known_names, yaml_values
 from flows.config.schema import Study
-from tasks.models import endpoint
 
 STUDIES = Path(__file__).resolve().parents[2] / "data" / "studies"
 
@@ -65,7 +64,6 @@ def checked(given: Mapping[str, Any], folder: Path | None = None, named: Sequenc
         InputError: one line with the key, the value and what is allowed.
     """
     study = raw(given)
-    endpoint.use(study.endpoints, study.name)
     study._roots = (*([folder] if folder else []), Path.cwd(), *named)
     known_names.check(study)
     return study

@@ -15,7 +15,7 @@ from tasks.pipeline.sharding import by_endpoint
 from tasks.pipeline.stage import Node
 
 HERE = "here"
-"""A step that an endpoint answers: budgets, pace and kept answers are counted in the run's own process."""
+"""A step that an endpoint answers: budget, rate limit and response cache are those of the run's own process."""
 AHEAD = 16
 """Steps that Ray is given beyond those that can run now: it has the next at hand, and an autoscaler sees them wait."""
 LOOK = 5.0

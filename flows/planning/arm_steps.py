@@ -14,6 +14,7 @@ from tasks.finetune import finetune
 from tasks.kinds import verifiers
 from tasks.kinds.origins import Context, LiveAdapter, OriginRows
 from tasks.leak_free import leak_free
+from tasks.models.endpoint import StudyEndpoints
 from tasks.models.model import Model
 from tasks.models.sampling import seed_of
 from tasks.pipeline.stage import Node
@@ -249,6 +250,7 @@ class ArmSteps:
             origins=study.origins,
             remote_code=frozenset(study.trust_remote_code),
             thinking=study.thinking,
+            endpoints=StudyEndpoints(study.name, study.endpoints),
             after=lambda arm: self._after(arm, draw),
             drawn=drawn.label,
         )

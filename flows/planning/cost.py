@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flows.planning.forecast import Forecasts
 from flows.planning.gpu_hours import GpuHours, gpu_hours
 from flows.planning.plan import Plan
-from tasks.endpoint.estimate import Asked, asked_of
+from tasks.endpoint.estimate import Estimate, estimate
 from tasks.models.endpoint import Endpoint
 from tasks.pipeline.stage import Node
 from tasks.storage.artifacts import Store
@@ -33,7 +33,7 @@ class Cost:
     """None where no earlier run tells how long one of the long stages takes with these models."""
     unknown: tuple[str, ...]
     """Stages whose duration no earlier run tells."""
-    asked: tuple[Asked, ...] = ()
+    requests: tuple[Estimate, ...] = ()
     """Requests to endpoints, which are among the answers above."""
     gpu_hours: GpuHours | None = None
     """By the models' sizes; None where they are small or not known."""
@@ -71,10 +71,10 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
         else:
             seconds += took
     minutes = None if LONG & set(unknown) or (unknown and not seconds) else seconds / 60
-    asked = tuple(asked_of(nodes, store) for nodes in endpoints.values())
+    requests = tuple(estimate(nodes, store) for nodes in endpoints.values())
     guess = gpu_hours(forecasts, {each.node.key: _rows(plan, each.node) for each in forecasts.misses})
     uncounted = tuple(dict.fromkeys(each.node.label for each in forecasts if _uncounted(each.node)))
-    return Cost(questions, tokens, bound, adapters, minutes, tuple(unknown), asked, guess, uncounted)
+    return Cost(questions, tokens, bound, adapters, minutes, tuple(unknown), requests, guess, uncounted)
 
 
 def _uncounted(node: Node) -> bool:

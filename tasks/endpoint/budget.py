@@ -1,8 +1,8 @@
-"""What an endpoint has cost a study, in a file beside the artifacts that outlives every crash.
+"""What an endpoint has cost a study, and may cost it, in a file beside the artifacts that outlives every crash.
 
-A request is put down at the most it can cost before it is sent, and corrected when the server's own count is known. So
+The most that a request can cost is reserved before it is sent, and corrected when the server's own count is known. So
 the sum of the lines is never less than what was spent, whatever was killed in between, and a budget that the sum stays
-within is not passed. Several processes may use one file: it is read and written under a lock.
+within is not exceeded. Several processes may use one file: it is read and written under a lock.
 """
 
 import threading
@@ -38,22 +38,23 @@ class Spent:
         return Spent(*(-getattr(self, each.name) for each in fields(self)))
 
 
-class Account:
-    """What one study has spent at one endpoint, and whether it may spend more. Use it from any thread."""
+class Budget:
+    """What one study has spent at one endpoint, within the limits of its settings. Use it from any thread."""
 
     def __init__(self, store: Store, endpoint: Endpoint) -> None:
         self.settings: EndpointSettings = endpoint.settings
-        self._path = path(store, endpoint)
+        self._path = _path(store, endpoint)
         self._lock = threading.Lock()
         self._read_to = 0
         self._total = Spent()
         self._by_stage: dict[str, Spent] = {}
 
     def cost(self, input_tokens: int, output_tokens: int) -> Spent:
+        """What tokens cost at the study's prices."""
         return Spent(input_tokens, output_tokens, self.settings.usd(input_tokens, output_tokens))
 
     def reserve(self, stage: str, most: Spent) -> bool:
-        """Put a request down at the most it can cost; False, and nothing is put down, where a budget forbids it.
+        """Reserve the most that a request can cost; False, and nothing is reserved, where that exceeds the budget.
 
         Args:
             stage: key of the artifact it is for.
@@ -68,14 +69,14 @@ class Account:
         return True
 
     def settle(self, stage: str, most: Spent, actual: Spent) -> None:
-        """Correct a reserved request to what it cost."""
-        counted = Spent(actual.input, actual.output, actual.usd)
+        """Replace what was reserved for a request by what it cost."""
+        cost = Spent(actual.input, actual.output, actual.usd)
         with self._lock, FileLock(f"{self._path}.lock").acquire(poll_interval=POLL):
             self._catch_up()
-            self._write(stage, counted + -Spent(most.input, most.output, most.usd), safe=False)
+            self._write(stage, cost + -Spent(most.input, most.output, most.usd), safe=False)
 
     def total(self) -> Spent:
-        """What the study has spent here, what is under way counted at the most it can cost."""
+        """What the study has spent here; requests under way count as the most they can cost."""
         with self._lock:
             self._catch_up()
             return self._total
@@ -98,28 +99,26 @@ class Account:
         """Read what was added to the file since, by this process or another."""
         lines, self._read_to = new_lines(self._path, self._read_to)
         for _, line in lines:
-            known = {each.name: line.get(each.name, 0) for each in fields(Spent)}
-            change = Spent(**known)
+            change = Spent(**{each.name: line.get(each.name, 0) for each in fields(Spent)})
             self._total += change
             self._by_stage[line.get("for", "")] = self._by_stage.get(line.get("for", ""), Spent()) + change
 
     def _write(self, stage: str, change: Spent, safe: bool) -> None:
-        said: dict[str, Any] = {name: value for name, value in asdict(change).items() if value}
-        append(self._path, {"for": stage, **said}, safe)
+        changed: dict[str, Any] = {name: value for name, value in asdict(change).items() if value}
+        append(self._path, {"for": stage, **changed}, safe)
 
 
-def path(store: Store, endpoint: Endpoint) -> Path:
-    """Where the account of a study at an endpoint is kept."""
-    return store.root / "endpoints" / "spent" / file_name(endpoint.account) / f"{file_name(endpoint.id)}.jsonl"
+def _path(store: Store, endpoint: Endpoint) -> Path:
+    return store.root / "endpoints" / "spent" / file_name(endpoint.study) / f"{file_name(endpoint.id)}.jsonl"
 
 
 def spent(store: Store, endpoint: Endpoint) -> Spent:
-    """What a study has spent at an endpoint so far."""
-    return Account(store, endpoint).total()
+    """What the endpoint's study has spent there so far."""
+    return Budget(store, endpoint).total()
 
 
-def in_words(total: Spent, settings: EndpointSettings) -> str:
-    """Spent and budget, as one clause."""
+def described(total: Spent, settings: EndpointSettings) -> str:
+    """What was spent, and of what budget, as one clause."""
     text = f"{total.tokens:,} tokens"
     if settings.budget_tokens is not None:
         text += f" of {settings.budget_tokens:,} (budget_tokens)"

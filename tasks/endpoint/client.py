@@ -1,13 +1,12 @@
-"""The client of OpenAI-compatible endpoints: many stages stream requests through it, answers come back as they come.
+"""The client of OpenAI-compatible endpoints: many stages stream requests through it, responses come back as they come.
 
-It decides when and how often a request is sent, never what an answer says. One client an endpoint and process; all run
-on one event loop in a thread of its own.
+It decides when and how often a request is sent, never what a response says. One client an endpoint, study and process;
+all run on one event loop in a thread of its own.
 """
 
 import asyncio
 import functools
 import json
-import logging
 import queue
 import random
 import threading
@@ -17,13 +16,14 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.endpoint.budget import Account, Spent
+from tasks.endpoint.budget import Budget, Spent
 from tasks.endpoint.event_loop import loop
-from tasks.endpoint.rate_limiter import Gate
+from tasks.endpoint.rate_limiter import RateLimiter
 from tasks.endpoint.reply import Answer, Unusable
-from tasks.endpoint.response_cache import Answers, digest
+from tasks.endpoint.response_cache import ResponseCache, digest
 from tasks.endpoint.secrets import Access, access
-from tasks.endpoint.status import Again, Refusal, heard, unreachable
+from tasks.endpoint.status import Retry
+from tasks.endpoint.transport import Read, Transport
 from tasks.models.endpoint import Endpoint
 from tasks.resources.errors import StageFailed, Transient
 from tasks.storage.artifacts import Store
@@ -32,14 +32,12 @@ TRIES = 8
 """Times a request is sent before the stage gives up for now; some two minutes."""
 TRIES_WHEN_BUSY = 40
 """The same for a server that says it has too much to do (429)."""
-TRIES_FOR_RUBBISH = 3
-"""Times an unusable reply is asked for again."""
+TRIES_WHEN_UNUSABLE = 3
+"""Times a request is sent whose reply is unusable."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds of back-off; doubled with every try."""
 TEMPLATE_TOKENS = 256
 """Prompt tokens a server's chat template may add. A token of the text itself is at least one byte of it."""
-MOST_BYTES = 64 * 2**20
-"""Of a reply; what sends more is no chat completion."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Request:
 
 
 class OverBudget(Exception):
-    """The next request could pass the budget."""
+    """The next request could exceed the budget."""
 
 
 @dataclass(eq=False)
@@ -67,7 +65,7 @@ class _Pending:
     position: int
     request: Request
     stage: str
-    read: Callable[[Any], Answer | Unusable]
+    read: Read
     note: Callable[[str], None]
     sent: bool = False
     """Whether the server has it just now."""
@@ -77,51 +75,45 @@ class _Pending:
 
 
 class Client:
-    """Asks one endpoint. `stream` may be used from any thread, everything else runs on the event loop."""
+    """Sends requests to one endpoint for one study. `stream` may be used from any thread, everything else runs on the
+    event loop."""
 
     def __init__(self, endpoint: Endpoint, store: Store, known: Access) -> None:
-        import httpx
-
-        # Its lines for debugging hold the headers of replies, and a server may echo the key in one.
-        logging.getLogger("httpcore").setLevel(logging.INFO)
         self.endpoint = endpoint
-        self.account = Account(store, endpoint)
-        self.answers = Answers(store, endpoint)
+        self.budget = Budget(store, endpoint)
+        self.cache = ResponseCache(store, endpoint)
         self._access = known
-        self._gate = Gate(endpoint.name, endpoint.settings)
-        self._under_way = 0
+        self._limiter = RateLimiter(endpoint.name, endpoint.settings)
+        self._transport = Transport(endpoint, known, self._limiter)
+        self._reserved = 0
+        """Requests whose cost is reserved and not settled yet."""
         self._settled = asyncio.Event()
-        self._beyond = [0, 0]
+        self._surplus = [0, 0]
+        """Prompt and response tokens that this server counts beyond what is expected of a request."""
         self._noted = 0.0
-        self._http = httpx.AsyncClient(
-            headers=known.headers,
-            timeout=httpx.Timeout(None, connect=30),  # the whole request has its own limit
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=endpoint.settings.concurrency),
-            trust_env=not known.local,
-        )
 
     def stream(
         self,
         requests: Iterable[Request],
         stage: str,
-        read: Callable[[Any], Answer | Unusable],
+        read: Read,
         note: Callable[[str], None],
     ) -> Generator[tuple[int, Answer | Unusable, bool], None, None]:
-        """Answer requests, in any order, as (position, what came, whether it was kept from before).
+        """Send requests; yields, in any order, (position, response, whether it came from the cache).
 
-        What is under way when one fails is waited for and given out first: it has been paid for.
+        Requests under way when one fails are waited for and yielded first: they have been paid for.
 
         Args:
-            stage: key of the artifact the answers are for.
+            stage: key of the artifact the responses are for.
             read: says what the JSON of a reply means.
 
         Raises:
             StageFailed: the server refuses a request; trying again would not help.
             Transient: the server does not answer.
-            OverBudget: nothing more can be asked within the budget.
+            OverBudget: no more requests fit into the budget.
         """
-        self.answers.refresh()
-        inbox: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
+        self.cache.refresh()
+        ended: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
         under_way: set[_Pending] = set()
         source = enumerate(requests)
         failed: BaseException | None = None
@@ -132,93 +124,93 @@ class Client:
                     position, request = next(source, (-1, None))
                     if request is None:
                         more = False
-                    elif (kept := self.answers.find(request.digest)) is not None:
-                        yield position, kept, True
+                    elif (cached := self.cache.get(request.digest)) is not None:
+                        yield position, cached, True
                     else:
-                        under_way.add(self._send(_Pending(position, request, stage, read, note), inbox))
+                        under_way.add(self._submit(_Pending(position, request, stage, read, note), ended))
                 if not under_way:
                     break
-                pending = inbox.get()
+                pending = ended.get()
                 under_way.discard(pending)
                 try:
-                    came = pending.future.result()
+                    response = pending.future.result()
                 except CancelledError:
                     continue
                 except (StageFailed, Transient, OverBudget) as error:
                     failed = failed or error
                     _stop(under_way)
                     continue
-                yield pending.position, came, False
+                yield pending.position, response, False
         finally:
             for pending in under_way:
                 pending.future.cancel()
         if failed is not None:
             raise failed
 
-    def _send(self, pending: _Pending, inbox: "queue.SimpleQueue[_Pending]") -> _Pending:
-        pending.future = asyncio.run_coroutine_threadsafe(self._ask(pending), loop())
-        pending.future.add_done_callback(lambda _: inbox.put(pending))
+    def _submit(self, pending: _Pending, ended: "queue.SimpleQueue[_Pending]") -> _Pending:
+        pending.future = asyncio.run_coroutine_threadsafe(self._complete(pending), loop())
+        pending.future.add_done_callback(lambda _: ended.put(pending))
         return pending
 
-    async def _ask(self, pending: _Pending) -> Answer | Unusable:
-        """One request until it is answered, or it is clear that it will not be."""
-        tries = useless = 0
+    async def _complete(self, pending: _Pending) -> Answer | Unusable:
+        """Send one request until there is a response, or it is clear that there will be none."""
+        tries = unusable = 0
         while True:
-            await self._gate.enter()
+            await self._limiter.acquire()
             try:
                 if pending.stopped:
                     raise asyncio.CancelledError
-                outcome = await self._try(pending, again=tries + useless > 0)
+                outcome = await self._send_once(pending, again=tries + unusable > 0)
             finally:
-                self._gate.leave()
+                self._limiter.release()
             if isinstance(outcome, Answer):
                 return outcome
             if isinstance(outcome, Unusable):
-                useless += 1
-                if useless >= TRIES_FOR_RUBBISH or outcome.final:
+                unusable += 1
+                if unusable >= TRIES_WHEN_UNUSABLE or outcome.final:
                     return outcome
-                await asyncio.sleep(_wait(useless))
+                await asyncio.sleep(_wait(unusable))
                 continue
             tries += 1
             if tries >= (TRIES_WHEN_BUSY if outcome.busy else TRIES):
                 raise Transient(f"{self.endpoint.name}: {outcome.why}, {tries} times one after another")
-            await self._pause(pending, outcome, tries)
+            await self._back_off(pending, outcome, tries)
 
-    async def _pause(self, pending: _Pending, outcome: Again, tries: int) -> None:
+    async def _back_off(self, pending: _Pending, outcome: Retry, tries: int) -> None:
         """Wait as long as the server asks, all requests together; by itself, longer with every try."""
         if outcome.busy:
-            self._gate.throttled()
+            self._limiter.throttled()
         wait = outcome.wait or _wait(tries)
         if wait >= 5 and time.monotonic() - self._noted > 10:
             self._noted = time.monotonic()
-            pending.note(f"{self.endpoint.name}: {outcome.why}; asks again in {wait:.0f} s")
+            pending.note(f"{self.endpoint.name}: {outcome.why}; tries again in {wait:.0f} s")
         if outcome.wait:
-            self._gate.close_for(outcome.wait)
+            self._limiter.pause(outcome.wait)
         else:
             await asyncio.sleep(wait)
 
-    async def _try(self, pending: _Pending, again: bool) -> Answer | Unusable | Again:
-        """Send a request once, put down in the account from before it is sent."""
+    async def _send_once(self, pending: _Pending, again: bool) -> Answer | Unusable | Retry:
+        """Send a request once, its cost reserved before it is sent."""
         request, settings = pending.request, self.endpoint.settings
         extra = len(json.dumps(settings.extra)) if settings.extra else 0
-        most = self.account.cost(
-            request.prompt_bytes + extra + TEMPLATE_TOKENS + self._beyond[0], request.max_tokens + self._beyond[1]
+        most = self.budget.cost(
+            request.prompt_bytes + extra + TEMPLATE_TOKENS + self._surplus[0], request.max_tokens + self._surplus[1]
         )
         most += Spent(requests=1, retries=int(again))
-        await self._hold(pending.stage, most)
-        cost: Spent | None = None  # where it is not known, what was put down stays
+        await self._reserve(pending.stage, most)
+        cost: Spent | None = None  # where it is not known, what was reserved stays
         try:
             pending.sent = True
-            outcome = await self._post(pending, most.tokens)
-            if isinstance(outcome, Again):
+            outcome = await self._transport.post(request.body, most.tokens, request.row, pending.read)
+            if isinstance(outcome, Retry):
                 cost = None if outcome.maybe_paid else Spent()
                 return outcome
             if outcome.input is not None and outcome.output is not None:
-                cost = self.account.cost(outcome.input, outcome.output)
-                self._learn(pending, most, cost)
+                cost = self.budget.cost(outcome.input, outcome.output)
+                self._expect(pending, most, cost)
             if isinstance(outcome, Answer):
                 outcome = self._without_secrets(outcome)
-                self.answers.add(request.digest, outcome)
+                self.cache.put(request.digest, outcome)
             return outcome
         except StageFailed:
             cost = Spent()
@@ -226,53 +218,24 @@ class Client:
         finally:
             pending.sent = False
             if cost is not None:
-                self.account.settle(pending.stage, most, cost)
-            self._under_way -= 1
+                self.budget.settle(pending.stage, most, cost)
+            self._reserved -= 1
             self._settled.set()
 
-    async def _hold(self, stage: str, most: Spent) -> None:
+    async def _reserve(self, stage: str, most: Spent) -> None:
         """Reserve what a request may cost; waits for others to be settled where there is no room for it now."""
-        while not self.account.reserve(stage, most):
-            if not self._under_way:
+        while not self.budget.reserve(stage, most):
+            if not self._reserved:
                 raise OverBudget
             self._settled.clear()
             await self._settled.wait()
-        self._under_way += 1
+        self._reserved += 1
 
-    async def _post(self, pending: _Pending, tokens: int) -> Answer | Unusable | Again:
-        import httpx
-
-        settings = self.endpoint.settings
-        content = bytearray()
-        try:
-            async with (
-                asyncio.timeout(settings.timeout),
-                self._http.stream("POST", self._access.url, json=pending.request.body) as reply,
-            ):
-                async for piece in reply.aiter_bytes():
-                    content += piece
-                    if len(content) > MOST_BYTES:
-                        return Unusable("the reply does not end")
-        except TimeoutError:
-            return Again(f"no whole answer within {settings.timeout:g} s", maybe_paid=True)
-        except httpx.HTTPError as error:
-            return unreachable(error, self.endpoint, self._access)
-        self._gate.hear(reply.headers, tokens)
-        said, refusal = bytes(content), Refusal(reply.status_code, reply.headers, bytes(content))
-        if reply.is_success:
-            came = _parsed(said, pending.read)
-            within = refusal.within() if isinstance(came, Unusable) else None
-            if within is None:
-                self._gate.answered()
-                return came
-            refusal = within
-        return heard(refusal, self.endpoint, self._access, pending.request.row)
-
-    def _learn(self, pending: _Pending, most: Spent, cost: Spent) -> None:
-        """Put the next requests down higher where a server counts more than could be expected."""
-        beyond = [max(0, cost.input - most.input), max(0, cost.output - most.output)]
-        if any(beyond):
-            self._beyond = [a + b for a, b in zip(self._beyond, beyond, strict=True)]
+    def _expect(self, pending: _Pending, most: Spent, cost: Spent) -> None:
+        """Reserve more for the next requests where a server counts more than could be expected."""
+        surplus = [max(0, cost.input - most.input), max(0, cost.output - most.output)]
+        if any(surplus):
+            self._surplus = [a + b for a, b in zip(self._surplus, surplus, strict=True)]
             pending.note(
                 f"{self.endpoint.name}: row {pending.request.row} took {cost.tokens:,} tokens by the server's count, "
                 f"at most {most.tokens:,} were expected"
@@ -284,7 +247,7 @@ class Client:
 
 
 def _stop(under_way: Iterable[_Pending]) -> None:
-    """Let requests that the server has come back, once, and drop the others."""
+    """Let requests that the server has complete, once, and drop the others."""
 
     def stop(pending: _Pending) -> None:
         pending.stopped = True
@@ -296,14 +259,6 @@ def _stop(under_way: Iterable[_Pending]) -> None:
         loop().call_soon_threadsafe(stop, pending)
 
 
-def _parsed(content: bytes, read: Callable[[Any], Answer | Unusable]) -> Answer | Unusable:
-    try:
-        said = json.loads(content)
-    except (ValueError, RecursionError):
-        return Unusable("the reply is no JSON")
-    return read(said)
-
-
 def _wait(tries: int) -> float:
     """Seconds of back-off, part of it by chance, so that requests which failed together come apart."""
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (tries - 1))
@@ -311,18 +266,20 @@ def _wait(tries: int) -> float:
 
 
 _clients: dict[Any, Client] = {}
+"""The process's own, since stages of one study share the limits of an endpoint. The key holds all that a client depends
+on, the study included: another study gets another client, with its own settings, limits and budget."""
 _lock = threading.Lock()
 
 
 def connect(endpoint: Endpoint, store: Store) -> Client:
-    """The client of an endpoint in this process; made when first asked for.
+    """The client of an endpoint for its study in this process; made when first needed.
 
     Raises:
-        InputError: the environment does not say where it is.
+        InputError: the environment does not say where the endpoint is.
     """
     known = access(endpoint)
     which = (
-        *(endpoint.name, endpoint.account, endpoint.settings.model_dump_json(), str(store.root)),
+        *(endpoint.name, endpoint.study, endpoint.settings.model_dump_json(), str(store.root)),
         *(known.url, *known.headers.values()),
     )
     with _lock:

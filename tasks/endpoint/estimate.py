@@ -1,9 +1,9 @@
-"""What asking an endpoint will cost, before anything is asked."""
+"""What requests to an endpoint will cost, before any is sent."""
 
 from dataclasses import dataclass
 
-from tasks.endpoint.budget import Spent, in_words, spent
-from tasks.endpoint.response_cache import Answers
+from tasks.endpoint.budget import Spent, described, spent
+from tasks.endpoint.response_cache import ResponseCache
 from tasks.models.endpoint import Endpoint, EndpointSettings
 from tasks.pipeline.stage import Node
 from tasks.storage.artifacts import Store
@@ -11,12 +11,12 @@ from tasks.storage.artifacts import Store
 BYTES_A_TOKEN = 4
 """Of English text, roughly: for prompts that no endpoint has counted yet."""
 BYTES_A_QUESTION = 400
-"""Of a row's columns in a prompt, where none has been asked yet."""
+"""Of a row's columns in a prompt, where no request was sent yet."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What would be asked of one endpoint."""
+class Estimate:
+    """The requests that a plan sends to one endpoint."""
 
     name: str
     settings: EndpointSettings
@@ -44,29 +44,35 @@ class Asked:
         text = f"{self.name}: {self.requests:,} requests, about {self.input:,} prompt tokens, {most} {self.output:,} "
         text += "response tokens, "
         text += "no prices given" if self.usd is None else f"{most} ${self.usd:,.2f}"
-        text += f"; spent so far: {in_words(self.spent, self.settings)}"
+        text += f"; spent so far: {described(self.spent, self.settings)}"
         return text + (". This does not fit the budget: the run may stop at it" if self.over_budget else "")
 
 
-def asked_of(nodes: list[tuple[Node, int]], store: Store) -> Asked:
-    """What the steps that ask one endpoint would cost."""
+def estimate(nodes: list[tuple[Node, int]], store: Store) -> Estimate:
+    """What steps that use one endpoint would cost.
+
+    Args:
+        nodes: the steps, and how many rows each makes.
+    """
     endpoint: Endpoint = nodes[0][0].values["model"]
-    mean = Answers(store, endpoint).mean_tokens()
+    mean = ResponseCache(store, endpoint).mean_tokens()
     requests = sum(rows for _, rows in nodes)
     if mean is not None:
-        into, out = (round(requests * each) for each in mean)
+        prompt_tokens, response_tokens = (round(requests * each) for each in mean)
     else:
-        into = sum(rows * (len(node.values["prompt"]) + BYTES_A_QUESTION) // BYTES_A_TOKEN for node, rows in nodes)
-        out = sum(rows * node.values["sampling"].max_tokens for node, rows in nodes)
+        prompt_tokens = sum(
+            rows * (len(node.values["prompt"]) + BYTES_A_QUESTION) // BYTES_A_TOKEN for node, rows in nodes
+        )
+        response_tokens = sum(rows * node.values["sampling"].max_tokens for node, rows in nodes)
     settings = endpoint.settings
     priced = settings.usd_per_million_input is not None or settings.usd_per_million_output is not None
-    return Asked(
+    return Estimate(
         name=endpoint.name,
         settings=settings,
         requests=requests,
-        input=into,
-        output=out,
+        input=prompt_tokens,
+        output=response_tokens,
         output_is_bound=mean is None,
-        usd=settings.usd(into, out) if priced else None,
+        usd=settings.usd(prompt_tokens, response_tokens) if priced else None,
         spent=spent(store, endpoint),
     )

@@ -1,7 +1,7 @@
-"""Answers that endpoints gave, kept as they came, so that no question is asked and paid for twice.
+"""Responses of endpoints, kept as they came, so that no question is asked and paid for twice.
 
-Known by the request's whole body: model, prompt, sampling values and seed. A stage killed at any moment, one whose code
-or other questions have changed, and another study in the same store all find them again.
+The key is the request's whole body: model, prompt, sampling values and seed. A stage killed at any moment, one whose
+code or other questions have changed, and another study in the same store all find them again.
 """
 
 import hashlib
@@ -18,30 +18,33 @@ from tasks.models.endpoint import Endpoint
 from tasks.storage.artifacts import Store
 
 
-class Answers:
-    """The answers of one model in a store. Use it from any thread."""
+class ResponseCache:
+    """The responses of one model in a store. Use it from any thread."""
 
     def __init__(self, store: Store, endpoint: Endpoint) -> None:
         self._path = store.root / "endpoints" / "answers" / f"{file_name(endpoint.id)}.jsonl"
         self._lock = threading.Lock()
         self._read_to = 0
-        self._places: dict[str, int] = {}
-        self._means = [0, 0, 0]
+        self._offsets: dict[str, int] = {}
+        """Where each request's line starts in the file, in bytes, by the request's digest."""
+        self._counted = [0, 0, 0]
+        """Responses with token counts, and the sums of their prompt and response tokens."""
 
     def refresh(self) -> None:
-        """Learn of answers that other processes got."""
+        """Read responses that other processes have added."""
         with self._lock:
             self._catch_up()
 
-    def find(self, request: str) -> Answer | None:
-        """The answer to a request (its `digest`), if there was one."""
+    def get(self, request: str) -> Answer | None:
+        """The response to a request (its `digest`), if there was one."""
         with self._lock:
-            if (place := self._places.get(request)) is None:
+            if (offset := self._offsets.get(request)) is None:
                 return None
-            line = line_at(self._path, place)
+            line = line_at(self._path, offset)
         return Answer(line["text"], line["finish"], line["input"], line["output"])
 
-    def add(self, request: str, answer: Answer) -> None:
+    def put(self, request: str, answer: Answer) -> None:
+        """Keep the response to a request (its `digest`)."""
         with self._lock:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self._path}.lock").acquire(poll_interval=POLL):
@@ -49,21 +52,21 @@ class Answers:
             self._catch_up()
 
     def mean_tokens(self) -> tuple[float, float] | None:
-        """Mean prompt and response tokens of an answer, for estimates; None where there is none."""
+        """Mean prompt and response tokens of a response, for estimates; None where there is none."""
         self.refresh()
-        count, into, out = self._means
-        return (into / count, out / count) if count else None
+        count, prompt_tokens, response_tokens = self._counted
+        return (prompt_tokens / count, response_tokens / count) if count else None
 
     def _catch_up(self) -> None:
         lines, self._read_to = new_lines(self._path, self._read_to)
-        for place, line in lines:
-            if line.get("request") in self._places or "text" not in line:
+        for offset, line in lines:
+            if line.get("request") in self._offsets or "text" not in line:
                 continue
-            self._places[line["request"]] = place
+            self._offsets[line["request"]] = offset
             if line["input"] is not None and line["output"] is not None:
-                self._means = [a + b for a, b in zip(self._means, (1, line["input"], line["output"]), strict=True)]
+                self._counted = [a + b for a, b in zip(self._counted, (1, line["input"], line["output"]), strict=True)]
 
 
 def digest(body: dict[str, Any]) -> str:
-    """What a request's answer is kept under."""
+    """The key of a request's response."""
     return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]

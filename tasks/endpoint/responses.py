@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.answer.turn import ended
-from tasks.endpoint.budget import Spent, in_words
+from tasks.endpoint.budget import Spent, described
 from tasks.endpoint.client import Client, OverBudget, Request, connect
 from tasks.endpoint.reply import Answer, body, read
 from tasks.models.endpoint import Endpoint
@@ -21,13 +21,13 @@ def answered(
 ) -> Iterator[list[Row]]:
     """Each question's responses as they are complete: the question's columns and `sample`, `response`, `finish`.
 
-    A reply that is refused, filtered or rubbish, and stays so when asked for again, becomes a missing response (null)
-    with the finish "error", which no arm trains on. Questions with one are given out last, when it is known that they
-    are few: a stage that fails over too many of them asks them again on the next try.
+    A reply that is refused, filtered or unusable, and stays so when the request is sent again, becomes a missing
+    response (null) with the finish "error", which no arm trains on. Questions with one are yielded last, when it is
+    known that they are few: a stage that fails over too many of them sends them again on the next try.
 
     Facts: what this try has done (prompts, tokens, cut_off), unusable responses, and what the artifact has cost in all
     tries together (api_requests, api_retries, api_input_tokens, api_output_tokens, api_usd; what a lost reply may have
-    cost is counted in full). api_kept: responses the store had from an earlier request with the same body.
+    cost is counted in full). api_kept: responses that the cache had from an earlier request with the same body.
 
     Raises:
         StageFailed: the server refuses requests (key, model, a value); the budget is reached; too many responses are
@@ -38,9 +38,9 @@ def answered(
     gathered = Gathered(sampling, questions.columns)
     client = connect(model, work.runtime.store)
     total = max(work.total, len(questions))
-    asked: dict[int, Row] = {}
-    prompts = made = tokens = cut = kept = with_end = 0
-    held: list[list[Row]] = []
+    pending: dict[int, Row] = {}
+    prompts = made = tokens = cut = from_cache = with_end = 0
+    with_errors: list[list[Row]] = []
     unusable: Counter[str] = Counter()
 
     def requests() -> Iterator[Request]:
@@ -49,30 +49,30 @@ def answered(
             text = fill(prompt, row)
             for number in range(sampling.n):
                 sample = row.get("sample", number)
-                asked[position] = {**row, "sample": sample}
+                pending[position] = {**row, "sample": sample}
                 position += 1
-                said = body(model, text, sampling, seed_of(seed, row["id"], sample))
-                yield Request(said, len(text.encode()), sampling.max_tokens, str(row["id"]))
+                request = body(model, text, sampling, seed_of(seed, row["id"], sample))
+                yield Request(request, len(text.encode()), sampling.max_tokens, str(row["id"]))
 
     try:
-        for position, came, was_kept in client.stream(requests(), work.folder.name, read, work.note):
-            row = asked.pop(position)
+        for position, response, cached in client.stream(requests(), work.folder.name, read, work.note):
+            row = pending.pop(position)
             made += 1
-            kept += was_kept
-            if isinstance(came, Answer):
-                text, had_end = ended(came.text)
-                row |= {"response": text, "finish": came.finish}
+            from_cache += cached
+            if isinstance(response, Answer):
+                text, had_end = ended(response.text)
+                row |= {"response": text, "finish": response.finish}
                 with_end += had_end
-                cut += came.finish == "length"
-                tokens += came.output or 0
+                cut += response.finish == "length"
+                tokens += response.output or 0
             else:
                 row |= {"response": None, "finish": "error"}
-                unusable[came.why] += 1
-                _few(model, unusable, total * sampling.n)
+                unusable[response.why] += 1
+                _check_share(model, unusable, total * sampling.n)
             if (whole := gathered.add(row)) is None:
                 continue
             if any(one["finish"] == "error" for one in whole):
-                held.append(whole)
+                with_errors.append(whole)
             else:
                 prompts += 1
                 yield whole
@@ -81,17 +81,17 @@ def answered(
     if made and unusable.total() == made == total * sampling.n:
         raise StageFailed(f"{model.name}: not one usable response: {_most_common(unusable)}")
     if not work.partial:
-        yield from held
-        prompts += len(held)
+        yield from with_errors
+        prompts += len(with_errors)
     if with_end:
         work.note(f"{model.name}: responses with a token that ends a turn, each taken up to it: {with_end}")
     facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
-    work.facts |= facts | {"unusable": unusable.total(), "api_kept": kept}
-    work.facts |= api_facts(client.account.of_stage(work.folder.name))
+    work.facts |= facts | {"unusable": unusable.total(), "api_kept": from_cache}
+    work.facts |= api_facts(client.budget.of_stage(work.folder.name))
 
 
 def api_facts(spent: Spent) -> dict[str, Any]:
-    """What an artifact has cost, in the words of the report."""
+    """What an artifact has cost, under the names of the report."""
     return {
         "api_requests": spent.requests,
         "api_retries": spent.retries,
@@ -101,8 +101,8 @@ def api_facts(spent: Spent) -> dict[str, Any]:
     }
 
 
-def _few(model: Endpoint, unusable: Counter[str], total: int) -> None:
-    """Stop when more responses are unusable than the study allows; one alone always may be."""
+def _check_share(model: Endpoint, unusable: Counter[str], total: int) -> None:
+    """Fail when more responses are unusable than the study allows; one alone always may be."""
     if unusable.total() > max(1.0, model.settings.unusable * total):
         raise StageFailed(
             f"{model.name}: {unusable.total()} of {total} responses are unusable, more than the "
@@ -117,7 +117,7 @@ def _most_common(unusable: Counter[str]) -> str:
 def _budget_reached(client: Client, done: int, total: int) -> str:
     model = client.endpoint
     return (
-        f"{model.name}: the budget is reached: {in_words(client.account.total(), model.settings)} spent; the next "
-        f"request could pass it. {done:,} of {total:,} questions are answered and kept. Raise the budget in "
+        f"{model.name}: the budget is reached: {described(client.budget.total(), model.settings)} spent; the next "
+        f"request could exceed it. {done:,} of {total:,} questions are answered and kept. Raise the budget in "
         f"endpoints.{model.id}, or ask fewer questions (questions.train), and run again: it goes on from there"
     )

@@ -1,4 +1,4 @@
-"""What an endpoint's refusal means: ask again, ask again later, or give up with one line that says what to mend."""
+"""What an endpoint's refusal means: retry, retry later, or fail with one line that says what to change."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from tasks.endpoint.secrets import Access, called
 from tasks.models.endpoint import Endpoint
 from tasks.resources.errors import StageFailed
 
-PASSING = frozenset({408, 409, 425, 429})
-"""Statuses below 500 after which asking again can help."""
+RETRIED = frozenset({408, 409, 425, 429})
+"""Statuses below 500 after which sending a request again can help."""
 MAYBE_PAID = frozenset({408, 502, 504, 524})
 """Statuses of a gateway that gave up waiting: the server behind it may have answered."""
 FILTERED = ("content_filter", "content_policy_violation")
@@ -25,11 +25,11 @@ WORDS = {
     400: ("invalid_request", "content_filter", "content_policy_violation", "context_length_exceeded"),
 }
 """Parts of the words that servers give for a status, by the status."""
-OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
+OUT_OF_QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 
 
 @dataclass(frozen=True)
-class Again:
+class Retry:
     """The request may be sent again."""
 
     why: str
@@ -86,11 +86,11 @@ def _status(error: Mapping[str, Any]) -> int | None:
     return None
 
 
-def heard(refusal: Refusal, endpoint: Endpoint, access: Access, row: str) -> Unusable | Again:
-    """What a reply that is no answer means for one request.
+def interpret(refusal: Refusal, endpoint: Endpoint, access: Access, row: str) -> Unusable | Retry:
+    """What a reply without a response means for one request.
 
     Raises:
-        StageFailed: asking again would not help; one line that names what to mend.
+        StageFailed: sending it again would not help; one line that names what to change.
     """
     status, headers = refusal.status, refusal.headers
     code, message = _error(refusal.content)
@@ -98,14 +98,14 @@ def heard(refusal: Refusal, endpoint: Endpoint, access: Access, row: str) -> Unu
     what = (f"error {status} in a reply of HTTP 200" if refusal.inside else f"HTTP {status}") + (said and f": {said}")
     if status == 400 and code in FILTERED:
         return Unusable("refused by a content filter", final=True)
-    if status == 429 and code in OUT_OF_MONEY:
+    if status == 429 and code in OUT_OF_QUOTA:
         raise StageFailed(f"{endpoint.name}: {what} (the account behind {endpoint.settings.key_env} has no quota left)")
-    if status in PASSING or status >= 500:
-        return Again(what, retry_after(headers), busy=status == 429, maybe_paid=status in MAYBE_PAID)
-    raise StageFailed(f"{endpoint.name}: {what} ({_to_mend(status, endpoint, row)})")
+    if status in RETRIED or status >= 500:
+        return Retry(what, retry_after(headers), busy=status == 429, maybe_paid=status in MAYBE_PAID)
+    raise StageFailed(f"{endpoint.name}: {what} ({_to_change(status, endpoint, row)})")
 
 
-def _to_mend(status: int, endpoint: Endpoint, row: str) -> str:
+def _to_change(status: int, endpoint: Endpoint, row: str) -> str:
     settings = endpoint.settings
     if status in (401, 403):
         return f"check the key in {called(settings.key_env)}"
@@ -114,14 +114,14 @@ def _to_mend(status: int, endpoint: Endpoint, row: str) -> str:
     return f"row {row}; a sampling value the server does not take can be left out: endpoints.{endpoint.id}.leave_out"
 
 
-def unreachable(error: Exception, endpoint: Endpoint, access: Access) -> Again:
+def unreachable(error: Exception, endpoint: Endpoint, access: Access) -> Retry:
     """What a broken connection means. The text names the variable with the address, never the address."""
     import httpx
 
     said = access.masked(" ".join(str(error).split()))[:200] or type(error).__name__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol):
-        return Again(f"no server answers at the address in {endpoint.settings.base_url_env} ({said})")
-    return Again(f"the connection broke ({said})", maybe_paid=True)
+        return Retry(f"no server answers at the address in {endpoint.settings.base_url_env} ({said})")
+    return Retry(f"the connection broke ({said})", maybe_paid=True)
 
 
 def _error(content: bytes) -> tuple[str, str]:

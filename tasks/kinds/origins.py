@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from data import kinds
 from data.errors import InputError
 from data.options import of_kind
-from tasks.models.endpoint import Endpoint
+from tasks.models.endpoint import Endpoint, StudyEndpoints
 from tasks.models.model import Model, Named, resolve
 from tasks.pipeline.stage import Node
 from tasks.storage.rows import Row, Rows
@@ -73,6 +73,8 @@ class Context:
     """Names of models whose own code the study trusts."""
     thinking: Mapping[str, bool] = field(default_factory=dict)
     """Whether a model thinks before it answers, by its name in the study."""
+    endpoints: StudyEndpoints = field(default_factory=StudyEndpoints)
+    """How the study uses models behind endpoints: their settings, and whose budget they are counted against."""
     inside: tuple[str, ...] = ()
     """Origins that are being described just now, outermost first: none may need itself."""
     after: Callable[[str], LiveAdapter] = _no_arm
@@ -91,7 +93,7 @@ class Context:
         Raises:
             InputError: there is none, or the study may not use it.
         """
-        found = resolve(name, Named(f"origins.{self.origin}.model", self.roots, self.remote_code))
+        found = resolve(name, Named(f"origins.{self.origin}.model", self.roots, self.remote_code, self.endpoints))
         return found.choosing(self.thinking.get(name)) if isinstance(found, Model) else found
 
     def responses_of(self, name: str, questions: Node) -> Node:

@@ -103,8 +103,8 @@ class Endpoint:
     name: str
     """As the study file says it: `api:<id>`."""
     settings: EndpointSettings = field(default_factory=EndpointSettings, compare=False)
-    account: str = field(default="", compare=False)
-    """Who pays: the study's name. Budgets are counted for it."""
+    study: str = field(default="", compare=False)
+    """The study whose budget its requests are counted against."""
 
     @property
     def id(self) -> str:
@@ -116,18 +116,18 @@ class Endpoint:
         return {"api": self.id, **{name: value for name, value in changing.items() if value}}
 
 
-_settings: dict[str, EndpointSettings] = {}
-_account = ""
+@dataclass(frozen=True)
+class StudyEndpoints:
+    """How one study uses the endpoints that it names."""
+
+    study: str = ""
+    """The study's name: budgets are counted by it."""
+    settings: Mapping[str, EndpointSettings] = field(default_factory=dict)
+    """By model id; an endpoint that is not among them is used by the defaults."""
 
 
-def use(settings: Mapping[str, EndpointSettings], account: str) -> None:
-    """Take the settings of a study for every endpoint that is found from now on."""
-    global _settings, _account
-    _settings, _account = dict(settings), account
-
-
-def find(name: str) -> Endpoint:
-    """The endpoint `api:<model id>`, with the settings the study has for it.
+def find(name: str, endpoints: StudyEndpoints) -> Endpoint:
+    """The endpoint `api:<model id>`, with the settings that a study has for it.
 
     Raises:
         InputError: what follows `api:` is no model id.
@@ -138,4 +138,4 @@ def find(name: str) -> Endpoint:
             f"{PREFIX}…: no model id follows {PREFIX}. Allowed: the id the server knows, such as api:gpt-4.1-mini; "
             "its address and key come from the environment"
         )
-    return Endpoint(name, _settings.get(id, EndpointSettings()), _account)
+    return Endpoint(name, endpoints.settings.get(id, EndpointSettings()), endpoints.study)

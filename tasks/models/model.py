@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from data import table_file, variables
 from data.digest import known_digest
 from data.errors import InputError, at
 from tasks.models import endpoint, model_files
-from tasks.models.endpoint import Endpoint
+from tasks.models.endpoint import Endpoint, StudyEndpoints
 
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models"
 NOT_IN_TITLES = re.compile(r"[^\w.+-]")
@@ -77,6 +77,8 @@ class Named:
     """Folders that the model's folder is looked up from and may not leave; see `data.allowed_paths`."""
     remote_code: frozenset[str] = frozenset()
     """Names of models whose own code the study trusts."""
+    endpoints: StudyEndpoints = field(default_factory=StudyEndpoints)
+    """How the study uses the endpoints that it names."""
 
 
 def resolve(name: str, by: Named | None = None) -> Model | Endpoint:
@@ -89,7 +91,7 @@ def resolve(name: str, by: Named | None = None) -> Model | Endpoint:
     if not name.startswith(endpoint.PREFIX):
         return weights(name, by)
     with at(by.where if by is not None else ""):
-        return endpoint.find(name)
+        return endpoint.find(name, by.endpoints if by is not None else StudyEndpoints())
 
 
 def weights(name: str, by: Named | None = None) -> Model:

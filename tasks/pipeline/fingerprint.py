@@ -26,7 +26,7 @@ PLACEMENT = frozenset(
             f"tasks.endpoint.{part}"
             for part in (
                 *("append_only_file", "budget", "client", "event_loop"),
-                *("rate_limiter", "response_cache", "secrets", "status"),
+                *("rate_limiter", "response_cache", "secrets", "status", "transport"),
             )
         ),
         "tasks.verification.parallel_verdicts",

@@ -32,7 +32,7 @@ class Share(NamedTuple):
 
 
 def by_endpoint(node: Node) -> bool:
-    """Whether an endpoint answers a step's rows: its budget, pace and kept answers are those of one process."""
+    """Whether an endpoint answers a step's rows: its budget, rate limit and response cache are those of one process."""
     return any(isinstance(value, Endpoint) for value in node.values.values())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.endpoint.budget import Account
+from tasks.endpoint.budget import Budget
 from tasks.generate import generate
 from tasks.models.endpoint import Endpoint, EndpointSettings
 from tasks.models.sampling import Sampling
@@ -73,7 +73,7 @@ def test_kill_9_three_times_and_on_to_the_end(tmp_path: Path, monkeypatch: pytes
     assert [row["response"] for row in made.rows()] == [f"It is What is {i}?" for i in range(COUNT)]
     assert again <= 3 * CONCURRENCY, "only what was under way when it was killed may be asked again"
     assert twice <= again
-    spent = Account(Store(tmp_path), TUTOR).total()
+    spent = Budget(Store(tmp_path), TUTOR).total()
     assert made.facts["api_requests"] == spent.requests
     assert len(server.asked) <= spent.requests <= len(server.asked) + 3 * CONCURRENCY
     assert spent.tokens >= len(server.answered) * 14

@@ -16,7 +16,7 @@ from data.errors import InputError
 from flows.cli import plan_page
 from flows.config.study_file import load
 from tasks.endpoint import client
-from tasks.endpoint.budget import Account
+from tasks.endpoint.budget import Budget
 from tasks.endpoint.secrets import access, masked
 from tasks.generate import generate
 from tasks.models.endpoint import Endpoint, EndpointSettings
@@ -218,7 +218,7 @@ def test_plan_tells_what_it_will_cost_and_needs_no_key(
     assert "spent so far: 0 tokens of 90,000 (budget_tokens), $0.0000 of $0.01 (budget_usd)" in line
     assert "does not fit the budget" in line
     who = Endpoint("api:gpt-x.1", EndpointSettings(**prices), "hosted")
-    spending = Account(Store(tmp_path / "store"), who)
+    spending = Budget(Store(tmp_path / "store"), who)
     assert spending.reserve("k", spending.cost(300, 40))
     plan_page.show(load(path), as_json=True)
     cost = json.loads(capsys.readouterr().out)["cost"]["endpoints"][0]

@@ -12,8 +12,8 @@ import pytest
 from data.errors import InputError
 from tasks.endpoint import client
 from tasks.endpoint.append_only_file import append
-from tasks.endpoint.budget import Account, Spent
-from tasks.endpoint.rate_limiter import retry_after, seconds
+from tasks.endpoint.budget import Budget, Spent
+from tasks.endpoint.rate_limiter import duration, retry_after
 from tasks.generate import generate
 from tasks.models import model
 from tasks.models.endpoint import Endpoint, EndpointSettings
@@ -64,11 +64,11 @@ def run(made: Node, runtime: Runtime) -> Artifact:
     return execute(made, runtime)[0]
 
 
-def account(runtime: Runtime) -> Spent:
-    return Account(runtime.store, teacher()).total()
+def spent(runtime: Runtime) -> Spent:
+    return Budget(runtime.store, teacher()).total()
 
 
-def test_what_is_asked_and_what_comes_back(server: EndpointServer, empty: Runtime) -> None:
+def test_what_is_sent_and_what_comes_back(server: EndpointServer, empty: Runtime) -> None:
     server.behave = lambda asked, before: chat(
         f"You asked: {asked.prompt}", "length" if "q" in asked.prompt else "stop"
     )
@@ -99,7 +99,7 @@ def test_greedy_is_asked_for_and_values_can_be_left_out(server: EndpointServer, 
     assert (second["reasoning_effort"], second["max_completion_tokens"]) == ("low", 20)
 
 
-def test_429_is_waited_for_as_long_as_the_server_asks(server: EndpointServer, empty: Runtime) -> None:
+def test_429_pauses_requests_as_long_as_the_server_asks(server: EndpointServer, empty: Runtime) -> None:
     refused: list[float] = []
 
     def behave(asked: Asked, before: int) -> Reply:
@@ -133,7 +133,7 @@ def test_what_the_server_says_is_left_is_heeded(server: EndpointServer, empty: R
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "half", "slow"])
-def test_what_passes_is_asked_again(server: EndpointServer, empty: Runtime, fault: str) -> None:
+def test_a_passing_fault_is_retried(server: EndpointServer, empty: Runtime, fault: str) -> None:
     def behave(asked: Asked, before: int) -> Reply:
         reply = chat("4 " * 40)
         if before < 2:
@@ -153,7 +153,7 @@ def test_what_passes_is_asked_again(server: EndpointServer, empty: Runtime, faul
     assert made.facts["api_output_tokens"] == 5 * (5 + lost * 20)
 
 
-def test_a_server_that_never_answers_is_given_up_for_now(
+def test_a_server_that_never_answers_is_a_transient_failure(
     server: EndpointServer, empty: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "TRIES", 3)
@@ -171,7 +171,7 @@ def test_no_server_at_all_names_the_variable_and_no_address(empty: Runtime, monk
     with pytest.raises(Transient, match="no server answers at the address in OPENAI_BASE_URL") as caught:
         run(node(1), empty)
     assert "pass-word-77" not in str(caught.value)
-    assert account(empty).tokens == 0
+    assert spent(empty).tokens == 0
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_no_server_at_all_names_the_variable_and_no_address(empty: Runtime, monk
         (404, r"HTTP 404: .*the model id, and the address in the environment variable OPENAI_BASE_URL"),
     ],
 )
-def test_what_does_not_pass_is_asked_once_and_said_in_one_line(
+def test_a_lasting_fault_is_sent_once_and_named_in_one_line(
     server: EndpointServer, empty: Runtime, status: int, said: str
 ) -> None:
     server.behave = lambda asked, before: error(status, f"no:\n{asked.headers['authorization'].split()[-1]}")
@@ -193,7 +193,7 @@ def test_what_does_not_pass_is_asked_once_and_said_in_one_line(
     assert KEY not in str(caught.value)
     assert 1 <= len(server.asked) <= 6
     assert len({one.prompt for one in server.asked}) == len(server.asked)
-    assert account(empty).tokens == 0
+    assert spent(empty).tokens == 0
 
 
 def inside(code: Any, message: str = "Provider returned error", **more: Any) -> Reply:
@@ -288,7 +288,7 @@ def test_a_reply_without_choices_says_the_servers_words(
         run(node(3), empty)
 
 
-RUBBISH = {
+UNUSABLE = {
     "no JSON": Reply(body=b"<html>busy</html>"),
     "no choices": Reply(body=b'{"choices": []}'),
     "not an object": Reply(body=b"[1]"),
@@ -300,28 +300,28 @@ RUBBISH = {
 }
 
 
-@pytest.mark.parametrize("kind", RUBBISH)
-def test_rubbish_is_asked_again_and_then_is_an_error_of_one_row(
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_an_unusable_reply_is_retried_and_then_is_an_error_of_one_row(
     server: EndpointServer, empty: Runtime, kind: str
 ) -> None:
-    server.behave = lambda asked, before: RUBBISH[kind] if " 3 " in asked.prompt else chat()
+    server.behave = lambda asked, before: UNUSABLE[kind] if " 3 " in asked.prompt else chat()
     made = run(node(20, concurrency=4), empty)
     rows = {row["id"]: row for row in made.rows()}
     assert (rows["q3"]["response"], rows["q3"]["finish"]) == (None, "error")
     assert sum(row["finish"] == "stop" for row in rows.values()) == 19
-    assert server.times(rows["q3"]["question"]) == client.TRIES_FOR_RUBBISH
+    assert server.times(rows["q3"]["question"]) == client.TRIES_WHEN_UNUSABLE
     assert (made.facts["unusable"], made.facts["api_requests"]) == (1, 22)
 
 
-def test_rubbish_that_passes_leaves_no_trace(server: EndpointServer, empty: Runtime) -> None:
-    kinds = list(RUBBISH.values())
+def test_unusable_replies_that_pass_leave_no_trace(server: EndpointServer, empty: Runtime) -> None:
+    kinds = list(UNUSABLE.values())
     server.behave = lambda asked, before: random.Random(asked.prompt).choice(kinds) if before < 2 else chat("Yes.")
     made = run(node(30, concurrency=8), empty)
     assert {row["response"] for row in made.rows()} == {"Yes."}
     assert (made.facts["unusable"], made.facts["api_retries"]) == (0, 60)
 
 
-def test_too_much_rubbish_fails_and_only_the_rest_is_asked_again(server: EndpointServer, empty: Runtime) -> None:
+def test_too_many_unusable_replies_fail_and_only_the_rest_is_sent_again(server: EndpointServer, empty: Runtime) -> None:
     def behave(asked: Asked, before: int) -> Reply:
         return chat("no", "content_filter") if int(asked.prompt.split()[2]) >= 40 else chat()
 
@@ -366,7 +366,9 @@ def test_a_usage_beyond_what_was_expected_is_counted_and_expected_from_then_on(
     assert len(server.asked) == 3
 
 
-def test_a_budget_is_never_passed_and_what_was_spent_outlives_a_restart(server: EndpointServer, empty: Runtime) -> None:
+def test_a_budget_is_never_exceeded_and_what_was_spent_outlives_a_restart(
+    server: EndpointServer, empty: Runtime
+) -> None:
     used = {"tokens": 0, "usd": 0.0}
 
     def behave(asked: Asked, before: int) -> Reply:
@@ -386,7 +388,7 @@ def test_a_budget_is_never_passed_and_what_was_spent_outlives_a_restart(server: 
         with pytest.raises(StageFailed, match=rf"the budget is reached: .* of {budget:,} \(budget_tokens\)") as caught:
             run(node(100, budget_tokens=budget, **prices), empty)
         assert used["tokens"] <= budget
-        assert used["tokens"] == account(empty).tokens > budget - 400
+        assert used["tokens"] == spent(empty).tokens > budget - 400
     assert f"{len(server.answered)} of 100 questions are answered and kept" in str(caught.value)
     with pytest.raises(StageFailed, match=r"\$0\.0\d+ of \$0.04 \(budget_usd\)"):
         run(node(100, budget_usd=0.04, **prices), empty)
@@ -396,7 +398,7 @@ def test_a_budget_is_never_passed_and_what_was_spent_outlives_a_restart(server: 
     assert made.facts["api_usd"] == pytest.approx(used["usd"])
 
 
-def test_concurrency_is_never_passed_by_all_stages_together(server: EndpointServer, empty: Runtime) -> None:
+def test_concurrency_is_never_exceeded_by_all_stages_together(server: EndpointServer, empty: Runtime) -> None:
     import threading
 
     def behave(asked: Asked, before: int) -> Reply:
@@ -433,7 +435,7 @@ def test_placement_changes_no_key_and_what_changes_answers_does(monkeypatch: pyt
     assert generate(asked(3), other, PROMPT, GREEDY, 0).key != plain
 
 
-def test_answers_outlive_a_change_of_code_or_questions(server: EndpointServer, empty: Runtime) -> None:
+def test_cached_responses_outlive_a_change_of_code_or_questions(server: EndpointServer, empty: Runtime) -> None:
     run(node(10), empty)
     made = run(node(14), empty)
     assert len(server.asked) == 14
@@ -441,9 +443,9 @@ def test_answers_outlive_a_change_of_code_or_questions(server: EndpointServer, e
     assert made.rows()[3]["response"] == "The answer is 4."
 
 
-def test_a_torn_line_and_a_second_process_do_no_harm_to_an_account(tmp_path: Path) -> None:
+def test_a_torn_line_and_a_second_process_do_no_harm_to_a_budget(tmp_path: Path) -> None:
     who = teacher(budget_tokens=100)
-    first, second = Account(Store(tmp_path), who), Account(Store(tmp_path), who)
+    first, second = Budget(Store(tmp_path), who), Budget(Store(tmp_path), who)
     assert first.reserve("k", first.cost(20, 10))
     path = next(tmp_path.rglob("*.jsonl"))
     with path.open("ab") as file:
@@ -462,7 +464,7 @@ def test_waits_in_all_their_spellings() -> None:
     assert retry_after({"retry-after-ms": "300"}) == 0.3
     assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
     assert retry_after({"retry-after": "soon"}) is None
-    assert [seconds(text) for text in ("6m0s", "20ms", "1h2m3.5s", "7", "", "x", "5q")] == [
+    assert [duration(text) for text in ("6m0s", "20ms", "1h2m3.5s", "7", "", "x", "5q")] == [
         *(360, 0.02, 3723.5, 7),
         *(None, None, None),
     ]
@@ -478,7 +480,7 @@ def test_a_model_id_and_no_weights() -> None:
         model.weights("api:gpt-x")
 
 
-def test_a_stream_left_early_asks_no_more(server: EndpointServer, empty: Runtime) -> None:
+def test_a_stream_left_early_sends_no_more(server: EndpointServer, empty: Runtime) -> None:
     def behave(asked: Asked, before: int) -> Reply:
         reply = chat()
         reply.after = 0.05
