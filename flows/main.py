@@ -50,25 +50,24 @@ def _track(name: str | None) -> str | None:
     if name is not None:
         from flows.results import tracking
 
-        _choose("--track", name, tracking.find, tracking.TRACK)
+        _check("--track", name, tracking.find)
     return name
 
 
 def _runner(name: str | None) -> str | None:
     if name is not None:
-        from flows.execution import runner
+        from flows.execution.options import check_runner
 
-        _choose("--runner", name, runner.check, runner.RUNNER)
+        _check("--runner", name, check_runner)
     return name
 
 
-def _choose(option: str, name: str, check: Callable[[str], Any], variable: str) -> None:
-    """Put an option's value where the run looks for it; what is wrong with it is said before anything is done."""
+def _check(option: str, name: str, check: Callable[[str], Any]) -> None:
+    """Say what is wrong with an option's value before anything is done."""
     try:
         check(name)
     except InputError as error:
         raise InputError(f"{option} {name}: {error}") from None
-    os.environ[variable] = name
 
 
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
@@ -118,8 +117,9 @@ def run(
     """Run a study to its report. What is already in the store is not done again."""
     from flows.cli import run
     from flows.config.study_file import load
+    from flows.execution.options import RunOptions
 
-    raise typer.Exit(run.run(load(study, set_), strict, as_json))
+    raise typer.Exit(run.run(load(study, set_), RunOptions.of(strict, runner, track), as_json))
 
 
 @app.command()

@@ -17,24 +17,24 @@ from data.errors import InputError
 from data.visible import visible
 from flows.config.schema import Study
 from flows.config.study_file import checked
-from flows.execution import runner, shutdown
+from flows.execution import runner, session, shutdown
+from flows.execution.failure import Failure
+from flows.execution.options import RunOptions
 from flows.execution.outcome import Outcome
-from flows.execution.replanning import Remaining
-from flows.execution.scheduler import Walk
+from flows.execution.replanning import Replanning
+from flows.execution.scheduler import Scheduler
+from flows.execution.session import Session
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
 from flows.results import publishing, tracking
 from flows.server import health
 from flows.server.library_environment import quiet
 from flows.ui import artifacts, run_log
-from tasks.pipeline import runtime
+from tasks.pipeline.runtime import Runtime
 from tasks.reporting.verdict_text import verdict_text
 from tasks.resources import disk
 from tasks.resources.errors import StageFailed, Transient
 from tasks.storage.opening import open_store
-
-last: Outcome | None = None
-"""How this process's newest study has ended, known also where its Prefect server was gone by then."""
 
 
 def _run_name() -> str:
@@ -59,13 +59,12 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
         State: Completed (called Cached where nothing had to be run) with an `Outcome`, or Failed with one line for
             each failed step and the `StudyFailed` that holds the outcome.
     """
-    global last
     try:
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
-        with at_hand():
-            last = _run(given, strict)
+        with _session(strict) as run:
+            run.outcome = _run(given, run)
             health.wait()
-            return last.state()
+            return run.outcome.state()
     except InputError as error:
         return Failed(message=visible(str(error)), data=error)
 
@@ -85,7 +84,7 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
         raise InputError(f"study.{error}") from None
 
 
-def _run(study: Study, strict: bool) -> Outcome:
+def _run(study: Study, run: Session) -> Outcome:
     plan = expand(study)
     rendering = rendering_checks.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
@@ -94,32 +93,34 @@ def _run(study: Study, strict: bool) -> Outcome:
     for line in rendering:
         get_run_logger().info(line)
     started = time.monotonic()
-    with runner.walk(strict) as walk:
-        remaining = Remaining(plan, walk, runtime.current().store)
-        remaining.go_on()
-        outcome.missing = remaining.missing
-        _to_the_end(remaining.plan, walk, outcome)
-    outcome.ran, outcome.hits = len(walk.done) - walk.hits, walk.hits
-    outcome.failed = remaining.failed
-    outcome.wrong_input = next((str(error) for error in walk.errors if isinstance(error, InputError)), None)
+    with runner.scheduler(run.options, run.runtime) as scheduler:
+        replanning = Replanning(plan, scheduler, run.runtime.store)
+        replanning.run()
+        outcome.missing = replanning.missing
+        _conclude(replanning.plan, scheduler, outcome)
+    outcome.ran, outcome.hits = len(scheduler.done) - scheduler.hits, scheduler.hits
+    outcome.failed = replanning.failed
+    outcome.wrong_input = next((str(error) for error in scheduler.errors if isinstance(error, InputError)), None)
     foreseen = (StageFailed, Transient, InputError)
-    outcome.bug = next((error for error in walk.errors if not isinstance(error, foreseen)), None)
+    outcome.bug = next((error for error in scheduler.errors if not isinstance(error, foreseen)), None)
     if outcome.compared is not None and outcome.report is not None:
+        reasons = {name: str(failure) for name, failure in outcome.failed.items()}
         try:
-            outcome.published = publishing.publish(remaining.plan, outcome.compared, outcome.report, outcome.failed)
+            outcome.published = publishing.publish(replanning.plan, outcome.compared, outcome.report, reasons)
         except StageFailed as error:
-            outcome.failed["results"] = str(error)
+            outcome.failed["results"] = Failure("results", str(error))
     if outcome.published is not None:
 
         def tracked(text: str) -> None:
             run_log.line(text)
-            runtime.current().listener("note", "results", {"text": text})
+            run.runtime.listener("note", "results", {"text": text})
 
-        tracking.track(outcome.published.parent, tracked)
+        tracking.track(run.options.tracker, outcome.published.parent, tracked)
     run_log.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
-            spent = [walk.futures[node.key].result().model_dump() for node in plan.nodes if node.key in walk.done]
+            done = [node for node in plan.nodes if node.key in scheduler.done]
+            spent = [scheduler.futures[node.key].result().model_dump() for node in done]
             artifacts.show_study(study.name, outcome.compared, outcome.published, spent)
         run_log.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
     if outcome.bug is not None:
@@ -128,36 +129,33 @@ def _run(study: Study, strict: bool) -> Outcome:
 
 
 @contextlib.contextmanager
-def at_hand() -> Iterator[None]:
-    """What stages need, where nobody has set it: on a worker, a runtime from the environment; it ends with the run."""
+def _session(strict: bool) -> Iterator[Session]:
+    """The session that a command has started; on a worker, one made from the environment, which ends with the run."""
     with shutdown.on(signal.SIGTERM):
-        if runtime.is_set():
-            yield
+        if (begun := session.current()) is not None:
+            yield begun
             return
         quiet()
         store = open_store()
         store.check()
-        runtime.use(runtime.Runtime(store, listener=run_log.listener()))
-        try:
-            yield
-        finally:
-            runtime.current().close()
-            runtime.use(None)
+        with session.started(RunOptions.of(strict), Runtime(store, listener=run_log.listener())) as made:
+            yield made
 
 
-def _to_the_end(plan: Plan, walk: Walk, outcome: Outcome) -> None:
-    """The comparison and the report over what there is, if there is any arm."""
-    any_arm = any(node.key in walk.done for cell, node in plan.cells.items() if cell.trained)
-    if not any_arm or (walk.strict and walk.failed):
+def _conclude(plan: Plan, scheduler: Scheduler, outcome: Outcome) -> None:
+    """Make the comparison and the report over what there is, if there is any arm."""
+    any_arm = any(node.key in scheduler.done for cell, node in plan.cells.items() if cell.trained)
+    if not any_arm or (scheduler.strict and scheduler.failed):
         return
-    compared, page = plan.conclusion(walk.failed, {cell: str(loss) for cell, loss in outcome.missing.items()})
-    walk.through([compared, page])
-    store = runtime.current().store
+    reasons = {cell: failure.sentence for cell, failure in outcome.missing.items()}
+    compared, page = plan.conclusion(scheduler.failed, reasons)
+    scheduler.run([compared, page])
+    store = scheduler.runtime.store
     try:
         with disk.room(store.root):
-            found = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in walk.done]
+            made = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in scheduler.done]
     except (Transient, StageFailed) as error:
-        walk.failure(page, error)
+        scheduler.fail(page, error)
         return
-    if len(found) == 2:
-        outcome.compared, outcome.report = found
+    if len(made) == 2:
+        outcome.compared, outcome.report = made

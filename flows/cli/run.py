@@ -16,19 +16,20 @@ from flows.config import server_values
 from flows.config.results_folder import folder
 from flows.config.schema import Study
 from flows.execution import shutdown
+from flows.execution.options import RunOptions
 from flows.planning import preflight, rendering_checks
 from flows.planning.cost import cost
 from flows.planning.forecast import forecast
 from flows.planning.plan import Plan, expand
 from flows.results import publishing, tracking
 from flows.server import health, own_server
-from tasks.pipeline import runtime
+from tasks.pipeline.runtime import Runtime
 from tasks.resources import disk, slots
 from tasks.storage.artifacts import Store
 from tasks.storage.opening import open_store
 
 
-def run(study: Study, strict: bool, as_json: bool) -> int:
+def run(study: Study, options: RunOptions, as_json: bool) -> int:
     """Run a study; returns the exit code.
 
     Raises:
@@ -41,7 +42,7 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
     if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
         publishing.show(study, as_json)
-        tracking.track(folder(study), lambda text: print(text, file=sys.stderr))
+        tracking.track(options.tracker, folder(study), lambda text: print(text, file=sys.stderr))
         return 0
     preflight.check(study)
     rendering_checks.check(study)
@@ -51,36 +52,32 @@ def run(study: Study, strict: bool, as_json: bool) -> int:
     for scratch in (slots.folder(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())):
         disk.check(scratch)
     view = View(plan, cost(plan, forecasts, store).minutes)
-    from flows import study as studies
-    from flows.execution import runner
+    from flows.execution import session
     from flows.execution.outcome import Outcome, StudyFailed
+    from flows.study import study_flow
     from flows.ui.run_log import listener
-
-    runner.chosen()
 
     own_server.prepare()
     logging.raiseExceptions = False  # Prefect would print that it could not send a line to its server
     heard = True
-    runtime.use(runtime.Runtime(store, listener=listener(view)))
 
     def say() -> None:
         view.__exit__(None, None, None)
         text = f"\nStopped. What is finished is kept; go on with: mothertongue run {study.name}"
         print(text, file=sys.stderr, flush=True)
 
-    try:
-        with shutdown.on(signal.SIGINT, say), view:
-            outcome = cast(Outcome, studies.study_flow(study, strict, str(study.roots[0])))
-    except StudyFailed as failed:
-        outcome = failed.outcome
-    except httpx.HTTPError:
-        if studies.last is None:
-            raise
-        # Its server could not be told: of a run that has ended, that is all that is lost.
-        print("The Prefect server could not be told how this run has ended. Nothing else is lost.", file=sys.stderr)
-        outcome, heard = studies.last, False
-    finally:
-        runtime.current().close()
+    with session.started(options, Runtime(store, listener=listener(view))) as begun:
+        try:
+            with shutdown.on(signal.SIGINT, say), view:
+                outcome = cast(Outcome, study_flow(study, options.strict, str(study.roots[0])))
+        except StudyFailed as failed:
+            outcome = failed.outcome
+        except httpx.HTTPError:
+            if begun.outcome is None:
+                raise
+            # Its server could not be told: of a run that has ended, that is all that is lost.
+            print("The Prefect server could not be told how this run has ended. Nothing else is lost.", file=sys.stderr)
+            outcome, heard = begun.outcome, False
     for line in outcome.lines():
         kind = "error" if outcome.wrong_input and " ".join(outcome.wrong_input.split()) in line else "failed"
         print(f"{kind}: {line.rstrip(chr(46))}. Mend it and go on with: mothertongue run {study.name}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """A study's steps on a Ray cluster: each on a machine that has the GPU or the cores that its stage needs.
 
-The walk stays where the run was started; it hands each step to Ray as a Prefect task, by prefect-ray. Rows of a stage
-that are many are made in shares, side by side on all machines. What a machine has made it puts into the store, so that
-a machine that is lost takes nothing with it but the rows of the last seconds.
+The scheduler stays where the run was started; it submits each step to Ray as a Prefect task, by prefect-ray. Rows of a
+stage that are many are made in shares, side by side on all machines. What a machine has made it puts into the store, so
+that a machine that is lost takes nothing with it but the rows of the last seconds.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from ray import exceptions as ray_errors
 
 from data.allowed_paths import ALLOW
 from data.errors import InputError
-from flows.execution.prefect_tasks import Submitter
+from flows.execution.executor import Step
+from flows.execution.prefect_tasks import PrefectExecutor
 from flows.execution.ray_cluster import HERE, Cluster
-from flows.execution.scheduler import Step, Walk
 from flows.execution.task_runner import SLOTS, handing_to, instead
 from flows.server import health
 from flows.server.library_environment import SETTINGS
-from tasks.pipeline import runtime
+from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.sharding import divisible, shards
 from tasks.pipeline.stage import Node
 from tasks.resources.errors import Transient
@@ -55,13 +55,13 @@ LOST = (
 
 
 @contextlib.contextmanager
-def walk_on_ray(strict: bool) -> Iterator[Walk]:
-    """A walk over the cluster that RAY_ADDRESS names, or over this machine alone, for the flow run of this thread.
+def on_ray(runtime: Runtime) -> Iterator["RayExecutor"]:
+    """An executor on the cluster that RAY_ADDRESS names, or on this machine alone, for the flow run of this thread.
 
     Raises:
         InputError: the cluster does not answer, or its machines cannot reach the store or the Prefect server.
     """
-    store, server = runtime.current().store, _server()
+    store, server = runtime.store, _server()
     environment = {
         **SETTINGS,
         "PREFECT_API_URL": server,
@@ -71,70 +71,75 @@ def walk_on_ray(strict: bool) -> Iterator[Walk]:
         if value := os.environ.get(name):
             environment[name] = value
     with _connected() as runner:
-        cluster = Cluster(lambda hosts: _reachable(hosts, server, store))
+        cluster = Cluster(
+            lambda hosts: _reachable(hosts, server, store), lambda text: runtime.listener("note", "ray", {"text": text})
+        )
         here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SLOTS["engine"])
-        on_ray = OnRay(cluster, environment, here)
         with here, handing_to(runner), cluster.watched():
-            yield Walk(on_ray, cluster.limit, strict, on_ray.shares, on_ray.lost, on_ray.heard)
+            yield RayExecutor(cluster, environment, here, runtime)
 
 
-class OnRay(Submitter):
-    """Hands steps to Ray, with what they need of a machine, and hears how they end."""
+class RayExecutor(PrefectExecutor):
+    """Submits steps to Ray, with what they need of a machine."""
 
-    def __init__(self, cluster: Cluster, environment: dict[str, str], here: TaskRunner[Any]) -> None:
+    def __init__(self, cluster: Cluster, environment: dict[str, str], here: TaskRunner[Any], runtime: Runtime) -> None:
+        self._runtime = runtime
         self._here = here
         """Runs what stays in this process."""
         self._cluster = cluster
         self._environment = environment
         self._rows: dict[str, int] = {}
         """Of the first input, by key, where there are shares."""
-        self._made: dict[str, int] = {}
+        self._finished: dict[str, int] = {}
+        """Of those, the ones that ended shares have made."""
 
-    def __call__(self, step: Step, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
-        kind = self._cluster.kind(step.node, found)
+    def limit(self, slot: str) -> int:
+        return self._cluster.limit(slot)
+
+    def submit(self, step: Step, inputs: list[PrefectFuture[Any]], in_store: bool) -> PrefectFuture[Any]:
+        kind = self._cluster.kind(step.node, in_store)
         if kind == HERE:
             with instead(self._here):
-                return super().__call__(step, inputs, found)
+                return super().submit(step, inputs, in_store)
         variables = {**self._environment, "MOTHERTONGUE_SEAT": kind}
         if kind == "engine":
             variables["MOTHERTONGUE_ENGINE_IDLE"] = str(IDLE)
-        if not found:
-            runtime.current().listener("start", step.node.run_name, {})
+        if not in_store:
+            self._runtime.listener("start", step.node.run_name, {})
         # A process is used again only for the same variables: an engine's is kept for steps that need an engine.
         options = {**self._cluster.needs(kind), "max_retries": 0, "runtime_env": {"env_vars": variables}}
         # Prefect sends its settings along, and in those of this process there may be no server.
         with remote_options(**options), temporary_settings({PREFECT_API_URL: variables["PREFECT_API_URL"]}):
-            return super().__call__(step, inputs, found)
+            return super().submit(step, inputs, in_store)
 
     def waited_for(self, inputs: list[PrefectFuture[Any]]) -> list[Any]:
         # As states: a future would be looked up at the machine that made it, which may be gone.
         return [future.state for future in inputs]
 
-    def shares(self, node: Node) -> int:
-        """Into how many shares a node's rows are divided."""
+    def share_count(self, node: Node) -> int:
         first = node.upstream[0] if node.upstream else None
         if first is None or not divisible(node):
             return 1
         try:
-            found = runtime.current().store.find(first.stage.name, first.key)
+            artifact = self._runtime.store.find(first.stage.name, first.key)
         except Transient:  # a store that is away just now
             return 1
-        rows = found.manifest["rows"] if found else 0
+        rows = artifact.manifest["rows"] if artifact else 0
         self._rows[node.key] = rows
-        return shards(rows, self._cluster.places(self._cluster.kind(node)))
+        return shards(rows, self._runtime.placement.shard_rows, self._cluster.places(self._cluster.kind(node)))
 
-    def heard(self, step: Step, result: Any) -> None:
+    def completed(self, step: Step, result: Any) -> None:
         """Tell the person who watches what a step's own process has told the Prefect server only."""
-        tell, run, key = runtime.current().listener, step.node.run_name, step.node.key
+        tell, run, key = self._runtime.listener, step.node.run_name, step.node.key
         if self._cluster.kind(step.node) == HERE:
             return  # it was told as it happened
         if step.share is not None:
-            self._made[key] = self._made.get(key, 0) + int(result)
-            tell("progress", run, {"done": self._made[key], "total": self._rows[key]})
+            self._finished[key] = self._finished.get(key, 0) + int(result)
+            tell("progress", run, {"done": self._finished[key], "total": self._rows[key]})
         else:
             tell("done" if result.made else "hit", run, {"seconds": result.seconds, "rows": result.rows})
 
-    def lost(self, future: PrefectFuture[Any], error: BaseException) -> bool:
+    def is_lost(self, future: PrefectFuture[Any], error: BaseException) -> bool:
         """Whether the process that ran a step is gone; the server is told, since nobody else can."""
         if not isinstance(error, LOST):
             return False

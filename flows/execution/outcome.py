@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from data.visible import visible
-from flows.execution.replanning import SKIPPED, Loss
+from flows.execution.failure import Failure
 from flows.planning.plan import Plan
 from tasks.comparison.cell import Cell
 from tasks.storage.artifacts import Artifact
@@ -30,9 +30,9 @@ class Outcome:
     """The report in the results folder."""
     ran: int = 0
     hits: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    """Why each failed or skipped step has no artifact, by run name."""
-    missing: dict[Cell, Loss] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    """Why each step has no artifact that failed or was not run, by run name."""
+    missing: dict[Cell, Failure] = field(default_factory=dict)
     """The cells that no number was found for, and why."""
     wrong_input: str | None = None
     bug: BaseException | None = None
@@ -73,12 +73,12 @@ class Outcome:
     def lines(self) -> list[str]:
         """One line for each failed step: which, why, and the cells that have no number for it."""
         without: dict[str, list[str]] = defaultdict(list)
-        for cell, loss in self.missing.items():
-            without[loss.step].append(self.plan.cells[cell].run_name.partition(" ")[2])
+        for cell, failure in self.missing.items():
+            without[failure.step].append(self.plan.cells[cell].run_name.partition(" ")[2])
         return [
-            f"{name}: {' '.join(why.split())}{_cells(sorted(without[name]))}"
-            for name, why in self.failed.items()
-            if not why.startswith(SKIPPED)
+            f"{name}: {' '.join(failure.reason.split())}{_cells(sorted(without[name]))}"
+            for name, failure in self.failed.items()
+            if not failure.not_run
         ]
 
 

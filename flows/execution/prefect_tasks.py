@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from prefect import task
@@ -13,7 +14,7 @@ from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 from pydantic import BaseModel
 
-from flows.execution.scheduler import Step
+from flows.execution.executor import Executor, Step
 from flows.ui import artifacts, run_log
 from tasks.pipeline import runtime
 from tasks.pipeline.execution import execute
@@ -50,7 +51,8 @@ class Sent:
 def run_step(sent: Sent) -> State[Any]:
     """Run one node where the task was sent, or find its artifact. The state is named "Cached" in the second case."""
     node, _ = opened(sent)
-    artifact, hit = execute(node, runtime.current(run_log.listener))
+    with slots.of_study(run_log.study()):
+        artifact, hit = execute(node, runtime.current(run_log.listener))
     if not hit:
         with contextlib.suppress(Exception):  # the artifact is complete: what is shown of it must not make it fail
             artifacts.show_step(node, artifact)
@@ -72,13 +74,13 @@ def run_share(sent: Sent) -> State[Any]:
     """Make a share of one node's rows where the task was sent; the state's data is how many are finished."""
     node, share = opened(sent)
     assert share is not None
-    rows = execute_shard(node, share.number, share.of, runtime.current(run_log.listener))
+    with slots.of_study(run_log.study()):
+        rows = execute_shard(node, share.number, share.of, runtime.current(run_log.listener))
     return Completed(message=f"{rows:,} rows", data=rows)
 
 
 def opened(sent: Sent) -> Step:
-    """Say whose step this is, on the GPU that it was given, and see that this machine would make what the planning one
-    has asked for.
+    """The step that was sent, on the GPU that it was given; this machine must make of it what the planning one would.
 
     Raises:
         StageFailed: its code or its packages give the step another key.
@@ -86,7 +88,6 @@ def opened(sent: Sent) -> Step:
     node, key = sent.step.node, sent.key
     runtime.follow_gpus()
     run_log.tag(node.tags)
-    slots.introduce(run_log.study())
     if node.key != key:
         raise StageFailed(
             f"{socket.gethostname()} has other code for {node.run_name} than the machine that planned it (key "
@@ -108,7 +109,7 @@ def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 
 
 @functools.cache
-def prefect_task(stage: Stage, shared: bool = False) -> Task[..., Any]:
+def prefect_task(stage: Stage, is_share: bool = False) -> Task[..., Any]:
     """The stage, or a share of its rows, as a Prefect task: named in the words of the chain, tried again where that
     can help."""
     return task(
@@ -123,18 +124,30 @@ def prefect_task(stage: Stage, shared: bool = False) -> Task[..., Any]:
         persist_result=False,
         result_serializer="json",
         cache_policy=NO_CACHE,
-    )(run_share if shared else run_step)
+    )(run_share if is_share else run_step)
 
 
-class Submitter:
-    """Hands steps to the flow's task runner under their own names and tags."""
+class PrefectExecutor(Executor):
+    """Submits steps to the flow's task runner, under their own names."""
 
-    def __call__(self, step: Step, inputs: list[PrefectFuture[Any]], found: bool) -> PrefectFuture[Any]:
-        made = prefect_task(step.node.stage, step.share is not None)
-        named = made.with_options(task_run_name=step.run_name)  # its tags are given where it runs: `inspection.tag`
+    def submit(self, step: Step, inputs: list[PrefectFuture[Any]], in_store: bool) -> PrefectFuture[Any]:
+        task_of_stage = prefect_task(step.node.stage, step.share is not None)
+        # Its tags are given where it runs: see `run_log.tag`.
+        named = task_of_stage.with_options(task_run_name=step.run_name)
         future: PrefectFuture[Any] = named.submit(Sent(step), wait_for=self.waited_for(inputs))
         return future
 
     def waited_for(self, inputs: list[PrefectFuture[Any]]) -> list[Any]:
         """What Prefect draws as the step's inputs; they have ended."""
         return list(inputs)
+
+
+class ThreadExecutor(PrefectExecutor):
+    """Submits steps to threads of this process."""
+
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        """`limits` are the most steps of each slot that are submitted at once."""
+        self._limits = limits
+
+    def limit(self, slot: str) -> int:
+        return self._limits[slot]

@@ -9,8 +9,7 @@ from typing import Any
 import ray
 
 from data.errors import InputError
-from flows.execution.scheduler import FOUND
-from tasks.pipeline import runtime
+from flows.execution.executor import LOOKUP
 from tasks.pipeline.sharding import by_endpoint
 from tasks.pipeline.stage import Node
 
@@ -25,13 +24,21 @@ LOOK = 5.0
 class Cluster:
     """The cluster that this process is connected to, as it is now: machines come and go."""
 
-    def __init__(self, check: Callable[[frozenset[str]], None] = lambda hosts: None) -> None:
-        """`check` is told all machines' names when there is a new one, and raises `InputError` if that cannot be used.
+    def __init__(
+        self,
+        check: Callable[[frozenset[str]], None] = lambda hosts: None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """
+        Args:
+            check: called with all machines' names when there is a new one; raises `InputError` if that cannot be used.
+            note: told what whoever watches the run must know.
 
         Raises:
             InputError: by `check`.
         """
         self._check = check
+        self._note = note
         self._wrong: InputError | None = None
         self._nodes: list[dict[str, Any]] = []
         self.hosts: frozenset[str] = frozenset()
@@ -75,8 +82,7 @@ class Cluster:
             except InputError as error:
                 self._wrong = error
         if self.gpus and not gpus:
-            text = "no machine with a GPU is left in the cluster: steps that need one wait for it"
-            runtime.current().listener("note", "ray", {"text": text})
+            self._note("no machine with a GPU is left in the cluster: steps that need one wait for it")
         self._nodes, self.hosts, self.gpus, self.uses_gpus = nodes, hosts, gpus, self.uses_gpus or gpus > 0
 
     def _listed(self) -> list[dict[str, Any]]:
@@ -111,12 +117,12 @@ class Cluster:
         """How many steps in a slot Ray is given at once: as many as can run, and some that wait."""
         return self.places(slot) + AHEAD
 
-    def kind(self, node: Node, found: bool = False) -> str:
+    def kind(self, node: Node, in_store: bool = False) -> str:
         """What a step needs of a machine, in a word."""
         if by_endpoint(node):
             return HERE
-        if found:
-            return FOUND
+        if in_store:
+            return LOOKUP
         return "gpu" if node.stage.gpu and self.uses_gpus else node.stage.slot
 
     def needs(self, kind: str) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""What is left of a study when steps of it fail: the other arms, among themselves, and why each lost cell is lost."""
+"""Replanning after failures: what is left of a study, and why each cell that is missing is missing."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from data.errors import InputError
-from flows.execution.scheduler import Walk
+from flows.execution.failure import Failure
+from flows.execution.scheduler import Scheduler
 from flows.planning.plan import Plan, expand
 from tasks.comparison.cell import Arm, Cell
 from tasks.pipeline.stage import Node
@@ -12,101 +13,90 @@ from tasks.select import few
 from tasks.storage.artifacts import Store
 from tasks.storage.joined_rows import JoinedRows
 
-SKIPPED = "not run, since"
-"""How the reason of a step begins that was left out because another one failed."""
-MOST_SAID = 300
-"""Characters of a reason that a cell repeats; the step's own line has all of it."""
+Causes = dict[str, Failure | None]
+"""What failed first of each step and all it needs, by its key."""
+NOT_STARTED = Failure("another step", "nothing more was started")
 
 
-class Loss(NamedTuple):
-    """Why a cell is missing: the step that failed, and what it said."""
-
-    step: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.step} failed: {self.why if len(self.why) <= MOST_SAID else self.why[: MOST_SAID - 1] + '…'}"
-
-
-Known = dict[str, Loss | None]
-"""What failed of each step and all it needs, by its key."""
-NOT_RUN = Loss("another step", "nothing more was started")
-
-
-class Remaining:
-    """A plan on its walk, planned anew without the origins and benchmarks that are lost on the way.
+class Replanning:
+    """Runs a plan, and plans it anew without the origins and benchmarks that failures take away.
 
     Args:
         whole: the study as it was meant.
-        store: where the walk's artifacts are.
+        store: where its artifacts are.
     """
 
-    def __init__(self, whole: Plan, walk: Walk, store: Store) -> None:
+    def __init__(self, whole: Plan, scheduler: Scheduler, store: Store) -> None:
         self.plan = whole
         """What is left of it."""
         self._whole = whole
-        self._walk = walk
+        self._scheduler = scheduler
         self._store = store
         self._short: dict[str, set[str]] = {}
-        self._left_out: dict[tuple[Arm, int], Loss] = {}
+        self._left_out: dict[tuple[Arm, int], Failure] = {}
 
-    def go_on(self) -> None:
-        """Walk through all but the conclusion; where something is lost, through what remains, until nothing more is.
+    def run(self) -> None:
+        """Run all but the conclusion; where something is lost, what remains without it, until nothing more is lost.
 
         Nothing costly starts before the gates have passed over the benchmarks that remain, nor where the study asks for
-        questions in a way that can't be met; and with a strict walk nothing at all after a failure.
+        questions in a way that can't be met; and in a strict run nothing at all after a failure.
         """
-        walk = self._walk
-        walk.through(self.plan.gates)
-        if any(isinstance(error, InputError) for error in walk.errors):
+        scheduler = self._scheduler
+        scheduler.run(self.plan.gates)
+        if any(isinstance(error, InputError) for error in scheduler.errors):
             return
-        while not (walk.strict and walk.failed):
-            passed = all(gate.key in walk.done for gate in self.plan.gates)
+        while not (scheduler.strict and scheduler.failed):
+            passed = all(gate.key in scheduler.done for gate in self.plan.gates)
             if passed:
-                walk.through(self._steps())
+                scheduler.run(self._steps())
                 self._find_short()
-            elif any(gate.key in walk.failed and gate.upstream and self._all_done(gate) for gate in self.plan.gates):
-                return  # a leak
-            self.plan = expand(self._whole.study, walk.failed, self._short)
-            walk.through(self.plan.gates)
+            elif any(self._found_leak(gate) for gate in self.plan.gates):
+                return
+            self.plan = expand(self._whole.study, scheduler.failed, self._short)
+            scheduler.run(self.plan.gates)
             if not any(cell.trained for cell in self.plan.cells):
                 return
-            if passed and all(node.key in walk.done or node.key in walk.failed for node in self._steps()):
+            if passed and all(node.key in scheduler.done or node.key in scheduler.failed for node in self._steps()):
                 return
 
     @property
-    def missing(self) -> dict[Cell, Loss]:
+    def missing(self) -> dict[Cell, Failure]:
         """The cells that were planned and not made, each with the failure that it is missing for."""
-        known: Known = {}
-        return {cell: self._why(cell, known) for cell in self._whole.cells if not self._made(cell)}
+        causes: Causes = {}
+        return {cell: self._cause_of_cell(cell, causes) for cell in self._whole.cells if not self._made(cell)}
 
     @property
-    def failed(self) -> dict[str, str]:
-        """Why there is no artifact of each step, by run name; steps that were made after all among the others aside."""
-        walk = self._walk
-        made = {node.run_name for node in self._steps() if node.key in walk.done} if self.plan.cells else set()
+    def failed(self) -> dict[str, Failure]:
+        """Why there is no artifact of each step, by run name; steps aside that were not run, and made after replanning
+        under the same name."""
+        scheduler = self._scheduler
+        made = {node.run_name for node in self._steps() if node.key in scheduler.done} if self.plan.cells else set()
         return {
-            walk.names[key]: why
-            for key, why in walk.failed.items()
-            if not (why.startswith(SKIPPED) and walk.names[key] in made)
+            failure.step: failure
+            for failure in scheduler.failed.values()
+            if not (failure.not_run and failure.step in made)
         }
 
     def _steps(self) -> list[Node]:
         compared, page = self.plan.conclusion()
         return [node for node in self.plan.nodes if node.key not in (compared.key, page.key)]
 
-    def _all_done(self, node: Node) -> bool:
-        return all(needed.key in self._walk.done for needed in node.upstream)
+    def _found_leak(self, gate: Node) -> bool:
+        """Whether a gate failed by itself: all that it reads is there."""
+        return bool(gate.upstream) and gate.key in self._scheduler.failed and self._all_done(gate.upstream)
+
+    def _all_done(self, nodes: Iterable[Node]) -> bool:
+        return all(node.key in self._scheduler.done for node in nodes)
 
     def _made(self, cell: Cell) -> bool:
-        return cell in self.plan.cells and self.plan.cells[cell].key in self._walk.done
+        return cell in self.plan.cells and self.plan.cells[cell].key in self._scheduler.done
 
     def _find_short(self) -> None:
         """Note which origins a failed selection is to do without: those that alone have too few responses for it."""
         for selection in self.plan.selections:
             chosen, pool = selection.node, selection.rows
             needed = [node for rows in pool.values() for node in (rows.verdicts, rows.perplexities)]
-            if chosen.key not in self._walk.failed or not all(node.key in self._walk.done for node in needed):
+            if chosen.key not in self._scheduler.failed or not self._all_done(needed):
                 continue
             try:
                 opened = {node.key: self._store.open(node.stage.name, node.key) for node in needed}
@@ -128,25 +118,26 @@ class Remaining:
                     f"{origin} has {count} questions with a response that may be taken{kept_out}, at least "
                     f"{match.minimum} are needed (match.minimum)"
                 )
-                self._left_out.update(dict.fromkeys(selection.arms[origin], Loss(chosen.run_name, why)))
+                self._left_out.update(dict.fromkeys(selection.arms[origin], Failure(chosen.run_name, why)))
 
-    def _why(self, cell: Cell, known: Known) -> Loss:
+    def _cause_of_cell(self, cell: Cell, causes: Causes) -> Failure:
+        """What failed that a cell is missing for."""
         if cell in self.plan.cells:
-            return self._loss(self.plan.cells[cell], known) or NOT_RUN
+            return self._cause(self.plan.cells[cell], causes) or NOT_STARTED
         arm = (cell.of, cell.seed)
         offered = self._whole.offered.get(arm)
         responses = [] if offered is None else [offered.verdicts, offered.perplexities]
-        lost = next(filter(None, (self._loss(node, known) for node in responses)), None)
-        return lost or self._left_out.get(arm) or self._loss(self._whole.cells[cell], known) or NOT_RUN
+        failed = next(filter(None, (self._cause(node, causes) for node in responses)), None)
+        return failed or self._left_out.get(arm) or self._cause(self._whole.cells[cell], causes) or NOT_STARTED
 
-    def _loss(self, node: Node, known: Known) -> Loss | None:
-        """What failed first of a step and all it needs, whether or not the walk came to it; None where nothing did."""
-        if node.key not in known:
-            why = self._walk.failed.get(node.key)
-            if why is not None and not why.startswith(SKIPPED):
-                known[node.key] = Loss(node.run_name, " ".join(why.split()))
-            elif node.key in self._walk.done:
-                known[node.key] = None
+    def _cause(self, node: Node, causes: Causes) -> Failure | None:
+        """What failed first of a step and all it needs, whether or not it was its turn; None where nothing did."""
+        if node.key not in causes:
+            failure = self._scheduler.failed.get(node.key)
+            if failure is not None and not failure.not_run:
+                causes[node.key] = failure
+            elif node.key in self._scheduler.done:
+                causes[node.key] = None
             else:
-                known[node.key] = next(filter(None, (self._loss(needed, known) for needed in node.upstream)), None)
-        return known[node.key]
+                causes[node.key] = next(filter(None, (self._cause(needed, causes) for needed in node.upstream)), None)
+        return causes[node.key]

@@ -50,7 +50,8 @@ def _end(number: signal.Signals, say: Callable[[], None]) -> NoReturn:
     with contextlib.suppress(Exception):
         say()
     with contextlib.suppress(Exception):
-        runtime.current().close()  # streams end, and their stages keep what they have
+        if (running := runtime.of_run()) is not None:
+            running.close()  # streams end, and their stages keep what they have
         if _told_server(number):
             code = 0  # an answer to a cancellation, no breakdown
         time.sleep(GRACE)

@@ -7,9 +7,9 @@ from typing import Any
 from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner
 
-from flows.execution.scheduler import FOUND
+from flows.execution.executor import LOOKUP
 
-SLOTS = {"cpu": 2, "engine": 24, FOUND: 24}
+SLOTS = {"cpu": 2, "engine": 24, LOOKUP: 24}
 """Steps at once in one process by what they occupy; trainers are set by the placement."""
 
 

@@ -58,11 +58,6 @@ class Tracker(Protocol):
         ...
 
 
-def wanted() -> str:
-    """The name of the tracker that is asked for; "" for none."""
-    return os.environ.get(TRACK, "").strip()
-
-
 def find(name: str) -> Tracker:
     """The tracker of that name.
 
@@ -74,9 +69,8 @@ def find(name: str) -> Tracker:
     return made()
 
 
-def track(folder: Path, say: Callable[[str], None]) -> None:
-    """Hand the results in a study's folder to the tracker that is asked for, if any. Never raises."""
-    name = wanted()
+def track(name: str, folder: Path, say: Callable[[str], None]) -> None:
+    """Hand the results in a study's folder to the tracker of that name, if any. Never raises."""
     if not name:
         return
     try:

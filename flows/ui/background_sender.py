@@ -1,6 +1,7 @@
 """What is told to the Prefect server beside a run: one thread sends it, so that no stage ever waits for the server."""
 
 import atexit
+import contextvars
 import logging
 import threading
 import time
@@ -35,10 +36,11 @@ class Mailbox:
     def __init__(
         self, connect: Callable[[], SyncPrefectClient] = _connected, say: Callable[[str], None] = lambda text: None
     ) -> None:
-        """`say` is told, in the thread that sends, when the server has stopped to answer."""
+        """`say` is told, in the context of the run whose letter it was, when the server has stopped to answer."""
         self._connect = connect
         self._say = say
-        self._waiting: dict[Hashable, Letter] = {}
+        self._waiting: dict[Hashable, tuple[Letter, contextvars.Context]] = {}
+        """With the run each is of, to tell that one."""
         self._changed = threading.Condition()
         self._sending = False
         self._thread: threading.Thread | None = None
@@ -47,7 +49,7 @@ class Mailbox:
     def send(self, letter: Letter, about: Hashable | None = None) -> None:
         """Have something sent; it replaces a letter about the same thing that still waits."""
         with self._changed:
-            self._waiting[about if about is not None else object()] = letter
+            self._waiting[about if about is not None else object()] = letter, contextvars.copy_context()
             if len(self._waiting) > MOST_WAITING:
                 self._waiting.pop(next(iter(self._waiting)))
             if self._thread is None:
@@ -92,7 +94,7 @@ class Mailbox:
                 self._changed.notify_all()
                 while not self._waiting:
                     self._changed.wait()
-                letter = self._waiting.pop(next(iter(self._waiting)))
+                letter, of_run = self._waiting.pop(next(iter(self._waiting)))
                 self._sending = True
             try:
                 if client is None:
@@ -103,14 +105,14 @@ class Mailbox:
                 log.debug("not told to the Prefect server: %s", error)
                 if isinstance(error, httpx.TransportError) and not lost:
                     lost = True
-                    self._say("the server does not answer; the study goes on without it")
+                    of_run.run(self._say, "the server does not answer; the study goes on without it")
                 client = None
                 time.sleep(PAUSE)
 
 
 def _note(text: str) -> None:
-    if runtime.is_set():
-        runtime.current().listener("note", "prefect", {"text": text})
+    if (running := runtime.of_run()) is not None:
+        running.listener("note", "prefect", {"text": text})
 
 
 mailbox = Mailbox(say=_note)

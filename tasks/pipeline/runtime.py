@@ -1,7 +1,9 @@
 """Where stages run: the store, the devices, the engines, and who hears of progress. Never part of a key."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +22,24 @@ Listener = Callable[[str, str, dict[str, Any]], None]
 A "note" is for whoever watches the study, a "log" only for who reads about this one run."""
 
 
+def _nobody(event: str, run: str, facts: dict[str, Any]) -> None:
+    """A listener that hears nothing."""
+
+
 @dataclass
 class Runtime:
-    """What a process that runs stages has at hand."""
+    """What stages of one run have at hand."""
 
     store: Store
     placement: Placement = field(default_factory=Placement)
-    listener: Listener = lambda event, run, facts: None
+    listener: Listener = _nobody
     shares: Shares = field(default_factory=Shares)
-    of_environment: bool = False
-    """Made of what the environment says, and not by a flow."""
     _engines: "Engines | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def engines(self) -> "Engines":
-        """The engines of this process, started when first asked for."""
+        """The engines, started when first needed."""
         with self._lock:
             if self._engines is None:
                 from tasks.engine.pool import Engines
@@ -55,40 +59,49 @@ class Runtime:
             self._engines = None
 
 
-_current: Runtime | None = None
+_of_run: ContextVar[Runtime | None] = ContextVar("runtime", default=None)
+_of_process: Runtime | None = None
+"""Of a process that runs single steps which a run elsewhere has sent to it, by Ray. It knows of no study: it is made of
+what the environment of that process says, and keeps one engine for the steps that follow each other there."""
 _making = threading.Lock()
 
 
-def current(listener: Callable[[], Listener] | None = None) -> Runtime:
-    """The runtime of this process; made from the environment, with such a listener, where no flow has set one."""
-    global _current
+@contextlib.contextmanager
+def using(runtime: Runtime) -> Iterator[None]:
+    """Have a run, which is this thread's and that of all tasks it submits, use a runtime. Other runs do not see it."""
+    token = _of_run.set(runtime)
+    try:
+        yield
+    finally:
+        _of_run.reset(token)
+
+
+def of_run() -> Runtime | None:
+    """The runtime of the run that this thread works for, if that runs in this process."""
+    return _of_run.get()
+
+
+def current(listener: Callable[[], Listener] = lambda: _nobody) -> Runtime:
+    """The runtime of the run that this thread works for; else the process's own, made, with such a listener, from the
+    environment."""
+    global _of_process
+    if (running := _of_run.get()) is not None:
+        return running
     with _making:
-        if _current is None:
-            _current = Runtime(open_store(), of_environment=True)
-            if listener is not None:
-                _current.listener = listener()
-        return _current
+        if _of_process is None:
+            _of_process = Runtime(open_store(), listener=listener())
+        return _of_process
 
 
 def follow_gpus() -> None:
-    """Where the environment names other GPUs than it did, end this process's engines and use those from now on.
+    """Where the environment names other GPUs than it did, end the process's own engines and use those from now on.
 
     Ray gives a GPU to a step, and not to the process that runs it: the next step there may have another.
     """
-    global _current
+    global _of_process
     with _making:
-        old = _current
-        if old is None or not old.of_environment or old.placement.gpus == devices.visible():
+        old = _of_process
+        if _of_run.get() is not None or old is None or old.placement.gpus == devices.visible():
             return
-        _current = Runtime(old.store, Placement(), old.listener, of_environment=True)
+        _of_process = Runtime(old.store, Placement(), old.listener)
     old.close()
-
-
-def is_set() -> bool:
-    """Whether this process has a runtime."""
-    return _current is not None
-
-
-def use(runtime: Runtime | None) -> None:
-    global _current
-    _current = runtime

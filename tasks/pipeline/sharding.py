@@ -9,7 +9,7 @@ from typing import NamedTuple
 from data.errors import InputError
 from tasks.models.endpoint import Endpoint
 from tasks.pipeline.execution import inputs_of, run_per_row
-from tasks.pipeline.runtime import Runtime, current
+from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work
 from tasks.resources import disk
 from tasks.storage.partial_rows import Parts
@@ -41,16 +41,19 @@ def divisible(node: Node) -> bool:
     return node.stage.per_row and not by_endpoint(node)
 
 
-def shards(rows: int, places: int = 1) -> int:
-    """Into how many shares a stage's rows are best divided where so many can be made at once; 1 for few rows.
+def shards(rows: int, most: int, places: int = 1) -> int:
+    """Into how many shares a stage's rows are best divided; 1 for few rows.
+
+    Args:
+        most: rows of a share at most (`Placement.shard_rows`).
+        places: how many shares can be made at once.
 
     Raises:
         InputError: MOTHERTONGUE_SHARD_ROWS is no number above 0.
     """
-    size = current().placement.shard_rows
-    if size < 1:
-        raise InputError(f"MOTHERTONGUE_SHARD_ROWS={size}: allowed is a number above 0")
-    return max(1, -(-rows // size), min(places, rows // SMALLEST))
+    if most < 1:
+        raise InputError(f"MOTHERTONGUE_SHARD_ROWS={most}: allowed is a number above 0")
+    return max(1, -(-rows // most), min(places, rows // SMALLEST))
 
 
 def span(rows: int, number: int, of: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -33,7 +34,8 @@ TOLD_EVERY = 120.0
 """Seconds until the person is told again."""
 
 Note = Callable[[str], None]
-_study = ""
+_study: ContextVar[str] = ContextVar("study", default="")
+"""For which study this thread takes slots."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,15 @@ def folder() -> Path:
     return path.absolute()
 
 
-def introduce(study: str) -> None:
-    """Say for which study this process takes slots, so that those who wait can be told."""
-    global _study
-    _study = study
+@contextmanager
+def of_study(study: str) -> Iterator[None]:
+    """Take slots for this study, so that those who wait are told whose they are. Steps of several studies may run in
+    one process: it holds for this thread and what it submits, until the end of the `with`."""
+    token = _study.set(study)
+    try:
+        yield
+    finally:
+        _study.reset(token)
 
 
 def quiet(text: str) -> None:
@@ -184,7 +191,7 @@ def _free(queue: Path, places: Sequence[str]) -> Slot | None:
     for place in places:
         descriptor = locked(_lock_of(queue, place))
         if descriptor is not None:
-            _write(descriptor, {"pid": os.getpid(), "study": _study, "since": time.monotonic()})
+            _write(descriptor, {"pid": os.getpid(), "study": _study.get(), "since": time.monotonic()})
             return Slot(queue.name, place, descriptor)
     return None
 
@@ -196,8 +203,8 @@ def _held_by(queue: Path, places: tuple[str, ...]) -> str:
         with suppress(OSError, ValueError, KeyError):  # it changed hands just now
             holder = json.loads(_lock_of(queue, place).read_text(encoding="utf-8"))
             study = f" (study {holder['study']})" if holder["study"] else ""
-            who = "this process" if holder["pid"] == os.getpid() else f"process {holder['pid']}{study}"
-            said.append(f"held by {who} for {time.monotonic() - holder['since']:.0f} s")
+            who = "this process" if holder["pid"] == os.getpid() else f"process {holder['pid']}"
+            said.append(f"held by {who}{study} for {time.monotonic() - holder['since']:.0f} s")
     return ", ".join(said) or "it is changing hands"
 
 

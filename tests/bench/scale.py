@@ -34,7 +34,6 @@ import yaml
 
 from flows.config.study_file import load
 from flows.planning.plan import expand
-from tasks.pipeline import runtime
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.sharding import execute_shard, shards
@@ -145,7 +144,7 @@ def one_process(folder: Path, limit: float) -> None:
 
 def share(folder: Path, step: int, number: int, of: int) -> dict[str, float]:
     """One task on a Ray node: a share of a step's rows, or with `of` 0 the step itself."""
-    here = runtime._current or standing_in(folder / "ray-store")
+    here = standing_in(folder / "ray-store")
     node = _chain(folder)[step]
     with measured() as cost:
         if of:
@@ -185,7 +184,8 @@ def two_nodes(folder: Path, limit: float) -> None:
                 calls: list[tuple[int, int]] = [(0, 0)]
                 if node.stage.per_row:
                     first = node.upstream[0]
-                    of = shards(made.store.open(first.stage.name, first.key).manifest["rows"])  # type: ignore[union-attr]
+                    rows = made.store.open(first.stage.name, first.key).manifest["rows"]  # type: ignore[union-attr]
+                    of = shards(rows, made.placement.shard_rows)
                     calls = [(number, of) for number in range(of if of > 1 else 0)] + calls
                 running: list[Any] = []
                 for number, of in calls:

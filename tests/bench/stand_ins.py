@@ -1,5 +1,6 @@
 """What stands in for the dear parts of the chain in tests/bench/scale.py: questions, an engine, a scorer's network."""
 
+import functools
 import random
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,6 @@ from tasks import score
 from tasks.engine.engine import LOOK_AHEAD, Completion, Request
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
-from tasks.pipeline import runtime
 from tasks.pipeline.runtime import Listener, Placement, Runtime
 from tasks.pipeline.stage import Work
 from tasks.resources import slots
@@ -136,11 +136,11 @@ class Shared:
         self.lanes.shutdown()
 
 
+@functools.cache
 def standing_in(store: Path, listener: Listener = lambda event, run, facts: None) -> Runtime:
-    """A runtime whose models are stand-ins."""
+    """A runtime whose models are stand-ins; one a process, as engines are."""
     score._Shared = Shared  # type: ignore[assignment, misc]
 
     made = Runtime(Store(store), Placement(), listener)
     made._engines = StandIn()  # type: ignore[assignment]
-    runtime.use(made)
     return made

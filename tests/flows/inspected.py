@@ -10,9 +10,10 @@ from typing import Any
 from prefect import flow
 
 from flows.execution import runner
-from flows.execution.scheduler import Step
+from flows.execution.executor import Step
+from flows.execution.options import RunOptions
 from flows.ui import run_log
-from tasks.pipeline import runtime
+from tasks.pipeline.runtime import Runtime, current, using
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
@@ -44,14 +45,14 @@ def little() -> None:
     run_log.tag_flow_run(["study:little", "student:tiny"])
     first: Node = made(ROWS).named("ledger")
     steps = [first, slowly(first).named("self/ledger", "origin:self", "seed:0"), broken(first).named("human/ledger")]
-    with runner.walk(strict=False) as walk:
+    with runner.scheduler(RunOptions(), current()) as scheduler:
         for node in [*steps, first]:
-            future: Any = walk.submit(Step(node), [], False)
+            future: Any = scheduler.executor.submit(Step(node), [], False)
             with contextlib.suppress(StageFailed):
                 future.result()
 
 
 if __name__ == "__main__":
     run_log.LINE_EVERY = run_log.SHOWN_AFTER = run_log.SHOWN_EVERY = 0.5
-    runtime.use(runtime.Runtime(Store(Path(sys.argv[1])), listener=run_log.listener()))
-    little()
+    with using(Runtime(Store(Path(sys.argv[1])), listener=run_log.listener())):
+        little()

@@ -10,12 +10,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from data.errors import InputError
 from flows.execution import ray_cluster as clusters
-from flows.execution.on_ray import OnRay
+from flows.execution.executor import LOOKUP
+from flows.execution.on_ray import RayExecutor
 from flows.execution.ray_cluster import AHEAD, HERE, Cluster
-from flows.execution.scheduler import FOUND
 from tasks.models.endpoint import Endpoint
-from tasks.pipeline import runtime
 from tasks.pipeline.execution import execute
+from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import stage
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
@@ -26,9 +26,14 @@ Has = dict[str, float]
 class Fake(Cluster):
     """A cluster that is only told of: machines h0, h1, ..., and others by name."""
 
-    def __init__(self, *has: Has, check: Callable[[frozenset[str]], None] = lambda hosts: None) -> None:
+    def __init__(
+        self,
+        *has: Has,
+        check: Callable[[frozenset[str]], None] = lambda hosts: None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.machines = {f"h{at}": given for at, given in enumerate(has)}
-        super().__init__(check)
+        super().__init__(check, note)
 
     def _listed(self) -> list[dict[str, Any]]:
         return [{"Alive": True, "NodeManagerHostname": host, "Resources": has} for host, has in self.machines.items()]
@@ -54,8 +59,8 @@ def trained(rows: Rows) -> list[Row]:
     return list(rows)
 
 
-def on(cluster: Cluster) -> OnRay:
-    return OnRay(cluster, {}, ThreadPoolTaskRunner())
+def on(cluster: Cluster, runtime: Runtime) -> RayExecutor:
+    return RayExecutor(cluster, {}, ThreadPoolTaskRunner(), runtime)
 
 
 # What a step takes of the cluster
@@ -71,7 +76,7 @@ def test_steps_take_gpus_where_there_are_any() -> None:
     assert "num_gpus" not in needs["some"]
     assert cluster.needs(cluster.kind(trained(rows)))["num_gpus"] == 1
     assert cluster.limit("engine") == cluster.limit("trainer") == 4 + AHEAD
-    assert cluster.limit(FOUND) == cluster.limit("cpu") == 40 + AHEAD
+    assert cluster.limit(LOOKUP) == cluster.limit("cpu") == 40 + AHEAD
 
 
 def test_without_gpus_an_engine_has_a_machine_for_itself() -> None:
@@ -85,34 +90,29 @@ def test_without_gpus_an_engine_has_a_machine_for_itself() -> None:
 
 
 def test_what_an_endpoint_answers_takes_no_engine_and_is_made_in_one_place(tmp_path: Path) -> None:
-    runtime.use(runtime.Runtime(Store(tmp_path)))
     cluster = Fake({"CPU": 4, "GPU": 1})
     node = answered(some(3), Endpoint("api:m"))
-    assert cluster.kind(node) == cluster.kind(node, found=True) == HERE
-    assert on(cluster).shares(node) == 1
+    assert cluster.kind(node) == cluster.kind(node, in_store=True) == HERE
+    assert on(cluster, Runtime(Store(tmp_path))).share_count(node) == 1
 
 
 def test_rows_are_shared_among_the_places_that_there_are(tmp_path: Path) -> None:
-    made = runtime.Runtime(Store(tmp_path))
-    runtime.use(made)
+    made = Runtime(Store(tmp_path))
     rows = some(5000)
     execute(rows, made)
-    assert on(Fake({"CPU": 4, "GPU": 2})).shares(answered(rows, "m")) == 2
-    assert on(Fake({"CPU": 4, "GPU": 64})).shares(answered(rows, "m")) == 4, "of at least 1,024 rows each"
-    assert on(Fake({"CPU": 4})).shares(answered(rows, "m")) == 1
-    assert on(Fake({"CPU": 4})).shares(trained(rows)) == 1
+    assert on(Fake({"CPU": 4, "GPU": 2}), made).share_count(answered(rows, "m")) == 2
+    assert on(Fake({"CPU": 4, "GPU": 64}), made).share_count(answered(rows, "m")) == 4, "of at least 1,024 rows each"
+    assert on(Fake({"CPU": 4}), made).share_count(answered(rows, "m")) == 1
+    assert on(Fake({"CPU": 4}), made).share_count(trained(rows)) == 1
 
 
 # Machines that come and go
 
 
 @pytest.fixture
-def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    heard: list[str] = []
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster is looked at often."""
     monkeypatch.setattr(clusters, "LOOK", 0.02)
-    runtime.use(runtime.Runtime(Store(tmp_path), listener=lambda event, run, facts: heard.append(facts["text"])))
-    yield heard
-    runtime.use(None)
 
 
 def soon(true: Callable[[], bool]) -> None:
@@ -122,8 +122,10 @@ def soon(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_machines_that_come_are_used_and_steps_wait_for_gpus_that_are_lost(notes: list[str]) -> None:
-    cluster = Fake({"CPU": 4})
+@pytest.mark.usefixtures("often")
+def test_machines_that_come_are_used_and_steps_wait_for_gpus_that_are_lost() -> None:
+    notes: list[str] = []
+    cluster = Fake({"CPU": 4}, note=notes.append)
     assert (cluster.places("cpu"), cluster.places("engine"), cluster.uses_gpus) == (4, 1, False)
     with cluster.watched():
         cluster.machines["second"] = {"CPU": 8, "GPU": 2}
@@ -139,7 +141,7 @@ def test_machines_that_come_are_used_and_steps_wait_for_gpus_that_are_lost(notes
     assert notes == ["no machine with a GPU is left in the cluster: steps that need one wait for it"]
 
 
-@pytest.mark.usefixtures("notes")
+@pytest.mark.usefixtures("often")
 def test_a_machine_that_comes_later_is_checked_as_those_at_first() -> None:
     asked: list[frozenset[str]] = []
 
@@ -155,7 +157,7 @@ def test_a_machine_that_comes_later_is_checked_as_those_at_first() -> None:
         assert cluster.limit("cpu") == 5 + AHEAD
         cluster.machines["stranger"] = {"CPU": 1}
         soon(lambda: "stranger" in cluster.hosts)
-        for kind in ("cpu", "engine", "trainer", FOUND):
+        for kind in ("cpu", "engine", "trainer", LOOKUP):
             with pytest.raises(InputError, match="stranger cannot reach it"):
                 cluster.limit(kind)
     assert asked == [{"h0"}, {"h0", "friend"}, {"h0", "friend", "stranger"}]

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from data.errors import InputError
+from flows.execution.executor import Step
 from flows.execution.on_ray import _reachable
 from flows.execution.prefect_tasks import Sent, opened
-from flows.execution.scheduler import Step
 from tasks.pipeline.stage import Node, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store

@@ -27,7 +27,6 @@ PATIENCE = 120.0
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    monkeypatch.setenv(tracking.TRACK, "mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -44,8 +43,8 @@ def recorded(experiment: str = "small") -> "list[Run]":
 
 def test_one_run_for_each_results(said: list[str], tmp_path: Path) -> None:
     folder = finish(tmp_path / "runs", "small", 1)
-    tracking.track(folder, said.append)
-    tracking.track(folder, said.append)  # found in the store: the same results
+    tracking.track("mlflow", folder, said.append)
+    tracking.track("mlflow", folder, said.append)  # found in the store: the same results
     assert [line.partition(" at ")[0] for line in said] == [
         "mlflow: run 20261121T120100Z-00000001 of the experiment small",
         "mlflow: has these results already, as run 20261121T120100Z-00000001 of the experiment small",
@@ -66,7 +65,7 @@ def test_one_run_for_each_results(said: list[str], tmp_path: Path) -> None:
     from mlflow.artifacts import list_artifacts
 
     assert {"report.html", "summary.csv"} <= {file.path for file in list_artifacts(run_id=run.info.run_id)}
-    tracking.track(finish(tmp_path / "runs", "small", 2), said.append)
+    tracking.track("mlflow", finish(tmp_path / "runs", "small", 2), said.append)
     assert len(recorded()) == 2
 
 
@@ -75,11 +74,11 @@ def test_half_a_run_is_not_taken_for_the_results(
 ) -> None:
     folder = finish(tmp_path / "runs", "small", 1)
     (tmp_path / "mlruns").write_text("in the way of the artifacts' folder")
-    tracking.track(folder, said.append)
+    tracking.track("mlflow", folder, said.append)
     assert said[-1].startswith("warning: mlflow has not got these results: ")
     assert [run.info.status for run in recorded()] == ["FAILED"]
     (tmp_path / "mlruns").unlink()
-    tracking.track(folder, said.append)
+    tracking.track("mlflow", folder, said.append)
     assert sorted(run.info.status for run in recorded()) == ["FAILED", "FINISHED"]
 
 
@@ -87,18 +86,17 @@ def test_nothing_is_asked_for_and_nothing_is_imported(tmp_path: Path) -> None:
     finish(tmp_path / "runs", "small", 1)
     script = (
         "import sys; from pathlib import Path; from flows.results import tracking\n"
-        f"tracking.track(Path({str(tmp_path / 'runs' / 'small')!r}), print)\n"
+        f"tracking.track('', Path({str(tmp_path / 'runs' / 'small')!r}), print)\n"
         "tracking.find('mlflow'); assert 'mlflow' not in sys.modules"
     )
-    environment = {name: value for name, value in os.environ.items() if name != tracking.TRACK}
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
 
 
 def test_a_server_that_is_gone_costs_one_line(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:planted-password@127.0.0.1:9")
-    tracking.track(finish(tmp_path / "runs", "small", 1), said.append)
+    tracking.track("mlflow", finish(tmp_path / "runs", "small", 1), said.append)
     (line,) = said
     assert line.startswith("warning: mlflow has not got these results: ")
     assert "planted" not in line
@@ -108,8 +106,7 @@ def test_a_server_that_is_gone_costs_one_line(said: list[str], tmp_path: Path, m
 def test_an_unknown_tracker_gets_one_line(said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no tracker is called 'mlfow' \(did you mean mlflow\?\)\. Allowed: mlflow"):
         tracking.find("mlfow")
-    monkeypatch.setenv(tracking.TRACK, "mlfow")  # in a worker's environment, where nobody reads an exit code
-    tracking.track(finish(tmp_path / "runs", "small", 1), said.append)
+    tracking.track("mlfow", finish(tmp_path / "runs", "small", 1), said.append)
     assert said == [
         "warning: mlfow has not got these results: no tracker is called 'mlfow' (did you mean mlflow?). Allowed: mlflow"
     ]
@@ -168,8 +165,8 @@ def server(tmp_path: Path) -> Iterator[str]:
 def test_a_real_server(said: list[str], server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     folder = finish(tmp_path / "runs", "small", 1)
-    tracking.track(folder, said.append)
-    tracking.track(folder, said.append)
+    tracking.track("mlflow", folder, said.append)
+    tracking.track("mlflow", folder, said.append)
     assert "has these results already" in said[-1]
     (run,) = recorded()
     assert run.info.status == "FINISHED"

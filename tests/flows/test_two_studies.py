@@ -1,26 +1,52 @@
 """Two studies in one process, read before either runs: each keeps its own settings, budget, name and outcome."""
 
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
+
 from flows.config.study_file import checked
-from flows.planning.plan import expand
+from flows.planning.plan import Plan, expand
+from tasks.endpoint.budget import Spent, spent
 from tasks.models.endpoint import Endpoint
+from tasks.storage.artifacts import Store
+from tests.flows.test_study import environment
+from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat
+
+RUN_BOTH = """
+import json, sys
+from pathlib import Path
+from flows.cli.run import run
+from flows.config.study_file import load
+from flows.execution.options import RunOptions
+
+studies = [load(f"{name}.yaml") for name in ("first", "second")]
+for study in studies:
+    code = run(study, RunOptions.of(strict=False), as_json=False)
+    (lock,) = Path(sys.argv[1]).glob("engine/*.lock")
+    print(json.dumps({"study": study.name, "code": code, "engine": json.loads(lock.read_text())["study"]}))
+"""
 
 
-def study(name: str, **endpoint: Any) -> dict[str, Any]:
+def study(name: str, max_tokens: int = 20, evaluate: int = 4, **endpoint: Any) -> dict[str, Any]:
     return {
         "name": name,
         "student": "abacus-student",
         "train": ["abacus/boxes"],
         "evaluate": ["abacus/boxes"],
-        "questions": {"train": 12, "evaluate": 4},
-        "origins": {"tutor": {"kind": "teacher", "model": "api:tutor-1", "max_tokens": 20}},
+        "questions": {"train": 12, "evaluate": evaluate},
+        "origins": {"tutor": {"kind": "teacher", "model": "api:tutor-1", "max_tokens": max_tokens}},
         "match": {"correct": "any"},
         "endpoints": {"tutor-1": endpoint},
     }
 
 
-def tutor(plan: Any) -> Endpoint:
+def tutor(plan: Plan) -> Endpoint:
     (model,) = {node.values["model"] for node in plan.nodes if node.stage.name == "generate"}
     assert isinstance(model, Endpoint)
     return model
@@ -32,3 +58,50 @@ def test_each_plan_has_its_own_settings_and_budget() -> None:
     one, other = tutor(expand(first)), tutor(expand(second))
     assert (one.study, one.settings.concurrency, one.settings.budget_tokens) == ("first", 3, 1000)
     assert (other.study, other.settings.concurrency, other.settings.budget_tokens) == ("second", 5, 2000)
+
+
+def test_each_run_has_its_own_settings_budget_slots_and_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "first": study("first", max_tokens=20, concurrency=1, budget_tokens=1500),
+        "second": study("second", max_tokens=24, evaluate=5, concurrency=3, budget_tokens=4000),
+    }
+    for name, values in given.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(values))
+    at_once: dict[int, int] = defaultdict(int)
+
+    def behave(asked: Asked, before: int) -> Reply:
+        of = asked.body["max_tokens"]
+        at_once[of] = max(at_once[of], server.inside)
+        reply = chat(usage={"prompt_tokens": 400, "completion_tokens": 5})
+        reply.after = 0.2
+        return reply
+
+    with EndpointServer().running() as server:
+        server.behave = behave
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        ended = subprocess.run(
+            [sys.executable, "-c", RUN_BOTH, str(tmp_path / "slots")],
+            cwd=tmp_path,
+            env={**environment(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+    assert ended.returncode == 0, ended.stderr
+    assert [json.loads(line) for line in ended.stdout.splitlines()] == [
+        {"study": "first", "code": 1, "engine": "first"},
+        {"study": "second", "code": 1, "engine": "second"},
+    ]
+    assert at_once == {20: 1, 24: 3}, "each study's own concurrency"
+    failed = [line for line in ended.stderr.splitlines() if line.startswith("failed: ")]
+    sent = {of: sum(asked.body["max_tokens"] == of for asked in server.asked) for of in (20, 24)}
+    assert 0 < sent[20] < sent[24] < 12
+    for line, name, count, budget in zip(failed, given, sent.values(), ("1,500", "4,000"), strict=True):
+        assert line.startswith("failed: generate tutor/abacus/boxes: api:tutor-1: the budget is reached: ")
+        assert f"{405 * count:,} tokens of {budget} (budget_tokens) spent" in line
+        assert line.endswith(f"go on with: mothertongue run {name}")
+        paid = spent(Store(tmp_path / "store"), Endpoint("api:tutor-1", study=name))
+        assert paid == Spent(400 * count, 5 * count, requests=count)

@@ -17,13 +17,11 @@ import pytest
 from data.errors import InputError
 from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
-from tasks.pipeline import runtime as runtimes
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.sharding import execute_shard, shards, span
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
-from tasks.resources.placement import Placement
 from tasks.score import score
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
@@ -186,13 +184,11 @@ def test_a_share_ends_well_whose_rows_another_run_makes_meanwhile(tmp_path: Path
     assert artifact.path("rows.parquet").read_bytes() == whole
 
 
-def test_how_many_shares_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "_current", Runtime(Store(Path()), Placement(shard_rows=100)))
-    assert [shards(rows) for rows in (0, 1, 100, 101, 1000)] == [1, 1, 1, 2, 10]
+def test_how_many_shares_there_are() -> None:
+    assert [shards(rows, 100) for rows in (0, 1, 100, 101, 1000)] == [1, 1, 1, 2, 10]
     spans = [span(1003, number, 7) for number in range(7)]
     assert spans[0][0] == 0
     assert spans[-1][1] == 1003
     assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
-    monkeypatch.setattr(runtimes, "_current", Runtime(Store(Path()), Placement(shard_rows=-5)))
     with pytest.raises(InputError, match="MOTHERTONGUE_SHARD_ROWS=-5: allowed is a number above 0"):
-        shards(10)
+        shards(10, -5)

@@ -22,8 +22,8 @@ TAKE = """
 import subprocess, sys
 from tasks.resources import slots
 study, kind, places, hand_on = sys.argv[1:]
-slots.introduce(study)
-with slots.taken(kind, places.split(","), note=lambda text: print("note", text, flush=True)) as slot:
+note = lambda text: print("note", text, flush=True)
+with slots.of_study(study), slots.taken(kind, places.split(","), note) as slot:
     print("has", slot.place, flush=True)
     if hand_on == "hand on":
         heir = subprocess.Popen(["sleep", "600"], pass_fds=[slot.descriptor], stdout=subprocess.DEVNULL)
@@ -176,6 +176,25 @@ def test_one_who_waits_is_told_who_has_the_slot(
     assert waiting(folder) == 0
 
 
+def test_two_studies_in_one_process_are_told_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "PATIENCE", 0.0)
+    told: list[str] = []
+
+    def wait() -> None:
+        with (
+            slots.of_study("second"),
+            pytest.raises(StageFailed, match="being stopped"),
+            slots.taken("trainer", ["0"], told.append, stopped=lambda: len(told) > 0),
+        ):
+            pass
+
+    with slots.of_study("first"), slots.taken("trainer", ["0"]):
+        waiting_thread = threading.Thread(target=wait)
+        waiting_thread.start()
+        waiting_thread.join(30)
+    assert told[0].startswith("waiting for the trainer slot: held by this process (study first) for ")
+
+
 def test_a_holder_knows_whether_somebody_wants_its_place(folder: Path, taker: Callable[..., Taker]) -> None:
     with slots.taken("trainer", ["0"]) as mine, slots.taken("trainer", ["1"]) as other:
         assert not slots.wanted(mine)
@@ -290,21 +309,19 @@ def test_a_process_that_is_given_another_gpu_uses_that(tmp_path: Path, monkeypat
     monkeypatch.setattr(devices, "visible", lambda: real(os.environ, driver))
     monkeypatch.setenv("MOTHERTONGUE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    runtime.use(None)
-    try:
-        first = runtime.current()
-        engines = first.engines
+    monkeypatch.setattr(runtime, "_of_process", None)  # tests before may have made one
+    first = runtime.current()
+    engines = first.engines
+    runtime.follow_gpus()
+    assert runtime.current() is first
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    runtime.follow_gpus()
+    assert runtime.current().placement.engine_places == ("1",)
+    assert runtime.current().store is first.store
+    with pytest.raises(StageFailed, match="being stopped"):  # what it holds is closed
+        engines.take(Model("none", str(tmp_path), "", "0" * 64), 0, slots.quiet)
+    own = runtime.Runtime(first.store, first.placement)
+    with runtime.using(own):
         runtime.follow_gpus()
-        assert runtime.current() is first
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-        runtime.follow_gpus()
-        assert runtime.current().placement.engine_places == ("1",)
-        assert runtime.current().store is first.store
-        with pytest.raises(StageFailed, match="being stopped"):  # what it holds is closed
-            engines.take(Model("none", str(tmp_path), "", "0" * 64), 0, slots.quiet)
-        flows_own = runtime.Runtime(first.store, first.placement)
-        runtime.use(flows_own)
-        runtime.follow_gpus()
-        assert runtime.current() is flows_own
-    finally:
-        runtime.use(None)
+        assert runtime.current() is own
+    assert runtime.current() is not own
