@@ -85,6 +85,7 @@ def _of_parameters(given: dict[str, Any], folder: str) -> Study:
 
 
 def _run(study: Study, run: Session) -> Outcome:
+    """Run a study's plan, publish what came of it, and say so in the flow run's log."""
     plan = expand(study)
     rendering = rendering_checks.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
@@ -103,19 +104,7 @@ def _run(study: Study, run: Session) -> Outcome:
     outcome.wrong_input = next((str(error) for error in scheduler.errors if isinstance(error, InputError)), None)
     foreseen = (StageFailed, Transient, InputError)
     outcome.bug = next((error for error in scheduler.errors if not isinstance(error, foreseen)), None)
-    if outcome.compared is not None and outcome.report is not None:
-        reasons = {name: str(failure) for name, failure in outcome.failed.items()}
-        try:
-            outcome.published = publishing.publish(replanning.plan, outcome.compared, outcome.report, reasons)
-        except StageFailed as error:
-            outcome.failed["results"] = Failure("results", str(error))
-    if outcome.published is not None:
-
-        def tracked(text: str) -> None:
-            run_log.line(text)
-            run.runtime.listener("note", "results", {"text": text})
-
-        tracking.track(run.options.tracker, outcome.published.parent, tracked)
+    _publish(replanning.plan, outcome, run)
     run_log.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
@@ -126,6 +115,24 @@ def _run(study: Study, run: Session) -> Outcome:
     if outcome.bug is not None:
         get_run_logger().error("an error that no stage foresees", exc_info=outcome.bug)
     return outcome
+
+
+def _publish(plan: Plan, outcome: Outcome, run: Session) -> None:
+    """Put the results, if there are any, into the study's folder, and hand them to the tracker that is asked for."""
+    if outcome.compared is None or outcome.report is None:
+        return
+    reasons = {name: str(failure) for name, failure in outcome.failed.items()}
+    try:
+        outcome.published = publishing.publish(plan, outcome.compared, outcome.report, reasons)
+    except StageFailed as error:
+        outcome.failed["results"] = Failure("results", str(error))
+        return
+
+    def note(text: str) -> None:
+        run_log.line(text)
+        run.runtime.listener("note", "results", {"text": text})
+
+    tracking.track(run.options.tracker, outcome.published.parent, note)
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
             outcome, heard = begun.outcome, False
     for line in outcome.lines():
         kind = "error" if outcome.wrong_input and " ".join(outcome.wrong_input.split()) in line else "failed"
-        print(f"{kind}: {line.rstrip(chr(46))}. Mend it and go on with: mothertongue run {study.name}", file=sys.stderr)
+        print(f"{kind}: {line.rstrip(chr(46))}. Fix it and go on with: mothertongue run {study.name}", file=sys.stderr)
     if outcome.compared is not None and outcome.published is not None:
         print(f"{outcome.counts}, {time.monotonic() - started:.0f} s.", file=sys.stderr)
         publishing.say_verdict(outcome.compared, outcome.published, as_json)

@@ -65,7 +65,7 @@ class Outcome:
             f", {len(self.missing)} of {len(self.plan.cells)} cells" if self.missing else ""
         )
         again = (
-            "What is finished is kept. Mend the cause and do only the rest: Retry of this run, or "
+            "What is finished is kept. Fix the cause and do only the rest: Retry of this run, or "
             f"mothertongue run {self.plan.study.name}"
         )
         return "\n".join([f"{lost} are missing.", *self.lines(), again])

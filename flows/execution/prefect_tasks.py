@@ -1,4 +1,4 @@
-"""A plan's steps as Prefect tasks: what runs of each where it was sent, and how it is handed over."""
+"""A plan's steps as Prefect tasks: what runs of each where it was sent, and how it is submitted."""
 
 import contextlib
 import functools

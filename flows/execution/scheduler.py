@@ -143,7 +143,7 @@ class Scheduler:
         if why is not None:
             self.tries[step.run_name] += 1
             if self.tries[step.run_name] < TRIES:
-                self.runtime.listener("note", step.run_name, {"text": f"{why}; handed over again"})
+                self.runtime.listener("note", step.run_name, {"text": f"{why}; submitted again"})
                 return False
             error = Transient(f"{why}, {TRIES} times in a row: {error}")
         if step.node.key not in self.failed:  # by another of its shares

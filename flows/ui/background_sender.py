@@ -116,4 +116,4 @@ def _note(text: str) -> None:
 
 
 mailbox = Mailbox(say=_note)
-"""The process's own."""
+"""One thread sends for all runs of the process; each letter is sent in the context of the run that it is of."""

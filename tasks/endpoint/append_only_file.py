@@ -21,22 +21,22 @@ def new_lines(path: Path, start: int) -> tuple[list[Line], int]:
             added = file.read()
     except FileNotFoundError:
         return [], 0
-    found: list[Line] = []
-    at = start
+    lines: list[Line] = []
+    offset = start
     for line in added.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:
-            said = json.loads(line)
+            record = json.loads(line)
         except ValueError:  # its writer was killed, and the next one ended the line
-            said = None
-        if isinstance(said, dict):
-            found.append((at, said))
-        at += len(line)
-    return found, at
+            record = None
+        if isinstance(record, dict):
+            lines.append((offset, record))
+        offset += len(line)
+    return lines, offset
 
 
-def append(path: Path, said: dict[str, Any], safe: bool = False) -> None:
+def append(path: Path, record: dict[str, Any], safe: bool = False) -> None:
     """Add one line, after ending one that a killed process left open.
 
     Args:
@@ -48,7 +48,7 @@ def append(path: Path, said: dict[str, Any], safe: bool = False) -> None:
             torn = file.read(1) != b"\n"
         else:
             torn = False
-        file.write((b"\n" if torn else b"") + json.dumps(said, ensure_ascii=False).encode() + b"\n")
+        file.write((b"\n" if torn else b"") + json.dumps(record, ensure_ascii=False).encode() + b"\n")
         file.flush()
         if safe:
             os.fsync(file.fileno())
