@@ -1,3 +1,3 @@
 """Carrying out a plan: scheduler, replanning after failures, Prefect tasks, threads or Ray.
-Imports `planning`, `server`, `ui` and `tasks`.
+Imports `planning`, `results`, `server`, `ui` and `tasks`.
 """

@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,13 @@ import pytest
 import yaml
 
 from flows.config.study_file import checked
+from flows.execution import session
+from flows.execution.options import RunOptions
 from flows.planning.plan import Plan, expand
 from tasks.endpoint.budget import Spent, spent
 from tasks.models.endpoint import Endpoint
+from tasks.pipeline import runtime
+from tasks.pipeline.runtime import Runtime
 from tasks.storage.artifacts import Store
 from tests.flows.test_study import environment
 from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat
@@ -85,7 +92,11 @@ def test_each_run_has_its_own_settings_budget_slots_and_outcome(
         ended = subprocess.run(
             [sys.executable, "-c", RUN_BOTH, str(tmp_path / "slots")],
             cwd=tmp_path,
-            env={**environment(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={
+                **environment(tmp_path),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # as `mothertongue` has it
+            },
             capture_output=True,
             text=True,
             timeout=600,
@@ -105,3 +116,24 @@ def test_each_run_has_its_own_settings_budget_slots_and_outcome(
         assert line.endswith(f"go on with: mothertongue run {name}")
         paid = spent(Store(tmp_path / "store"), Endpoint("api:tutor-1", study=name))
         assert paid == Spent(400 * count, 5 * count, requests=count)
+
+
+def test_runs_side_by_side_in_one_process_do_not_see_each_other(tmp_path: Path) -> None:
+    both_begun = threading.Barrier(2, timeout=30)
+
+    def run(tracker: str) -> tuple[str, Path, Path]:
+        made = Runtime(Store(tmp_path / tracker))
+        with session.started(RunOptions(tracker=tracker), made), ThreadPoolExecutor(1) as pool:
+            both_begun.wait()
+            inside = copy_context()  # as Prefect's task runner does
+            of_task = pool.submit(inside.run, lambda: runtime.current().store.root).result()
+            mine = session.current()
+            assert mine is not None
+            both_begun.wait()
+            return mine.options.tracker, runtime.current().store.root, of_task
+
+    with ThreadPoolExecutor(2) as pool:
+        for name, result in zip("ab", pool.map(run, "ab"), strict=True):
+            assert result == (name, tmp_path / name, tmp_path / name)
+    assert session.current() is None
+    assert runtime.of_run() is None
