@@ -16,19 +16,15 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from data import kinds, row_values, verifier_columns
+from data import kinds, row_contract, row_values
 from data.errors import InputError
+from data.row_contract import RowContract
 from data.row_values import Row
 from data.source import Files, Generated, Hub, Source, in_folder, in_layout, source_rows
 from data.table_file import Document, TableFile
 
-CHAIN = frozenset(
-    [
-        *("sample", "model", "response", "finish", "verdict", "answer", "score"),
-        *("prompt_tokens", "tokens", "nll", "perplexity", "token_nll", "token_text", "origin"),
-    ]
-)
-"""Columns that stages add: a benchmark's own columns of these names are left out of the questions."""
+ANY = RowContract()
+"""Asks nothing of the rows but what every benchmark has."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +68,10 @@ class Benchmark:
                 raise ValueError(f"{self.name}: {function.__qualname__} must be a function at the top of a module")
 
     def identity(self) -> dict[str, Any]:
-        """What decides the questions. The prompt and the verifier are inputs of the stages that use them."""
+        """What decides the questions, beside what is asked of the rows: the prompt and the verifier are inputs of the
+        stages that use them."""
         names = ("name", "source", "question", "gold", "reference", "id", "row", "keep", "joined", "labels")
-        return {**{name: getattr(self, name) for name in names}, "list": verifier_columns.listed(self.verifier)}
+        return {name: getattr(self, name) for name in names}
 
     def only(self, split: str) -> "Benchmark":
         """The same benchmark with no other split, so that a change in the other's file does not change this one's key.
@@ -152,7 +149,9 @@ def matching(pattern: str) -> tuple[Benchmark, ...]:
     return tuple(find(name) for name in found)
 
 
-def questions_of(benchmark: Benchmark, split: str, count: int | None, seed: int) -> list[Row]:
+def questions_of(
+    benchmark: Benchmark, split: str, count: int | None, seed: int, contract: RowContract = ANY
+) -> list[Row]:
     """Rows with `id`, `question`, `gold`, `reference` (or None) and the source's other columns.
 
     Of a source with more than `count` questions, a random part is taken, in its original order; with the same seed a
@@ -161,11 +160,13 @@ def questions_of(benchmark: Benchmark, split: str, count: int | None, seed: int)
     Raises:
         InputError: no such split, a broken row, two rows with one id, or fewer than `count` questions.
     """
-    rows = list(all_questions(benchmark, split, count, seed))
+    rows = list(all_questions(benchmark, split, count, seed, contract))
     return [rows[at] for at in chosen(benchmark, split, len(rows), count, seed)]
 
 
-def all_questions(benchmark: Benchmark, split: str, count: int | None, seed: int) -> Iterator[Row]:
+def all_questions(
+    benchmark: Benchmark, split: str, count: int | None, seed: int, contract: RowContract = ANY
+) -> Iterator[Row]:
     """All questions of a split, one after the other; `questions_of` chooses among them.
 
     Raises:
@@ -176,7 +177,7 @@ def all_questions(benchmark: Benchmark, split: str, count: int | None, seed: int
         raise InputError(f"{benchmark.name}/{split}: {count} questions were asked for; allowed: 1 or more")
 
     def placed() -> Iterator[tuple[str, Row]]:
-        return _read(benchmark, source_rows(benchmark.source, benchmark.name, split, count, seed), split)
+        return _read(benchmark, source_rows(benchmark.source, benchmark.name, split, count, seed), split, contract)
 
     marks = array("q")  # eight bytes an id, where a million of them as text would take 100 MB
     for _, row in placed():
@@ -214,7 +215,9 @@ def _twice(marks: "array[int]") -> set[int]:
     return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 
-def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -> Iterator[tuple[str, Row]]:
+def _read(
+    benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str, contract: RowContract
+) -> Iterator[tuple[str, Row]]:
     """Rows as the chain has them, each with its place."""
     types: dict[str, str] = {}
     mapped = {benchmark.question, benchmark.gold, benchmark.reference, benchmark.id}
@@ -226,18 +229,18 @@ def _read(benchmark: Benchmark, source: Iterable[tuple[str, Row]], split: str) -
             "reference": row_values.text_or_none(place, given, benchmark.reference) if benchmark.reference else None,
         }
         for column, value in given.items():
-            if column not in CHAIN and column not in row and column not in mapped:
+            if column not in contract.reserved and column not in row and column not in mapped:
                 if isinstance(value, float) and math.isnan(value):
                     value = None  # NaN is nothing, as in a column of text
                 _same_type(place, column, value, types)
                 row[column] = value
         if benchmark.labels:
             row["labels"] = list(benchmark.labels)
-        verifier_columns.check(benchmark.verifier, place, row)
+        row_contract.check(contract.column, benchmark.verifier, place, row)
         yield place, row
 
 
-def as_asked(benchmark: Benchmark, place: str, raw: Row) -> Row:
+def as_asked(benchmark: Benchmark, place: str, raw: Row, contract: RowContract = ANY) -> Row:
     """What a verifier reads of one row of the benchmark's own source: `question`, `gold` and the row's other columns.
 
     Raises:
@@ -248,10 +251,11 @@ def as_asked(benchmark: Benchmark, place: str, raw: Row) -> Row:
         "question": row_values.text(place, given, benchmark.question),
         "gold": row_values.text(place, given, benchmark.gold),
     }
-    row |= {column: value for column, value in given.items() if column not in CHAIN and column not in (*row, "id")}
+    left_out = {*contract.reserved, *row, "id"}
+    row |= {column: value for column, value in given.items() if column not in left_out}
     if benchmark.labels:
         row["labels"] = list(benchmark.labels)
-    verifier_columns.check(benchmark.verifier, place, row)
+    row_contract.check(contract.column, benchmark.verifier, place, row)
     return row
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data import allowed_paths, benchmark, table_file, verifier_columns
+from data import allowed_paths, benchmark, row_contract, table_file
 from data.benchmark import Benchmark
 from data.errors import InputError
 from data.prompt import template
+from data.row_contract import ListColumn
 from data.source import Files
 from data.table_file import TableFile
 
@@ -35,8 +36,7 @@ class UserBenchmark(BaseModel):
     """A benchmark of one's own: files with one question a row, a prompt and a verifier.
 
     JSONL, CSV or Parquet. All other columns stay with the questions, so that a prompt can show them and the verifier
-    read them: `labels` (label), `options` (choice), `answers` (span), `references` (rouge_l, ni_exact); in CSV, a list
-    stands as JSON.
+    read them; in CSV, a list stands as JSON.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,7 +51,7 @@ class UserBenchmark(BaseModel):
         default="question",
         description="A template: its text (with {{ question }}), a .jinja file, or one of the project's.",
     )
-    verifier: str = Field(description="How answers are judged: number, exact, choice or another in tasks/verifiers.")
+    verifier: str = Field(description="How answers are judged: by the name of a verifier.")
     labels: tuple[str, ...] = Field(
         default=(), description='The answers that are allowed, where all rows share them; in quotes ("yes").'
     )
@@ -63,8 +63,11 @@ class UserBenchmark(BaseModel):
             raise ValueError("names no file; allowed: train, test or both")
         return self
 
-    def resolve(self, roots: Sequence[Path]) -> Benchmark:
+    def resolve(self, roots: Sequence[Path], column: ListColumn | None = None) -> Benchmark:
         """The benchmark, its files found from one of the folders and looked into.
+
+        Args:
+            column: what its verifier reads of a row beside `gold`.
 
         Raises:
             InputError: a file is missing, of another format or empty, or lacks a column, one that its verifier needs
@@ -84,7 +87,7 @@ class UserBenchmark(BaseModel):
             place, row = TableFile(path).first(needed)
             there.append(REFERENCE in row)
             shared = {"labels": list(self.labels)} if self.labels else {}
-            verifier_columns.check(self.verifier, place, {**row, "gold": str(row[columns.gold]), **shared})
+            row_contract.check(column, self.verifier, place, {**row, "gold": str(row[columns.gold]), **shared})
         return Benchmark(
             name=self.name,
             source=Files(paths),

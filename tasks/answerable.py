@@ -8,11 +8,19 @@ import pyarrow as pa
 from data.errors import InputError
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.storage.rows import Rows, Streamed
 
 
-@stage()
+@stage(
+    facts=(
+        Fact("asked", "questions"),
+        Fact("left_out", "left out, since their prompts fill the context"),
+        Fact("short_of_room", "leave less room than an answer may have tokens"),
+        Fact("longest", "tokens of the longest prompt"),
+    )
+)
 def answerable(
     questions: Rows, model: Model, prompt: str, max_tokens: int, too_long: Literal["refuse", "leave_out"], *, work: Work
 ) -> Rows:

@@ -5,18 +5,26 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType
 
 from tasks.engine.live_adapter import live_folder
-from tasks.generate import responses
+from tasks.generate import FACTS, GENERATING, responses
 from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
-from tasks.models.sampling import Sampling
+from tasks.models.sampling import GENERATED, Sampling
 from tasks.pipeline.stage import Work, stage
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 from tasks.verification.parallel_verdicts import judged_all
+from tasks.verification.verdict import VERDICT
 from tasks.verify import ERROR_SHARE, believe
 
 
-@stage(per_row=True, slot="engine")
+@stage(
+    per_row=True,
+    slot="engine",
+    unit="questions",
+    adds=(*(column for column in GENERATED if column != "model"), *VERDICT),
+    compute=GENERATING,
+    facts=FACTS,
+)
 def evaluate(
     questions: Rows,
     model: Model,

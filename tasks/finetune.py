@@ -1,13 +1,17 @@
 """Fine-tune: an adapter that has learned from the training rows of one arm."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from tasks.kinds.methods import Method
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.declaration import Compute
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.reporting.formatting import duration
 from tasks.resources.errors import StagesDisagree
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows, to_table
@@ -15,7 +19,31 @@ from tasks.training import fork_server
 from tasks.training.job import Job
 
 
-@stage(slot="trainer")
+def _rows_seen(node: Node) -> int:
+    """Rows that pass through the model in all epochs."""
+    return node.upstream[0].expected_rows * int(getattr(node.values["method"], "epochs", 1))
+
+
+TRAINING = Compute("train", "adapters", flops=6, efficiency=0.40, one_a_step=True, rows=_rows_seen)
+"""With recomputed activations, 6 operations a parameter and token."""
+
+
+def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
+    """How the training went."""
+    batch = f"{facts['micro_batch']:,} rows at a time, {facts['accumulation']:,} times a step"
+    return {
+        "rows": f"{facts['rows']:,}",
+        "optimiser steps": f"{facts['steps']:,}",
+        "tokens seen": f"{facts['tokens']:,}",
+        "loss, first and last step": f"{facts['loss_first']:.3g} and {facts['loss_last']:.3g}",
+        "training alone": f"{duration(facts['train_seconds'])}, {facts['tokens_per_second']:,.0f} tokens/s",
+        "device": facts["device"],
+        "parameters trained": f"{facts['trainable_parameters']:,}",
+        "batches": batch + (", activations recomputed" if facts["gradient_checkpointing"] else ""),
+    }
+
+
+@stage(slot="trainer", unit="steps", compute=TRAINING, table=step_table)
 def finetune(
     responses: Rows,
     model: Model,

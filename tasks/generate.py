@@ -4,19 +4,38 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+from tasks.endpoint.facts import FACTS as ENDPOINT_FACTS
 from tasks.engine.engine import Request
 from tasks.engine.live_adapter import live_folder
 from tasks.engine.pool import rank_of
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
-from tasks.models.sampling import NO_ROOM, Gathered, Sampling, seed_of
+from tasks.models.sampling import GENERATED, NO_ROOM, Gathered, Sampling, seed_of
+from tasks.pipeline.declaration import Compute, Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 
+GENERATING = Compute("generate", "answers", flops=2, efficiency=0.10, writes=True)
+"""Generating in large batches is bound by memory."""
+FACTS = (
+    Fact("prompts", shares="add"),
+    Fact("tokens", shares="add"),
+    Fact("cut_off", shares="mean"),
+    Fact("no_room", shares="add", reported=True, unless_zero=True),
+)
+"""What `responses` says of the rows it made."""
 
-@stage(per_row=True, slot="engine")
+
+@stage(
+    per_row=True,
+    slot="engine",
+    unit="questions",
+    adds=GENERATED,
+    compute=GENERATING,
+    facts=(*FACTS, *ENDPOINT_FACTS),
+)
 def generate(
     questions: Rows,
     model: Model | Endpoint,

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from tasks.leak import NGRAM, SHARE, Index, Training, pairs_of
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.storage.rows import Row, Rows
 
 
-@stage()
+@stage(facts=(Fact("posed", "questions posed"), Fact("leaked", "left out: they give an evaluation question away")))
 def leak_free(
     posed: Rows, evaluation: dict[str, Rows], ngram: int = NGRAM, share: float = SHARE, *, work: Work | None = None
 ) -> Iterator[Row]:

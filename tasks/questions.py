@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.benchmark import Benchmark, all_questions, chosen
+from data.benchmark import ANY, Benchmark, all_questions, chosen
 from data.errors import InputError, shown
-from tasks.pipeline.stage import stage
+from data.row_contract import RowContract
+from tasks.pipeline.stage import Node, stage
 from tasks.resources.errors import Transient
 from tasks.storage.rows import GROUP, Row, Rows, Streamed, to_table
 
@@ -23,19 +24,25 @@ HELD = 20_000
 """Rows of a source that are kept in memory; one with more is read twice."""
 
 
-@stage()
-def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) -> Rows:
+def _as_asked_for(node: Node) -> int | None:
+    count = node.values["count"]
+    assert count is None or isinstance(count, int)
+    return count
+
+
+@stage(rows=_as_asked_for)
+def questions(benchmark: Benchmark, split: str, count: int | None, seed: int, contract: RowContract = ANY) -> Rows:
     """`count` questions of a split (None: all), the same for the same seed, in their original order.
 
     Rows have `id` (unique), `question`, `gold`, `reference` (a person's response, or null), and the benchmark's own
-    other columns.
+    other columns, but for those that `contract` reserves.
 
     Raises:
         InputError: no such split, a broken row, or fewer than `count` questions.
         Transient: the hub cannot be reached.
     """
     try:
-        source = all_questions(benchmark, split, count, seed)
+        source = all_questions(benchmark, split, count, seed, contract)
         held = list(itertools.islice(source, HELD))
         total, columns = len(held), _Columns(f"{benchmark.name}/{split}")
         columns.table(held)
@@ -47,7 +54,7 @@ def questions(benchmark: Benchmark, split: str, count: int | None, seed: int) ->
     taken = chosen(benchmark, split, total, count, seed)
 
     def made() -> Iterator[pa.Table]:
-        again: Iterable[Row] = held if total == len(held) else all_questions(benchmark, split, count, seed)
+        again: Iterable[Row] = held if total == len(held) else all_questions(benchmark, split, count, seed, contract)
         return columns.tables(_at(again, taken))
 
     if total > len(held):

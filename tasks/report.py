@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from data.visible import all_visible
 from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.pipeline.versions import versions
 from tasks.reporting import figures, missing_cells
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "report"
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.jinja"))}
+NO_FACTS: Mapping[str, tuple[Fact, ...]] = MappingProxyType({})
 KINDS = {
     "in_domain": "Who teaches more, in domain",
     "elsewhere": "Who keeps more of the other benchmarks",
@@ -53,6 +56,7 @@ def report(
     title: str,
     provenance: dict[str, Any],
     made: tuple[Artifact, ...] = (),
+    declared: Mapping[str, tuple[Fact, ...]] = NO_FACTS,
     templates: Mapping[str, str] = TEMPLATES,
     *,
     work: Work,
@@ -64,9 +68,10 @@ def report(
         title: the study's name.
         provenance: how the study was made, as JSON-able data; `about` and `notes` are shown as text, the rest as lists.
         made: the stages' artifacts, for counts, time, template hashes and what they say of themselves.
+        declared: the facts of each of these stages, by its name.
         templates: `page.html.jinja` and what it includes, by file name.
     """
-    page = render(compared.folder, title, provenance, made, templates)
+    page = render(compared.folder, title, provenance, made, declared, templates)
     (work.folder / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -75,6 +80,7 @@ def render(
     title: str,
     provenance: Mapping[str, Any],
     made: tuple[Artifact, ...] = (),
+    declared: Mapping[str, Sequence[Fact]] = NO_FACTS,
     templates: Mapping[str, str] = TEMPLATES,
 ) -> str:
     """The page for compare's files in `folder`. Everything that comes from models or files is escaped."""
@@ -121,7 +127,7 @@ def render(
         cells=len(cells),
         provenance={name: value for name, value in provenance.items() if name not in ("about", "notes")},
         stages=stages_of(made),
-        told=told_by(made),
+        told=told_by(made, declared),
         matched=matched_by(made),
         trained=trained_by(made),
         not_asked=not_asked_by(made),

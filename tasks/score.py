@@ -20,11 +20,13 @@ from typing import Any
 from tasks.engine.live_adapter import live_folder
 from tasks.models.model import Model
 from tasks.models.rendering import Rendered, renderer
+from tasks.pipeline.declaration import Compute, Fact
 from tasks.pipeline.stage import Work, stage
+from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.scoring.likelihood import Likelihood, lanes, negative_log_likelihoods
-from tasks.scoring.token_surprise import KEPT, kept, pieces
+from tasks.scoring.token_surprise import COLUMNS, KEPT, kept, pieces
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 from tasks.verification.missing_response import is_missing
@@ -34,6 +36,10 @@ WINDOW = 4096
 BUDGET = 8192
 LARGEST = 700.0
 """Nats a token above which a perplexity would no longer fit a float."""
+PERPLEXITY = ("prompt_tokens", "tokens", "nll", "perplexity", *COLUMNS)
+"""Columns of a response that was scored."""
+SCORING = Compute("score", "responses", flops=2, efficiency=0.40)
+"""Reading is bound by arithmetic."""
 
 
 def familiarity(rows: Rows) -> dict[str, float | int]:
@@ -89,7 +95,23 @@ def thoughts_left_out(count: int) -> str:
     return f"{count:,} {have} thoughts: thinking is off, and only what follows them counts"
 
 
-@stage(per_row=True, facts=summary, gpu=True)
+@stage(
+    per_row=True,
+    gpu=True,
+    summary=summary,
+    unit="responses",
+    adds=PERPLEXITY,
+    compute=SCORING,
+    facts=(
+        Fact("scored", "responses"),
+        Fact("too_long", "too long for the model"),
+        Fact("missing", "missing", unless_zero=True),
+        Fact("tokens", "tokens"),
+        Fact("perplexity_median", "perplexity, median", ratio),
+        Fact("perplexity_mean", "perplexity, mean", ratio),
+        Fact("perplexity_corpus", "perplexity of all tokens", ratio),
+    ),
+)
 def score(
     responses: Rows,
     model: Model,

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.kinds.verifiers import Outcome
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.reporting.formatting import ratio
 from tasks.resources.errors import StageFailed
 from tasks.selection.candidates import Candidates, candidates, marks, shuffled, values_at
 from tasks.selection.exclusions import OBSTACLES, REASONS, equal, in_words
@@ -33,7 +34,27 @@ Chosen = dict[str, "np.ndarray"]
 """By origin, the numbers of the rows that are taken, one a question; where questions are matched, in one order."""
 
 
-@stage()
+def _rows(node: Node) -> int | None:
+    """Of each origin: one a question, and no more than `count`."""
+    questions, count = one_a_question(node), node.values["count"]
+    return min(questions, count) if questions and count else questions or count
+
+
+def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What was taken of each origin."""
+    return {
+        origin: f"{each['taken']:,} of {each['asked']:,} questions{_left_out(each['left_out'])}, "
+        f"{ratio(each.get('tokens_mean'))} tokens each, perplexity {ratio(each.get('perplexity_median'))} (median)"
+        for origin, each in facts["origins"].items()
+    }
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in counts.items())
+    return f" (left out: {reasons})" if reasons else ""
+
+
+@stage(rows=_rows, table=step_table)
 def select(
     verdicts: dict[str, Rows],
     perplexities: dict[str, Rows],

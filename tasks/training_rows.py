@@ -5,13 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.selection.selected_rows import as_taken, rows_at
 from tasks.storage.rows import Rows, Streamed
 
 
-@stage()
+def _rows(node: Node) -> int:
+    """As many of each question as the choices keep of this origin."""
+    choices = node.inputs["choices"]
+    return choices.expected_rows * (choices.values["keep"] or {}).get(node.values["origin"], 1)
+
+
+@stage(adds=("origin",), rows=_rows)
 def training_rows(choices: Rows, responses: Rows, origin: str, *, work: Work | None = None) -> Rows:
     """The responses, or pairs, that `select` chose of one origin, with all their columns, in its order.
 

@@ -1,15 +1,17 @@
 """Judge responses against their gold answers."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FunctionType
-from typing import get_args
+from typing import Any, get_args
 
 from tasks.kinds.verifiers import Outcome
 from tasks.pipeline.stage import Work, stage
+from tasks.reporting.formatting import percent
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 from tasks.verification.parallel_verdicts import judged_all
+from tasks.verification.verdict import VERDICT
 
 ERROR_SHARE = 0.01
 """Share of verdicts that may be errors before the verdicts as a whole are not believed."""
@@ -26,7 +28,16 @@ def counts(judged: Rows) -> dict[str, int]:
     return {verdict: found[verdict] for verdict in get_args(Outcome)}
 
 
-@stage(per_row=True, facts=counts)
+def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The counts, and the share of correct ones among those that could be judged."""
+    *verdicts, missing = get_args(Outcome)
+    judged = sum(facts[verdict] for verdict in verdicts if verdict != "error")
+    shown = [*verdicts, missing] if facts.get(missing) else verdicts
+    correct = percent(facts["correct"] / judged) if judged else "–"
+    return {verdict: f"{facts[verdict]:,}" for verdict in shown} | {"correct, %": correct}
+
+
+@stage(per_row=True, summary=counts, unit="responses", adds=VERDICT, table=step_table)
 def verify(
     responses: Rows, verifier: FunctionType, limit: float = ERROR_SHARE, *, work: Work | None = None
 ) -> Iterator[Row]:

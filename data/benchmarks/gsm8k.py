@@ -11,15 +11,13 @@ Licence MIT. Hub openai/gsm8k, 7,473 training and 1,319 test questions; the file
 (train.jsonl, test.jsonl) have the same columns.
 """
 
-import re
-
 from data.benchmark import Benchmark
+from data.calculator_marks import without_calculator_marks
 from data.prompt import prompt
 from data.row_values import Row
 from data.source import Hub
 
 _MARK = "####"
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
 def row(raw: Row) -> Row:
@@ -30,11 +28,6 @@ def row(raw: Row) -> Row:
         raise ValueError(f"column 'answer' does not end in '{_MARK} <number>': {str(raw['answer'])[-40:]!r}")
     reference = f"{without_calculator_marks(solution.strip())}\nFinal answer: {gold}"
     return {"question": raw["question"], "gold": gold, "reference": reference}
-
-
-def without_calculator_marks(text: str) -> str:
-    """`48/2 = <<48/2=24>>24` as `48/2 = 24` (official README: what stands in << and >> is removed)."""
-    return _CALCULATOR.sub("", text) if "<<" in text else text
 
 
 BENCHMARKS = (

@@ -139,7 +139,7 @@ def _sandbox(needed: bool) -> Finding:
     why = sandbox.problem()
     if why is None:
         return Finding("sandbox", True, "bubblewrap runs programs and judges them")
-    return Finding("sandbox", not needed, f"code benchmarks (humaneval, mbpp) cannot be judged: {why}")
+    return Finding("sandbox", not needed, f"benchmarks whose answers are code cannot be judged: {why}")
 
 
 def _judges_code(study: str) -> bool:

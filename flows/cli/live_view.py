@@ -31,7 +31,8 @@ class View:
         self._done: Counter[str] = Counter()
         self._hits: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
-        self._rows: dict[str, tuple[int, int]] = {}
+        self._progress: dict[str, tuple[int, int, str]] = {}
+        """Done, in all and of what, by run."""
         self._running: dict[str, float] = {}
         self._notes: list[str] = []
         self._expected = minutes * 60 if minutes else None
@@ -58,10 +59,10 @@ class View:
                 case "start":
                     self._running[run] = time.monotonic()
                 case "progress":
-                    self._rows[run] = (facts["done"], facts["total"])
+                    self._progress[run] = (facts["done"], facts["total"], facts["unit"])
                 case "done" | "hit" | "failed":
                     self._running.pop(run, None)
-                    self._rows.pop(run, None)
+                    self._progress.pop(run, None)
                     counter = {"done": self._done, "hit": self._hits, "failed": self._failed}[event]
                     counter[stage] += 1
             line = visible(self._line(event, run, facts))
@@ -80,7 +81,7 @@ class View:
             return f"{clock}  {run}: {'failed: ' if event == 'failed' else ''}{facts['text']}"
         if event == "progress" and time.monotonic() - self._said > PLAIN_EVERY and not self.console.is_terminal:
             self._said = time.monotonic()
-            return f"{clock}  {run}: {facts['done']:,} of {facts['total']:,} ({self._left()})"
+            return f"{clock}  {run}: {facts['done']:,} of {facts['total']:,} {facts['unit']} ({self._left()})"
         return ""
 
     def _left(self) -> str:
@@ -101,19 +102,21 @@ class View:
                 total = self._total[stage]
                 done = self._done[stage] + self._hits[stage]
                 active = [
-                    (run, rows)
-                    for run, rows in self._rows.items()
+                    progress
+                    for run, progress in self._progress.items()
                     if run.split(" ", 1)[0] == stage and run in self._running
                 ]
                 running = [run for run in self._running if run.split(" ", 1)[0] == stage]
-                part = sum(at / max(of, 1) for _, (at, of) in active)
+                part = sum(at / max(total_rows, 1) for at, total_rows, _ in active)
                 what = ", ".join(run.split(" ", 1)[-1] for run in running[:3]) + (
                     f" and {len(running) - 3} more" if len(running) > 3 else ""
                 )
                 notes = [f"{self._hits[stage]} from the store"] if self._hits[stage] else []
                 notes += [f"[red]{self._failed[stage]} failed[/]"] if self._failed[stage] else []
-                rows = sum(at for _, (at, _) in active)
-                notes += [f"{rows:,} rows"] if rows else []
+                done_by_unit: Counter[str] = Counter()
+                for at, _, unit in active:
+                    done_by_unit[unit] += at
+                notes += [f"{count:,} {unit}" for unit, count in done_by_unit.items() if count]
                 table.add_row(
                     Text(stage, style="bold" if running else "dim" if done < total else ""),
                     ProgressBar(total=total, completed=done + part, width=24),

@@ -70,8 +70,9 @@ def _summary(forecasts: Forecasts, price: Cost) -> str:
         return "Everything is in the store: a run will do nothing again."
     text = f"{len(forecasts.each) - misses} hit, {misses} to run: "
     about = "at most" if price.tokens_are_bound else "about"
-    text += f"{price.questions:,} answers to generate ({about} {price.tokens:,} tokens), "
-    text += f"{price.adapters} adapters to train, "
+    for compute, number in price.counts.items():
+        text += f"{number:,} {compute.counted} to {compute.verb}"
+        text += f" ({about} {price.tokens:,} tokens), " if compute.writes else ", "
     if price.minutes is None:
         return text + "duration unknown until a first run with these models has been timed."
     text += f"about {price.minutes:.1f} minutes, as earlier runs went"
@@ -121,10 +122,9 @@ def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:
         "hits": len(forecasts.each) - len(forecasts.misses),
         "misses": len(forecasts.misses),
         "cost": {
-            "answers": price.questions,
+            **{compute.counted: price.count(compute.counted) for compute in price.counts},
             "tokens": price.tokens,
             "tokens_are_bound": price.tokens_are_bound,
-            "adapters": price.adapters,
             "minutes": price.minutes,
             "uncounted": list(price.uncounted),
             "gpu_hours": price.gpu_hours.total if price.gpu_hours else None,

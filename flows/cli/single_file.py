@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from data import benchmark as benchmarks
-from data import row_values, table_file, verifier_columns
+from data import row_contract, row_values, table_file
 from data.benchmark import Benchmark
 from data.errors import InputError, shown
 from data.prompt import read
 from data.table_file import TableFile
 from flows.cli.result_file import ResultFile
 from flows.results.json_output import say
-from tasks.kinds import verifiers
+from tasks.kinds import stages, verifiers
 from tasks.models import template_trial
 from tasks.models.model import weights
 from tasks.models.template_trial import Trial
@@ -22,6 +22,7 @@ from tasks.score import familiarity
 from tasks.storage.rows import Row, Rows
 from tasks.verification import golds, missing_response
 from tasks.verification.missing_response import is_missing
+from tasks.verification.verdict import VERDICT
 
 BARE_QUESTION = "{{ question }}"
 KINDS = ("correct", "wrong", "unparseable", "error", "missing")
@@ -84,7 +85,7 @@ class Judge:
         if official:
             assert self.benchmark is not None
             try:
-                return benchmarks.as_asked(self.benchmark, place, given)
+                return benchmarks.as_asked(self.benchmark, place, given, stages.contract(self.verifier))
             except InputError:
                 if benchmarks.is_left_out(self.benchmark, place, given):
                     return None
@@ -93,12 +94,12 @@ class Judge:
         row: Row = {"gold": row_values.text(place, given, gold)}
         if columns.question is not None or self.verifier == "code" or question in given:
             row["question"] = row_values.text_or_none(place, given, question) or ""
-        listed = verifier_columns.listed(self.verifier)
-        if listed is not None and listed in given:
-            row[listed] = given[listed]
+        column = verifiers.column(self.verifier)
+        if column is not None and column.name in given:
+            row[column.name] = given[column.name]
         elif self.benchmark is not None and self.benchmark.labels:
             row["labels"] = list(self.benchmark.labels)
-        verifier_columns.check(self.verifier, place, row)
+        row_contract.check(column, self.verifier, place, row)
         return row
 
     def column(self, what: str, columns: Columns) -> str:
@@ -201,7 +202,7 @@ def verify(
     judging = verifiers.find(judge.verifier)
     _check_golds(list(golds.unusable(rows, judging)), None if official else judge.column("gold", columns))
     judged = _plainly(stage.function, rows, judging)
-    target.write(_joined(rows, judged, ("verdict", "answer", "score"), "verified"))
+    target.write(_joined(rows, judged, VERDICT, "verified"))
     groups = []
     for name, part in _groups(rows, judged, columns.group):
         counts = {kind: sum(row["verdict"] == kind for row in part) for kind in KINDS}
@@ -222,7 +223,7 @@ def verify(
     _say_what_is_missing(groups[-1]["missing"], ended)
     if left_out:
         print(f"{left_out:,} rows have no question or no gold answer: left out, as a study of {benchmark} does.")
-    _say_names(rows, ("verdict", "answer", "score"), "verified")
+    _say_names(rows, VERDICT, "verified")
     print(f"Every row with its verdict: {target}")
 
 

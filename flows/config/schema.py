@@ -31,7 +31,7 @@ from flows.config.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions,
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import secrets
-from tasks.kinds import methods, origins
+from tasks.kinds import methods, origins, verifiers
 from tasks.kinds.origins import Origin
 from tasks.models import endpoint
 from tasks.models.endpoint import EndpointSettings
@@ -326,8 +326,11 @@ class Study(BaseModel):
             InputError: there is none; names the nearest and all there are.
         """
         if name in self.benchmarks:
+            own = self.benchmarks[name]
             with at(f"benchmarks.{name}"):
-                return (self.benchmarks[name].resolve(self.roots),)
+                if isinstance(own, UserBenchmark):
+                    return (own.resolve(self.roots, verifiers.column(own.verifier)),)
+                return (own.resolve(self.roots),)
         if "*" in name:
             return bundled.matching(name)
         if name not in bundled.names():

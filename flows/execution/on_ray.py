@@ -135,7 +135,8 @@ class RayExecutor(PrefectExecutor):
             return  # it was told as it happened
         if step.share is not None:
             self._finished[key] = self._finished.get(key, 0) + int(result)
-            tell("progress", run, {"done": self._finished[key], "total": self._rows[key]})
+            facts = {"done": self._finished[key], "total": self._rows[key], "unit": step.node.stage.unit}
+            tell("progress", run, facts)
         else:
             tell("done" if result.made else "hit", run, {"seconds": result.seconds, "rows": result.rows})
 

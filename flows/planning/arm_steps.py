@@ -11,7 +11,7 @@ from tasks.attest import attest
 from tasks.comparison.cell import Arm, ResponsesOf
 from tasks.comparison.records import Offered
 from tasks.finetune import finetune
-from tasks.kinds import verifiers
+from tasks.kinds import stages, verifiers
 from tasks.kinds.origins import Context, LiveAdapter, OriginRows
 from tasks.leak_free import leak_free
 from tasks.models.endpoint import StudyEndpoints
@@ -260,8 +260,8 @@ class ArmSteps:
 
     def _questions(self, size: int) -> Node:
         """The first `size` training questions, as the seed has them: a part of those of each larger size."""
-        ask, name = self._study.questions, self._benchmark.name
-        node = questions(self._benchmark.only(ask.train_split), ask.train_split, size, ask.seed)
+        ask, name, contract = self._study.questions, self._benchmark.name, stages.contract(self._benchmark.verifier)
+        node = questions(self._benchmark.only(ask.train_split), ask.train_split, size, ask.seed, contract)
         return node.named(f"{name} {ask.train_split} size {size}", f"benchmark:{name}")
 
     def _label(self, arm: str) -> str:

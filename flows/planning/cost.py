@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flows.planning.forecast import Forecasts
@@ -10,11 +10,11 @@ from flows.planning.gpu_hours import GpuHours, gpu_hours
 from flows.planning.plan import Plan
 from tasks.endpoint.estimate import Estimate, estimate
 from tasks.models.endpoint import Endpoint
+from tasks.models.sampling import Sampling
+from tasks.pipeline.declaration import Compute
 from tasks.pipeline.stage import Node
 from tasks.storage.artifacts import Store
 
-LONG = frozenset(["generate", "score", "finetune", "evaluate"])
-"""Stages that a study's time goes into: without all of them an estimate would be none."""
 Kind = tuple[str, str | None]
 """A stage and what identifies the model it runs."""
 
@@ -23,14 +23,13 @@ Kind = tuple[str, str | None]
 class Cost:
     """The part of a plan that is not in the store yet."""
 
-    questions: int
-    """Answers to generate, samples counted apart."""
+    counts: Mapping[Compute, int]
+    """What the stages of the plan that run a model still have to do, in the order of the plan."""
     tokens: int
     """Response tokens to generate: from the mean length of earlier runs, else the most that is allowed."""
     tokens_are_bound: bool
-    adapters: int
     minutes: float | None
-    """None where no earlier run tells how long one of the long stages takes with these models."""
+    """None where no earlier run tells how long one of the stages that run a model takes."""
     unknown: tuple[str, ...]
     """Stages whose duration no earlier run tells."""
     requests: tuple[Estimate, ...] = ()
@@ -40,6 +39,10 @@ class Cost:
     uncounted: tuple[str, ...] = ()
     """Benchmarks of which all questions are asked for: how many they are is not known before they are read."""
 
+    def count(self, counted: str) -> int:
+        """How many of something are to be made: "answers", "adapters", or what a stage's `Compute` counts."""
+        return sum(number for compute, number in self.counts.items() if compute.counted == counted)
+
 
 def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
     """Estimate what the misses of a plan cost.
@@ -48,45 +51,51 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
     often than not, since the chain orders them.
     """
     rates = Rates.of(store)
-    questions = tokens = adapters = 0
-    bound = False
+    counts: dict[Compute, int] = {}
+    tokens = 0
+    bound = long_unknown = False
     seconds = 0.0
     unknown: dict[str, None] = {}
     endpoints: dict[str, list[tuple[Node, int]]] = defaultdict(list)
-    for forecast in forecasts.misses:
-        node = forecast.node
-        rows = plan.units(node)
-        if node.stage.name == "finetune":
-            adapters += 1
-        if "sampling" in node.values and node.stage.slot == "engine":
-            questions += rows
-            if isinstance(node.values.get("model"), Endpoint):
-                endpoints[node.values["model"].name].append((node, rows))
+    for forecast in forecasts:
+        node, compute = forecast.node, forecast.node.stage.compute
+        if compute is not None:
+            counts.setdefault(compute, 0)
+        if forecast.hit:
+            continue
+        rows = node.expected_rows
+        if compute is not None:
+            counts[compute] += 1 if compute.one_a_step else rows
+        if compute is not None and compute.writes:
+            for endpoint in (value for value in node.values.values() if isinstance(value, Endpoint)):
+                endpoints[endpoint.name].append((node, rows))
             each = rates.tokens_per_row(node)
             bound = bound or each is None
-            tokens += int(rows * (each if each is not None else node.values["sampling"].max_tokens))
+            tokens += int(rows * (each if each is not None else _most_tokens(node)))
         took = rates.seconds(node, rows)
         if took is None:
             unknown[node.stage.name] = None
+            long_unknown = long_unknown or compute is not None
         else:
             seconds += took
-    minutes = None if LONG & set(unknown) or (unknown and not seconds) else seconds / 60
-    requests = tuple(estimate(nodes, store) for nodes in endpoints.values())
-    guess = gpu_hours(forecasts, {each.node.key: _rows(plan, each.node) for each in forecasts.misses})
-    uncounted = tuple(dict.fromkeys(each.node.label for each in forecasts if _uncounted(each.node)))
-    return Cost(questions, tokens, bound, adapters, minutes, tuple(unknown), requests, guess, uncounted)
+    return Cost(
+        counts=counts,
+        tokens=tokens,
+        tokens_are_bound=bound,
+        minutes=None if long_unknown or (unknown and not seconds) else seconds / 60,
+        unknown=tuple(unknown),
+        requests=tuple(estimate(nodes, store) for nodes in endpoints.values()),
+        gpu_hours=gpu_hours(forecasts),
+        uncounted=tuple(dict.fromkeys(each.node.label for each in forecasts if _uncounted(each.node))),
+    )
+
+
+def _most_tokens(node: Node) -> int:
+    return max((value.max_tokens for value in node.values.values() if isinstance(value, Sampling)), default=0)
 
 
 def _uncounted(node: Node) -> bool:
-    return not node.upstream and "count" in node.values and node.values["count"] is None
-
-
-def _rows(plan: Plan, node: Node) -> int:
-    """Rows a step works on; of a training, those it sees in all its epochs."""
-    if node.stage.name != "finetune":
-        return plan.units(node)
-    rows = min(filter(None, (plan.units(plan.asked(node)), plan.study.questions.keep)), default=0)
-    return rows * int(getattr(plan.study.method, "epochs", 1))
+    return node.stage.rows is not None and not node.upstream and node.stage.rows(node) is None
 
 
 @dataclass

@@ -1,11 +1,11 @@
 """What a plan would take on one GPU, from nothing but the sizes of its models: for studies that were never timed here.
 
-A rule of thumb, within a factor of two or three: 2 floating-point operations a parameter and token to read or write
-text, 6 to train an adapter with recomputed activations, at the share of an 80 GB A100's peak that such work commonly
-reaches.
+A rule of thumb, within a factor of two or three: each stage says how many floating-point operations it takes a
+parameter and token, and which share of a GPU's peak such work commonly reaches.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,7 @@ from tasks.models.model import Model
 from tasks.pipeline.stage import Node
 
 PEAK = 312e12
-"""Operations a second of an A100 in bfloat16."""
-WRITING, READING, TRAINING = 0.10, 0.40, 0.40
-"""Shares of the peak: generating in large batches is bound by memory, reading and training by arithmetic."""
+"""Operations a second of an 80 GB A100 in bfloat16."""
 TOKENS = 300
 """Tokens a row, prompt and response together, where no earlier run tells."""
 SIZE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])")
@@ -26,50 +24,42 @@ SMALL = 1e8
 
 @dataclass(frozen=True)
 class GpuHours:
-    """Hours on one A100, by what they are spent on."""
+    """Hours on one A100."""
 
-    writing: float
-    reading: float
-    training: float
+    by_work: Mapping[str, float]
+    """By what they are spent on, a verb."""
 
     @property
     def total(self) -> float:
-        return self.writing + self.reading + self.training
+        return sum(self.by_work.values())
 
     def __str__(self) -> str:
+        each = ", ".join(f"{hours:,.{0 if hours >= 10 else 1}f} to {verb}" for verb, hours in self.by_work.items())
         return (
             f"about {self.total:,.0f} GPU-hours on one A100, by the models' sizes and {TOKENS} tokens a row alone: "
-            f"{self.writing:,.0f} to generate, {self.reading:,.1f} to score, {self.training:,.0f} to train"
+            f"{each}"
         )
 
 
-def gpu_hours(forecasts: Forecasts, rows_of: dict[str, int]) -> GpuHours | None:
-    """Of all steps still to run; None where no model is large, or the size of one is not known.
-
-    Args:
-        rows_of: rows that a step makes, by its key; of a training, those it sees in all its epochs.
-    """
-    flops = {"generate": 0.0, "evaluate": 0.0, "score": 0.0, "finetune": 0.0}
+def gpu_hours(forecasts: Forecasts) -> GpuHours | None:
+    """Of all steps still to run; None where no model is large, or the size of one is not known."""
+    seconds: dict[str, float] = {}
     sizes: list[float] = []
     for forecast in forecasts.misses:
         node = forecast.node
-        model = _model(node)
-        if node.stage.name not in flops or model is None:
+        model, compute = _model(node), node.stage.compute
+        if compute is None or model is None:
             continue
         size = parameters(model)
         if size is None:
             return None
         sizes.append(size)
-        each = 6 if node.stage.name == "finetune" else 2
-        flops[node.stage.name] += each * size * TOKENS * rows_of[node.key]
+        rows = compute.rows(node) if compute.rows is not None else node.expected_rows
+        took = compute.flops * size * TOKENS * rows / (compute.efficiency * PEAK)
+        seconds[compute.verb] = seconds.get(compute.verb, 0.0) + took
     if max(sizes, default=0.0) < SMALL:
         return None
-    hour = 3600 * PEAK
-    return GpuHours(
-        (flops["generate"] + flops["evaluate"]) / (WRITING * hour),
-        flops["score"] / (READING * hour),
-        flops["finetune"] / (TRAINING * hour),
-    )
+    return GpuHours({verb: took / 3600 for verb, took in seconds.items()})
 
 
 def parameters(model: Model) -> float | None:

@@ -15,7 +15,7 @@ from tasks.compare import compare
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.records import Evaluated, MissingCell, Offered
 from tasks.evaluate import evaluate
-from tasks.kinds import verifiers
+from tasks.kinds import stages, verifiers
 from tasks.leak import leak
 from tasks.models.model import Model
 from tasks.pipeline.stage import Node
@@ -23,8 +23,6 @@ from tasks.questions import questions
 from tasks.report import report
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
-ONE_A_QUESTION = frozenset(["drafts", "most_familiar"])
-"""Stages that make one row of however many samples a question has."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +42,6 @@ class Plan:
         """All steps up to and including the report."""
         return ordered([*self.gates, *self.conclusion()])
 
-    @staticmethod
-    def units(node: Node) -> int:
-        """Rows a step makes, as far as the study file tells; 0 where it takes whatever there is."""
-        if "count" in node.values and not node.upstream:
-            return node.values["count"] or 0
-        if not node.upstream:
-            return 0
-        if node.stage.name in ONE_A_QUESTION:
-            return Plan.units(Plan.asked(node))
-        samples = node.values["sampling"].n if "sampling" in node.values else 1
-        return samples * Plan.units(node.upstream[0])
-
-    @staticmethod
-    def asked(node: Node) -> Node:
-        """The questions that a step's rows are about."""
-        return Plan.asked(node.upstream[0]) if node.upstream else node
-
     def conclusion(self, lost: Collection[str] = (), missing: Mapping[Cell, str] = NOTHING) -> tuple[Node, Node]:
         """The comparison and the report.
 
@@ -76,11 +57,13 @@ class Plan:
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
         ).named(self.study.name)
+        made = ordered([*self.gates, *cells.values()])
         page = report(
             compared=compared,
             title=self.study.name,
             provenance=provenance(self),
-            made=ordered([*self.gates, *cells.values()]),
+            made=made,
+            declared={node.stage.name: node.stage.facts for node in made if node.stage.facts},
         ).named(self.study.name)
         return compared, page
 
@@ -141,7 +124,8 @@ def _questions(study: Study, benchmark: Benchmark, training: bool) -> Node:
     """The questions of a benchmark that are trained on, or evaluated on."""
     ask, name = study.questions, benchmark.name
     split, count = (ask.train_split, ask.to_train(name)) if training else (ask.evaluate_split, ask.to_evaluate(name))
-    return questions(benchmark.only(split), split, count, ask.seed).named(f"{name} {split}", f"benchmark:{name}")
+    asked = questions(benchmark.only(split), split, count, ask.seed, stages.contract(benchmark.verifier))
+    return asked.named(f"{name} {split}", f"benchmark:{name}")
 
 
 def _with_room(

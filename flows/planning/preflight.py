@@ -11,7 +11,7 @@ from data.errors import InputError, at
 from data.source import Files, Generated, Hub
 from flows.config.results_folder import folder
 from flows.config.schema import Study
-from tasks.kinds import verifiers
+from tasks.kinds import stages, verifiers
 from tasks.kinds.origins import Look, Origin
 from tasks.models import template_trial
 from tasks.models.template_trial import Trial
@@ -109,17 +109,17 @@ def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None
     Args:
         place: the key that says how many, for errors.
     """
-    source, seed = benchmark.source, study.questions.seed
+    source, seed, contract = benchmark.source, study.questions.seed, stages.contract(benchmark.verifier)
     if isinstance(source, Hub) or (isinstance(source, Generated) and count is None):
         return []
     where = f"benchmarks.{benchmark.name}" if benchmark.name in study.benchmarks else place
     if isinstance(source, Generated):
         with at(where):
-            return list(all_questions(benchmark, split, min(GENERATED, count or GENERATED), seed))
+            return list(all_questions(benchmark, split, min(GENERATED, count or GENERATED), seed, contract))
     with at(where):
         if _size(source, split) > SMALL:
-            return list(itertools.islice(all_questions(benchmark, split, count, seed), FEW))
-        rows = list(all_questions(benchmark, split, count, seed))
+            return list(itertools.islice(all_questions(benchmark, split, count, seed, contract), FEW))
+        rows = list(all_questions(benchmark, split, count, seed, contract))
     if count is not None and count > len(rows):
         raise InputError(
             f"{place}: {count:,} questions are asked for, {benchmark.name}/{split} has {len(rows):,}; allowed: at most "

@@ -35,8 +35,7 @@ def made_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
 
 def _content(values: dict[str, Any]) -> Any:
     """What identifies the file or data set that a step reads; None for a step that reads none."""
-    for name in ("benchmark", "responses"):
-        read = values.get(name)
+    for read in values.values():
         if isinstance(read, dict) and (content := read.get("source", read.get("content"))) is not None:
             return content
     return None

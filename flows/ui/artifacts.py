@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from data.visible import all_visible
 from flows.ui.background_sender import mailbox
-from flows.ui.run_log import artifact_key, shown_artifact, span
+from flows.ui.run_log import artifact_key, shown_artifact
 from tasks.comparison.arms import is_control
 from tasks.pipeline.stage import Node
 from tasks.report import main_table, verdict_markdown
-from tasks.reporting.formatting import percent, points, ratio
+from tasks.reporting.formatting import duration, percent, points, ratio
 from tasks.reporting.markdown import escaped
-from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
 
 Table = list[dict[str, str]]
@@ -31,8 +30,7 @@ SAFE = ":/?#@!$&'*+,;=%~"
 
 def show_step(node: Node, made: Artifact) -> None:
     """Leave what a step found as a table of its run."""
-    rows = STEPS[node.stage.name](made.facts) if node.stage.name in STEPS else {}
-    if rows:
+    if rows := node.stage.step_table(made.facts):
         table = [{node.stage.name: name, node.label: value} for name, value in rows.items()]
         mailbox.artifact(shown_artifact("table", artifact_key(node.run_name), _cells(table), node.run_name))
 
@@ -185,76 +183,10 @@ def _cost(stage: str, steps: list[Mapping[str, Any]]) -> dict[str, str]:
         "in this run": f"{len(now):,}",
         "rows": f"{total('rows'):,.0f}" if total("rows") else "–",
         "tokens": f"{total('tokens'):,.0f}" if total("tokens") else "–",
-        "time": span(total("seconds")),
-        "of it in this run": span(sum(step["seconds"] for step in now)) if now else "–",
+        "time": duration(total("seconds")),
+        "of it in this run": duration(sum(step["seconds"] for step in now)) if now else "–",
         "API": f"${sum(usd):,.2f}" if usd else "–",
     }
-
-
-def _verified(facts: Mapping[str, Any]) -> dict[str, str]:
-    judged = sum(facts[verdict] for verdict in VERDICTS[:3])
-    counts = {verdict: f"{facts[verdict]:,}" for verdict in VERDICTS}
-    if facts.get("missing"):
-        counts["missing"] = f"{facts['missing']:,}"
-    return counts | {"correct, %": percent(facts["correct"] / judged) if judged else "–"}
-
-
-def _scored(facts: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "responses": f"{facts['scored']:,}",
-        "too long for the model": f"{facts['too_long']:,}",
-        **({"missing": f"{facts['missing']:,}"} if facts.get("missing") else {}),
-        "tokens": f"{facts['tokens']:,}",
-        "perplexity, median": ratio(facts["perplexity_median"]),
-        "perplexity, mean": ratio(facts["perplexity_mean"]),
-        "perplexity of all tokens": ratio(facts["perplexity_corpus"]),
-    }
-
-
-def _with_room(facts: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "questions": f"{facts['asked']:,}",
-        "left out, since their prompts fill the context": f"{facts['left_out']:,}",
-        "leave less room than an answer may have tokens": f"{facts['short_of_room']:,}",
-        "tokens of the longest prompt": f"{facts['longest']:,}",
-    }
-
-
-def _selected(facts: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        origin: f"{each['taken']:,} of {each['asked']:,} questions{_left_out(each)}, "
-        f"{ratio(each.get('tokens_mean'))} tokens each, perplexity {ratio(each.get('perplexity_median'))} (median)"
-        for origin, each in facts["origins"].items()
-    }
-
-
-def _trained(facts: Mapping[str, Any]) -> dict[str, str]:
-    rows = {
-        "rows": f"{facts['rows']:,}",
-        "optimiser steps": f"{facts['steps']:,}",
-        "tokens seen": f"{facts['tokens']:,}",
-        "loss, first and last step": f"{facts['loss_first']:.3g} and {facts['loss_last']:.3g}",
-        "training alone": f"{span(facts['train_seconds'])}, {facts['tokens_per_second']:,.0f} tokens/s",
-        "device": facts["device"],
-        "parameters trained": f"{facts['trainable_parameters']:,}",
-    }
-    batch = f"{facts['micro_batch']:,} rows at a time, {facts['accumulation']:,} times a step"
-    return rows | {"batches": batch + (", activations recomputed" if facts["gradient_checkpointing"] else "")}
-
-
-def _left_out(facts: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in facts["left_out"].items())
-    return f" (left out: {said})" if said else ""
-
-
-STEPS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
-    "answerable": _with_room,
-    "verify": _verified,
-    "score": _scored,
-    "select": _selected,
-    "finetune": _trained,
-}
-"""Stages whose facts a person would look for, and how they are told."""
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from prefect.utilities.engine import emit_task_run_state_change_event
 from data.visible import visible
 from flows.ui.background_sender import mailbox
 from tasks.pipeline.runtime import Listener
+from tasks.reporting.formatting import duration
 from tasks.reporting.markdown import escaped
 from tasks.storage.artifacts import Artifact
 
@@ -33,8 +34,6 @@ SHOWN_EVERY = 5.0
 """Seconds between updates of a progress artifact."""
 NAMELESS = ("engine", "results")
 """Who says for itself what it speaks of. The lines of steps name them: the UI shows those of all steps as one log."""
-UNITS = {"finetune": "steps"}
-"""What a stage counts, where it is not rows."""
 
 
 @dataclass
@@ -51,6 +50,8 @@ class Watched:
     """The earlier of the two: what every finished row is held against."""
     shown: bool = False
     last: tuple[int, int] = (0, 0)
+    unit: str = "rows"
+    """What is counted."""
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Inspection:
                 return
             if watched.at_first is None:
                 watched.at_first, watched.counting = facts["done"], time.monotonic()
-            watched.last = (facts["done"], facts["total"])
+            watched.last, watched.unit = (facts["done"], facts["total"]), facts["unit"]
             if time.monotonic() < watched.due:
                 return
         with contextlib.suppress(Exception):  # see the module's docstring
@@ -97,7 +98,7 @@ class Inspection:
     def _progress(self, run: str) -> None:
         watched = self._watched[run]
         now = time.monotonic()
-        text = how_far(run, *watched.last, watched.at_first or 0, now - watched.counting)
+        text = how_far(watched.unit, *watched.last, watched.at_first or 0, now - watched.counting)
         if now >= watched.shown_due:
             watched.shown_due, watched.shown = now + SHOWN_EVERY, True
             self._show(run, watched.last, text)
@@ -111,7 +112,7 @@ class Inspection:
             watched = self._watched.pop(run, None)
         if watched is not None and watched.shown:
             seconds = time.monotonic() - watched.counting
-            self._show(run, watched.last, how_far(run, *watched.last, watched.at_first or 0, seconds))
+            self._show(run, watched.last, how_far(watched.unit, *watched.last, watched.at_first or 0, seconds))
 
     def _show(self, run: str, done_and_total: tuple[int, int], text: str) -> None:
         done, total = done_and_total
@@ -126,16 +127,15 @@ def listener(next: Listener | None = None) -> Listener:
     return Inspection(next)
 
 
-def how_far(run: str, done: int, total: int, at_first: int, seconds: float) -> str:
+def how_far(unit: str, done: int, total: int, at_first: int, seconds: float) -> str:
     """How far a stage is, how fast, and how long it will take, as far as that is known."""
-    unit = UNITS.get(run.split(" ", 1)[0], "rows")
     text = f"{done:,} of {total:,} {unit}"
     made = done - at_first
     if made <= 0 or seconds <= 0:
         return text
     rate = made / seconds
     text += f", {speed(rate, unit)}"
-    return text if done >= total else f"{text}, about {span((total - done) / rate)} left"
+    return text if done >= total else f"{text}, about {duration((total - done) / rate)} left"
 
 
 def speed(rate: float, unit: str) -> str:
@@ -143,14 +143,6 @@ def speed(rate: float, unit: str) -> str:
     if rate < 1:
         return f"{60 * rate:.1f} {unit}/min"
     return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
-
-
-def span(seconds: float) -> str:
-    """A duration as a person says it."""
-    if seconds < 99.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 99.5 else f"{minutes / 60:.1f} h"
 
 
 def shown_artifact(kind: str, key: str, data: Any, description: str = "") -> ArtifactCreate:
@@ -215,7 +207,7 @@ def outcome(artifact: Artifact, hit: bool) -> str:
     """How a step ended, in a line: what was made, how long it took, and where it is."""
     if hit:
         return f"found in the store: {artifact.folder}"
-    rows, took = artifact.manifest["rows"], span(artifact.manifest["seconds"])
+    rows, took = artifact.manifest["rows"], duration(artifact.manifest["seconds"])
     return f"{rows:,} rows in {took}: {artifact.folder}" if rows else f"{took}: {artifact.folder}"
 
 

@@ -16,7 +16,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from data.benchmarks.gsm8k import without_calculator_marks
+from data.calculator_marks import without_calculator_marks
 from tasks.answer.boxes import around_box, boxes, joined_boxes
 from tasks.answer.boxes import last_box as last_box
 from tasks.answer.marks import Mark, marks

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from data.benchmarks.gsm8k import without_calculator_marks
+from data.calculator_marks import without_calculator_marks
 from tasks.answer.errors import Unreadable
 from tasks.answer.hedges import hedged
 from tasks.answer.latex import normal, unwrapped
@@ -159,7 +159,8 @@ def read(text: str) -> str:
 
 
 def strictly(text: str) -> str:
-    """The number that all of a gold answer is, in normal form; of GSM8K's own `answer` what stands after `####`.
+    """The number that all of a gold answer is, in normal form; of a solution that ends in the mark
+    `####`, what stands after it.
 
     Raises:
         Unreadable: it is anything else.

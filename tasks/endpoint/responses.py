@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from tasks.answer.turn import ended
-from tasks.endpoint.budget import Spent, described
+from tasks.endpoint.budget import described
 from tasks.endpoint.client import Client, OverBudget, Request, connect
+from tasks.endpoint.facts import api_facts
 from tasks.endpoint.reply import Answer, body, read
 from tasks.models.endpoint import Endpoint
 from tasks.models.rendering import fill
@@ -88,17 +88,6 @@ def answered(
     facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
     work.facts |= facts | {"unusable": unusable.total(), "api_kept": from_cache}
     work.facts |= api_facts(client.budget.of_stage(work.folder.name))
-
-
-def api_facts(spent: Spent) -> dict[str, Any]:
-    """What an artifact has cost, under the names of the report."""
-    return {
-        "api_requests": spent.requests,
-        "api_retries": spent.retries,
-        "api_input_tokens": spent.input,
-        "api_output_tokens": spent.output,
-        "api_usd": round(spent.usd, 9),
-    }
 
 
 def _check_share(model: Endpoint, unusable: Counter[str], total: int) -> None:

@@ -1,7 +1,8 @@
 """How an answer is judged: one file a verifier, each with a function `judge(response, row) -> Verdict`.
 
-A verifier reads the gold answer from `row["gold"]` and whatever else of the row it needs. It fails closed: what cannot
-be read with certainty is unparseable, never wrong, and what breaks is an error, never wrong.
+A verifier reads the gold answer from `row["gold"]` and whatever else of the row it needs. A list that it reads it
+declares as `COLUMN`, to be checked when questions are read. It fails closed: what cannot be read with certainty is
+unparseable, never wrong, and what breaks is an error, never wrong.
 """
 
 from math import nan  # not the module: `tasks.verifiers.math` takes its name here
@@ -9,6 +10,7 @@ from types import FunctionType
 from typing import Literal, NamedTuple
 
 from data import kinds
+from data.row_contract import ListColumn
 
 Outcome = Literal["correct", "wrong", "unparseable", "error", "missing"]
 """The last two are no verdicts on an answer: it could not be judged, or there is no response."""
@@ -48,3 +50,14 @@ def find(name: str) -> FunctionType:
     judge = kinds.load("tasks.verifiers", name, "verifier").judge
     assert isinstance(judge, FunctionType)
     return judge
+
+
+def column(name: str) -> ListColumn | None:
+    """The list that a verifier reads of a row beside `gold`, its file's `COLUMN`; None for one that reads none.
+
+    Raises:
+        InputError: there is no verifier of that name.
+    """
+    found = getattr(kinds.load("tasks.verifiers", name, "verifier"), "COLUMN", None)
+    assert found is None or isinstance(found, ListColumn)
+    return found

@@ -11,6 +11,10 @@ from data.bounds import MOST_TOKENS, Share, Temperature, Whole
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row
 
+RESPONSE = ("sample", "model", "response")
+"""Columns of a response, beside those of its question."""
+GENERATED = (*RESPONSE, "finish")
+"""Columns of a response that was generated in this study."""
 NO_ROOM = "no_room"
 """The `finish` of a missing response that was never asked for: the prompt alone fills the model's context."""
 

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from data.benchmark import CHAIN
 from data.prompt import template
 from tasks.generate import generate
 from tasks.kinds.origins import Context, Look
+from tasks.models.sampling import GENERATED
 from tasks.origins._responses import Written
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, Work, one_a_question, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 
 
-@stage()
+@stage(adds=("draft",), rows=one_a_question)
 def drafts(responses: Rows, *, work: Work) -> list[Row]:
-    """The first response to each question as its `draft`; columns that stages added to it are left out.
+    """The first response to each question as its `draft`, in place of the columns of a response.
 
     Responses are taken as they come, right or wrong: nothing that works on a draft is told its verdict. An empty draft
     stays, since a teacher can still answer the question.
@@ -32,7 +32,7 @@ def drafts(responses: Rows, *, work: Work) -> list[Row]:
     if not first:
         raise StageFailed(f"{work.run_name}: there is no response to work on")
     return [
-        {**{name: value for name, value in row.items() if name not in CHAIN}, "draft": row["response"] or ""}
+        {**{name: value for name, value in row.items() if name not in GENERATED}, "draft": row["response"] or ""}
         for row in first.values()
     ]
 

@@ -9,20 +9,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from data.benchmark import CHAIN
 from tasks.kinds.origins import Context
 from tasks.models.sampling import NO_ROOM
 from tasks.origins._responses import Responses
-from tasks.pipeline.stage import Node, Work, stage
-from tasks.score import score
+from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.score import PERPLEXITY, score
 from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Row, Rows
+from tasks.verification.verdict import VERDICT
 
-LATER = CHAIN - {"sample", "model", "response", "finish"}
+LATER = frozenset((*VERDICT, *PERPLEXITY))
 """Columns that verify and score add again, in the study's own course."""
 
 
-@stage()
+@stage(adds=("chosen_from",), rows=one_a_question)
 def most_familiar(
     verdicts: dict[str, Rows],
     perplexities: dict[str, Rows],

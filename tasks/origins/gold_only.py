@@ -11,12 +11,13 @@ from pydantic import Field
 from data.prompt import template
 from tasks.kinds.origins import Context, Look
 from tasks.models.rendering import fill
+from tasks.models.sampling import RESPONSE
 from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, stage
 from tasks.storage.rows import Row, Rows
 
 
-@stage()
+@stage(adds=RESPONSE)
 def filled(questions: Rows, response: str) -> Iterator[Row]:
     """One response to each question, from a Jinja template. Adds `sample` (0), `model` ("") and `response`.
 

@@ -9,12 +9,13 @@ from pydantic import Field
 from data import kinds
 from data.errors import InputError, at
 from tasks.kinds.origins import Context, Look
+from tasks.models.sampling import RESPONSE
 from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.storage.rows import Row, Rows, Streamed, with_columns
 
 
-@stage()
+@stage(adds=RESPONSE)
 def references(questions: Rows, column: str, *, work: Work | None = None) -> Rows:
     """A person's response to each question that has one, from `column` (`reference`, or another of the benchmark's).
 
@@ -49,7 +50,7 @@ class Human(Responses):
     kind: Literal["human"] = "human"
     column: str = Field(
         default="reference",
-        description="Column with the response; abacus also has `reference_terse`, which leaves steps out.",
+        description="Column with the response: `reference`, or another of the benchmark's.",
     )
 
     def check(self, questions: Rows, look: Look) -> None:

@@ -16,12 +16,14 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from data import row_values, table_file
-from data.benchmarks.gsm8k import without_calculator_marks
+from data.calculator_marks import without_calculator_marks
 from data.errors import InputError, at
 from data.source import digest
 from data.table_file import TableFile
 from tasks.kinds.origins import Context, Look
+from tasks.models.sampling import RESPONSE
 from tasks.origins._responses import Responses
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.questions import normalised
 from tasks.selection.candidates import marks
@@ -63,15 +65,21 @@ class ResponsesFile(BaseModel):
         return {"content": digest(self.path), **{name: getattr(self, name) for name in fields}}
 
 
-@stage()
+@stage(
+    adds=RESPONSE,
+    facts=(
+        Fact("unused", reported=True, unless_zero=True),
+        Fact("end_tokens", reported=True, unless_zero=True),
+    ),
+)
 def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = None) -> Rows:
     """The file's responses to the questions, in the order of the questions.
 
     Joined on the question's text (case, spacing and kind of quotes aside) or, where a column of ids is named, on the
     id. Adds `sample` (0, 1, … where a question has several), `model` and `response`: as the file has it up to where
     its turn ends (`</s>`, `<|im_end|>`), null where it is missing (tasks/verification/missing_response.py), and
-    with `calculator_marks` false without GSM8K's `<<…>>`. Questions and responses without a partner, missing
-    responses and those with a token that ends a turn are counted.
+    with `calculator_marks` false without `<<…>>` (data/calculator_marks.py). Questions and responses without a
+    partner, missing responses and those with a token that ends a turn are counted.
 
     Raises:
         InputError: a broken row, several models where none is named, or nothing that could be joined.
@@ -212,7 +220,7 @@ class Imported(Responses):
         default=None, description="Take this model's responses, where the file has several models'."
     )
     calculator_marks: bool = Field(
-        default=True, description="Keep GSM8K's calculator marks (<<48/2=24>>) in the responses; false leaves them out."
+        default=True, description="Keep calculator marks (<<48/2=24>>) in the responses; false leaves them out."
     )
 
     def check(self, questions: Rows, look: Look) -> None:

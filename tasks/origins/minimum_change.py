@@ -16,6 +16,7 @@ from pydantic import Field
 from tasks.kinds.origins import Context
 from tasks.origins._reworking import TEMPLATE, Reworking
 from tasks.origins.self import Own
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Node, stage
 from tasks.storage.rows import Row, Rows
 from tasks.verification.missing_response import is_missing
@@ -37,7 +38,11 @@ def summary(rows: Rows) -> dict[str, float]:
     return {"words_kept": fmean(shares), "unchanged": sum(share == 1.0 for share in shares) / len(shares)}
 
 
-@stage(facts=summary)
+@stage(
+    summary=summary,
+    adds=("words_kept",),
+    facts=(Fact("words_kept", reported=True), Fact("unchanged", reported=True)),
+)
 def words_kept(responses: Rows) -> Iterator[Row]:
     """Adds `words_kept` (0 to 1, see `kept`; null without a response) to responses that have a `draft`."""
     for row in responses:

@@ -18,7 +18,11 @@ from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Row, Rows
 
 
-@stage()
+def _rows(node: Node) -> int:
+    return node.asked.expected_rows * int(node.values["most"])
+
+
+@stage(adds=("rejected", "rejected_ends", "rejected_tokens"), rows=_rows)
 def any_pairs(verdicts: Rows, perplexities: Rows, most: int, *, work: Work) -> Iterator[Row]:
     """Up to `most` pairs a question: its first correct response with its first wrong one, the second with the second.
 

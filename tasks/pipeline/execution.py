@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work
 from tasks.pipeline.versions import versions
@@ -17,9 +18,6 @@ from tasks.storage.rows import Row, RowFile, Rows, Streamed, in_tables
 
 PROGRESS_SECONDS = 0.1
 """How often it is said how far a stage is, at most."""
-ADDED = frozenset({"prompts", "tokens", "unusable", "api_kept", "no_room"})
-WEIGHED = frozenset({"cut_off"})
-"""What stages say of the rows they made: counts, and shares of them."""
 
 
 def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
@@ -51,15 +49,15 @@ def _make(node: Node, runtime: Runtime) -> Artifact:
     started = time.time()
     folder = store.folder(node.stage.name, node.key)
     folder.mkdir(parents=True, exist_ok=True)
-    work = Work(folder, runtime, node.run_name, {})
+    work = Work(folder, runtime, node.run_name, {}, unit=node.stage.unit)
     runtime.listener("start", node.run_name, {})
     if "work" in node.stage.signature.parameters:
         arguments["work"] = work
     run = _put_together if node.stage.per_row else _run_whole
     with runtime.shares.taking(node.stage.slot) as busy:
         rows = run(node, arguments, work)
-    if node.stage.facts is not None:
-        work.facts |= node.stage.facts(Rows([folder / "rows.parquet"]))
+    if node.stage.summary is not None:
+        work.facts |= node.stage.summary(Rows([folder / "rows.parquet"]))
     manifest = {
         "label": node.label,
         "model": node.model,
@@ -146,18 +144,21 @@ def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
     parts = Parts(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
     run_per_row(node, arguments, work, parts)
     for share in parts.said():
-        _add_up(work.facts, work.made, share["facts"], share["made"])
+        _add_up(node.stage.facts, work.facts, work.made, share["facts"], share["made"])
         work.made += share["made"]
         work.elsewhere += share["busy"]
     return parts.finish(node.run_name)
 
 
-def _add_up(facts: dict[str, Any], made: int, others: Mapping[str, Any], others_made: int) -> None:
-    """Facts of rows made in two places as those of all of them: counts are added, shares weighed by the rows made."""
+def _add_up(
+    declared: Iterable[Fact], facts: dict[str, Any], made: int, others: Mapping[str, Any], others_made: int
+) -> None:
+    """Facts of rows made in two places as those of all of them, each combined as the stage declares."""
+    how = {fact.name: fact.shares for fact in declared}
     for name, value in others.items():
-        if name in ADDED:
+        if how.get(name) == "add":
             facts[name] = facts.get(name, 0) + value
-        elif name in WEIGHED:
+        elif how.get(name) == "mean":
             facts[name] = (facts.get(name, 0.0) * made + value * others_made) / max(1, made + others_made)
         else:
             facts.setdefault(name, value)

@@ -88,7 +88,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
             store.send_parts(name, key)
             return parts.units
         runtime.listener("start", run_name, {})
-        work = Work(folder, runtime, run_name, {}, partial=True)
+        work = Work(folder, runtime, run_name, {}, partial=True, unit=node.stage.unit)
         if "work" in node.stage.signature.parameters:
             arguments["work"] = work
         try:

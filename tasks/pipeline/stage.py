@@ -15,7 +15,9 @@ from typing import Any, get_args, get_type_hints
 
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
+from tasks.models.sampling import Sampling
 from tasks.pipeline import cache_key, fingerprint
+from tasks.pipeline.declaration import Compute, Fact
 from tasks.pipeline.runtime import Runtime
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Rows
@@ -73,6 +75,24 @@ class Node:
     def upstream(self) -> tuple["Node", ...]:
         """The nodes whose artifacts this one reads."""
         return tuple(node for value in self.inputs.values() for node in nodes_in(value))
+
+    @property
+    def asked(self) -> "Node":
+        """The questions that the step's rows are about."""
+        return self.upstream[0].asked if self.upstream else self
+
+    @property
+    def expected_rows(self) -> int:
+        """Rows the step makes, as far as the plan tells; 0 where it takes whatever there is."""
+        if self.stage.rows is not None:
+            return self.stage.rows(self) or 0
+        samples = next((value.n for value in self.values.values() if isinstance(value, Sampling)), 1)
+        return samples * self.upstream[0].expected_rows if self.upstream else 0
+
+
+def one_a_question(node: Node) -> int | None:
+    """Rows of a stage that makes one of however many samples a question has."""
+    return node.asked.expected_rows
 
 
 def nodes_in(value: Any) -> list[Node]:
@@ -151,6 +171,8 @@ class Work:
     unfinished, for the one who puts the shares together."""
     elsewhere: float = 0.0
     """Seconds of the stage's slot that others took to make shares of the rows."""
+    unit: str = "rows"
+    """What progress counts."""
 
     @property
     def scratch(self) -> Path:
@@ -160,7 +182,7 @@ class Work:
         return path
 
     def progress(self, done: int, total: int) -> None:
-        self.runtime.listener("progress", self.run_name, {"done": done, "total": total})
+        self.runtime.listener("progress", self.run_name, {"done": done, "total": total, "unit": self.unit})
 
     def note(self, text: str) -> None:
         """One line for the person watching."""
@@ -179,8 +201,14 @@ class Stage:
     per_row: bool
     retries: int
     slot: str
-    facts: Callable[[Rows], dict[str, Any]] | None = None
     gpu: bool = False
+    summary: Callable[[Rows], dict[str, Any]] | None = None
+    unit: str = "rows"
+    adds: tuple[str, ...] = ()
+    rows: Callable[[Node], int | None] | None = None
+    compute: Compute | None = None
+    facts: tuple[Fact, ...] = ()
+    table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
         """A stage travels to another process by name: its module holds it where its function stood."""
@@ -211,6 +239,13 @@ class Stage:
         values = {name: value for name, value in arguments.items() if name not in inputs}
         return Node(self, values, inputs)
 
+    def step_table(self, facts: Mapping[str, Any]) -> dict[str, str]:
+        """What a person is shown of a finished step: a table's rows, empty where there is nothing to show."""
+        if self.table is not None:
+            return self.table(facts)
+        shown = [fact for fact in self.facts if fact.words and fact.name in facts and fact.told(facts[fact.name])]
+        return {fact.words: fact.form(facts[fact.name]) for fact in shown}
+
     def arguments(self, node: Node, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
         """What the function is called with: values as they are, inputs as rows or artifacts, as their types say."""
         return {
@@ -227,8 +262,15 @@ def stage(
     per_row: bool = False,
     retries: int = 3,
     slot: str = "cpu",
-    facts: Callable[[Rows], dict[str, Any]] | None = None,
     gpu: bool = False,
+    summary: Callable[[Rows], dict[str, Any]] | None = None,
+    *,
+    unit: str = "rows",
+    adds: tuple[str, ...] = (),
+    rows: Callable[[Node], int | None] | None = None,
+    compute: Compute | None = None,
+    facts: tuple[Fact, ...] = (),
+    table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a function a stage.
 
@@ -240,14 +282,23 @@ def stage(
             of rows; the last, and `Rows` that are not held in memory, are written as they come.
         retries: how often a `Transient` failure is tried again.
         slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
-        facts: what to say, in the manifest, of all finished rows, those of earlier tries included.
         gpu: whether it uses a GPU where there is one, though it is neither engine nor trainer.
+        summary: facts for the manifest about all finished rows, those of earlier tries included.
+
+    What plans, pages and reports ask of it (tasks/pipeline/declaration.py); none of it is part of the key:
+        unit: what its progress counts.
+        adds: columns that it adds to its rows. Of a stage in `tasks`, no question has columns of these names.
+        rows: how many rows a node of it makes, None where that is not known before it runs. By default as many as
+            its first input, times the samples of its `Sampling`.
+        compute: what it does with a language model, if it does.
+        facts: those of its facts that are shown, reported, or added up over shares of its rows.
+        table: what a person is shown of a finished step, made of its facts, in place of those that have `words`.
 
     A parameter that is given nodes is an input; every other one is part of the key, except `work`.
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
         assert isinstance(function, FunctionType)
-        return Stage(function, per_row, retries, slot, facts, gpu)
+        return Stage(function, per_row, retries, slot, gpu, summary, unit, adds, rows, compute, facts, table)
 
     return decorate

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.pipeline.declaration import Fact
 from tasks.reporting.formatting import count
 from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
 
-TOLD = ("api_", "words_kept", "unchanged")
-"""What the names of facts begin with that a reader of the report wants to see of single steps."""
-
-COUNTED = ("no_room", "unusable", "unused", "end_tokens")
-"""The same of facts where they are not 0: questions without a response, and responses without a question."""
 UNUSABLE = ("no_response", "no_room", "no_verdict", "too_long")
 """Reasons for which a question is left out that a reader is told of at the top of the page."""
 
@@ -45,28 +41,31 @@ def versions_of(made: tuple[Artifact, ...]) -> dict[str, str]:
     return {package: " and ".join(sorted(each)) for package, each in found.items()}
 
 
-def told_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
-    """Facts of single steps (`TOLD`) as a table: `names` of its columns, and `lines` of step and values by name.
+def told_by(made: tuple[Artifact, ...], declared: Mapping[str, Sequence[Fact]]) -> dict[str, Any]:
+    """Facts of single steps that their stages report, as a table: `names` of its columns, and `lines` of step and
+    values by name.
 
     Counts and money have a line that sums them up, where several steps have them.
+
+    Args:
+        declared: the facts of each stage, by its name.
     """
-    lines = [(f"{a.manifest['stage']} {a.manifest['label']}".strip(), dict(_told(a.facts, ""))) for a in made]
-    lines = [(step, facts) for step, facts in lines if facts]
+    lines: list[tuple[str, dict[str, Any]]] = []
+    totals: set[str] = set()
+    for artifact in made:
+        stage, label = artifact.manifest["stage"], artifact.manifest["label"]
+        reported = {fact.name: fact for fact in declared.get(stage, ()) if fact.reported}
+        values = {name: artifact.facts[name] for name, fact in reported.items() if _told(fact, artifact.facts)}
+        if values:
+            lines.append((f"{stage} {label}".strip(), values))
+            totals |= {name for name in values if reported[name].total}
     names = list(dict.fromkeys(name for _, facts in lines for name in facts))
-    sums = {
-        name: sum(facts.get(name) or 0 for _, facts in lines)
-        for name in names
-        if name.startswith("api_") and all(isinstance(facts.get(name, 0), int | float) for _, facts in lines)
-    }
+    sums = {name: sum(facts.get(name) or 0 for _, facts in lines) for name in names if name in totals}
     return {"names": names, "lines": lines, "sums": sums if len(lines) > 1 else {}}
 
 
-def _told(facts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            yield from _told(value, f"{prefix}{name} " if name != "origins" else prefix)
-        elif name.startswith(TOLD) or (name in COUNTED and value):
-            yield f"{prefix}{name}", value
+def _told(fact: Fact, facts: Mapping[str, Any]) -> bool:
+    return fact.name in facts and fact.told(facts[fact.name])
 
 
 def matched_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:

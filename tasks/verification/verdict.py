@@ -6,6 +6,9 @@ from tasks.kinds.verifiers import Verdict
 from tasks.storage.rows import Row
 from tasks.verification.missing_response import is_missing
 
+VERDICT = ("verdict", "answer", "score")
+"""Columns of a response that was judged."""
+
 
 def judged(row: Row, verifier: FunctionType) -> Verdict:
     """The verdict on one row's `response`; whatever the verifier raises is an error, never a wrong answer."""

@@ -19,9 +19,12 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from data.row_contract import ListColumn
 from tasks.answer.final_answer import NO_ANSWER, final_answer, unmarked
 from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.exact import normal, unwrapped
+
+COLUMN = ListColumn("options")
 
 LETTERS = "ABCDE"
 """The options of a row that does not list its own."""

@@ -19,9 +19,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from data.row_contract import ListColumn
 from tasks.answer.final_answer import NO_ANSWER, final_answer, unmarked
 from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.exact import normal
+
+COLUMN = ListColumn("labels", "the answers that are allowed", has_gold=True)
 
 _ASIDE = re.compile(r"[(\[;:,\u3002]|[.!?](?:\s|$)|\s[-\u2013\u2014]\s|\b(?:because|since|as|although|but|while)\b")
 _DENIED_BEFORE = re.compile(

@@ -14,9 +14,12 @@ it. Rows without `references` have one, `gold`.
 import string
 from typing import Any
 
+from data.row_contract import ListColumn
 from tasks.answer.final_answer import final_passage, without_courtesy
 from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.rouge_l import references
+
+COLUMN = ListColumn("references", "the right outputs")
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 

@@ -22,8 +22,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data.row_contract import ListColumn
 from tasks.answer.final_answer import final_passage, without_courtesy
 from tasks.kinds.verifiers import Verdict
+
+COLUMN = ListColumn("references", "the right outputs")
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+")

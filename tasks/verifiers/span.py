@@ -22,9 +22,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data.row_contract import ListColumn
 from tasks.answer.final_answer import NO_ANSWER, find, unmarked
 from tasks.kinds.verifiers import Verdict
 from tasks.verifiers.exact import unwrapped
+
+COLUMN = ListColumn("answers", "the right answers, none where the question has no answer", may_be_empty=True)
 
 UNANSWERABLE = "unanswerable"
 """What a response says that finds no answer in the text, and the gold answer where there is none."""

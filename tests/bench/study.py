@@ -170,7 +170,7 @@ class Peer:
 
     def part(self, stage: str) -> "tuple[Part, list[Node]]":
         nodes = [node for node in self.plan.nodes if node.stage.name == stage]
-        return Part(stage, len(nodes), sum(self.plan.units(node) for node in nodes)), nodes
+        return Part(stage, len(nodes), sum(node.expected_rows for node in nodes)), nodes
 
     def answered(self, part: Part, node: "Node", adapter: str) -> "list[Row]":
         """Answer a fraction of the questions of a `generate` or `evaluate` step."""

@@ -15,6 +15,7 @@ from data.prompt import prompt
 from data.row_values import Row
 from data.source import Files, Hub
 from tasks.kinds import verifiers
+from tasks.kinds.stages import contract
 from tasks.pipeline.cache_key import encode
 from tasks.questions import questions
 from tests.data.layouts import from_hub, hub_folder
@@ -125,9 +126,9 @@ def test_a_broken_row_is_named(
 
 
 def test_other_columns_stay_unless_a_stage_will_add_them(tmp_path: Path) -> None:
-    (made,) = questions_of(files(tmp_path, [row(1, level="hard", answer="x", verdict="y")]), "train", None, 0)
-    assert made["level"] == "hard"
-    assert not {"answer", "verdict"} & set(made)
+    mine = files(tmp_path, [row(1, level="hard", answer="x", verdict="y", origin="z")])
+    (made,) = questions_of(mine, "train", None, 0, contract(mine.verifier))
+    assert set(made) == {"id", "question", "gold", "reference", "level"}
 
 
 def test_content_makes_the_key_not_the_path(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_rows_are_shaped_kept_and_joined(tmp_path: Path) -> None:
     [
         ("label", {}, r"row 1: the verifier label needs a column 'labels': a list with the answers that are allowed"),
         ("label", {"labels": []}, r"row 1: column 'labels' is \[\]; allowed: a list of texts"),
-        ("label", {"labels": ["3", "4"]}, "row 1: the gold answer '2' is no label; there are 3, 4"),
+        ("label", {"labels": ["3", "4"]}, "row 1: the gold answer '2' is none of the labels: 3, 4"),
         ("label", {"labels": "2, 3"}, r"row 1: column 'labels' is text; allowed: a list \(in CSV, as JSON\)"),
         ("span", {"answers": None}, "row 1: column 'answers' is null; allowed: a list of texts with the right answers"),
         ("span", {"answers": [2]}, r"row 1: column 'answers' is \[2\]; allowed: a list of texts"),
@@ -189,7 +190,7 @@ def test_what_a_verifier_needs_is_checked_when_rows_are_read(
 ) -> None:
     mine = replace(files(tmp_path, [row(1, **other)]), verifier=verifier)
     with pytest.raises(InputError, match=message):
-        questions_of(mine, "train", None, 0)
+        questions_of(mine, "train", None, 0, contract(verifier))
 
 
 def test_another_split_does_not_change_the_key_of_one(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from data.benchmark import matching, questions_of
 from data.errors import InputError
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
+from tasks.kinds.stages import contract
+from tasks.kinds.verifiers import column
 
 ROWS = Path(__file__).parents[1] / "rows"
 
@@ -66,13 +68,13 @@ def test_every_verifier_finds_its_columns(
     tmp_path: Path, verifier: str, given: dict[str, Any], header: str, cells: str, wanted: dict[str, Any]
 ) -> None:
     (tmp_path / "q.csv").write_text(f"question,gold{header}\nIs it?,yes{cells}\n")
-    found = mine(train="q.csv", test=None, verifier=verifier, **given).resolve([tmp_path])
-    (row,) = questions_of(found, "train", None, 0)
+    found = mine(train="q.csv", test=None, verifier=verifier, **given).resolve([tmp_path], column(verifier))
+    (row,) = questions_of(found, "train", None, 0, contract(verifier))
     assert row == {"id": "train/000000", "question": "Is it?", "gold": "yes", "reference": None, **wanted}
     (tmp_path / "q.csv").write_text("question,gold\nIs it?,yes\n")
     if verifier != "choice" and not given:
         with pytest.raises(InputError, match=rf"q.csv, row 1: the verifier {verifier} needs a column '\w+': a list"):
-            mine(train="q.csv", test=None, verifier=verifier).resolve([tmp_path])
+            mine(train="q.csv", test=None, verifier=verifier).resolve([tmp_path], column(verifier))
 
 
 @pytest.mark.parametrize(

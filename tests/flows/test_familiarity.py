@@ -60,7 +60,7 @@ def test_a_source_is_asked_once_however_many_origins_work_on_it() -> None:
 
 def test_rows_are_counted_once_a_question_where_one_is_made() -> None:
     plan = expand(load("familiarity-abacus"))
-    units = {node.run_name: plan.units(node) for node in plan.nodes}
+    units = {node.run_name: node.expected_rows for node in plan.nodes}
     assert units["generate self/abacus/boxes"] == 4 * 300
     assert units["generate paraphrase/abacus/boxes"] == 2 * 300  # of one response of the teacher's four
     assert units["most_familiar most_familiar/abacus/boxes"] == 300
@@ -84,7 +84,7 @@ def test_the_study_of_large_models_says_what_it_costs(tmp_path: Path) -> None:
     store = Store(tmp_path)
     price = cost(plan, forecast(plan, store), store)
     assert len(plan.cells) == 3 * 8 * (4 * len(study.compared) * 3 + 1)
-    assert price.adapters == 3 * 4 * len(study.compared) * 3
+    assert price.count("adapters") == 3 * 4 * len(study.compared) * 3
     assert price.gpu_hours is not None
     assert 50 < price.gpu_hours.total < 1000
     assert {asked.name for asked in price.asked} == {"api:gpt-4o-2024-08-06", "api:gpt-4o-mini-2024-07-18"}

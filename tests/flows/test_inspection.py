@@ -15,7 +15,8 @@ from flows.ui import background_sender as mailboxes
 from flows.ui import run_log
 from flows.ui.artifacts import cost
 from flows.ui.background_sender import Mailbox
-from flows.ui.run_log import how_far, span
+from flows.ui.run_log import how_far
+from tasks.reporting.formatting import duration
 from tests.flows.inspected import ROWS
 from tests.flows.prefect_server import prefect_server
 
@@ -135,7 +136,7 @@ def test_only_the_newest_letter_about_a_thing_is_sent(server: str) -> None:
     ],
 )
 def test_how_far_a_stage_is(done: int, total: int, at_first: int, seconds: float, said: str) -> None:
-    assert how_far("generate self/ledger", done, total, at_first, seconds) == said
+    assert how_far("rows", done, total, at_first, seconds) == said
 
 
 def test_the_start_of_an_engine_is_no_time_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,19 +147,19 @@ def test_the_start_of_an_engine_is_no_time_of_rows(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(told, "_show", lambda *shown: None)
     told("start", "generate self/ledger", {})
     for clock[0], done in ((60.0, 1), (62.0, 21), (75.5, 156), (77.0, 171)):
-        told("progress", "generate self/ledger", {"done": done, "total": 1000})
+        told("progress", "generate self/ledger", {"done": done, "total": 1000, "unit": "questions"})
     assert lines == [
-        "generate self/ledger: 21 of 1,000 rows, 10 rows/s, about 98 s left",
-        "generate self/ledger: 171 of 1,000 rows, 10 rows/s, about 83 s left",
+        "generate self/ledger: 21 of 1,000 questions, 10 questions/s, about 98 s left",
+        "generate self/ledger: 171 of 1,000 questions, 10 questions/s, about 83 s left",
     ]
 
 
 def test_training_counts_steps() -> None:
-    assert how_far("finetune self/ledger seed 0", 60, 180, 0, 6) == "60 of 180 steps, 10 steps/s, about 12 s left"
+    assert how_far("steps", 60, 180, 0, 6) == "60 of 180 steps, 10 steps/s, about 12 s left"
 
 
 def test_durations() -> None:
-    assert [span(s) for s in (0.04, 9.94, 12.4, 99.4, 100, 5900, 7200)] == [
+    assert [duration(s) for s in (0.04, 9.94, 12.4, 99.4, 100, 5900, 7200)] == [
         *("0.0 s", "9.9 s", "12 s", "99 s", "2 min", "98 min", "2.0 h"),
     ]
 

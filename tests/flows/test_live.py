@@ -26,12 +26,12 @@ def drawn(view: View) -> str:
 
 def test_stages_rows_and_time_left_are_shown(view: View) -> None:
     view("start", "generate self/abacus/ledger", {})
-    view("progress", "generate self/abacus/ledger", {"done": 120, "total": 300})
+    view("progress", "generate self/abacus/ledger", {"done": 120, "total": 300, "unit": "questions"})
     view("hit", "questions abacus/ledger train", {})
     view("done", "verify human/abacus/ledger", {"seconds": 1.0, "rows": 300})
     text = drawn(view)
     assert "self/abacus/ledger" in text
-    assert "120 rows" in text
+    assert "120 questions" in text
     assert "1 from the store" in text
     assert "2 of " in text
     assert "about 1:5" in text or "about 2:00" in text

@@ -115,8 +115,8 @@ def test_cost_counts_what_would_run(tmp_path: Path) -> None:
     families = len({cell.eval_benchmark for cell in plan.cells})
     study = plan.study
     generated = 12 * (study.origins["self"].samples + study.origins["teacher"].samples)  # type: ignore[attr-defined]
-    assert price.adapters == 6
-    assert price.questions == generated + families * 4 * 7
+    assert price.count("adapters") == 6
+    assert price.count("answers") == generated + families * 4 * 7
     assert price.minutes is None
     assert price.tokens_are_bound
 

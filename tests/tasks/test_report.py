@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from tasks.comparison.contrast import Contrast
+from tasks.generate import generate
+from tasks.origins.minimum_change import words_kept
 from tasks.report import main_table, render, verdict_markdown
 from tasks.reporting.provenance import matched_by, stages_of, told_by, trained_by
 from tasks.reporting.token_surprise import coloured
@@ -235,16 +237,17 @@ def test_what_teachers_cost_and_what_was_kept_is_told(folder: Path):
         artifact(folder, "words_kept", "minimum_change/boxes", {"words_kept": 0.8125, "unchanged": 0.2}),
         artifact(folder, "verify", "x", {"correct": 3}),
     )
-    told = told_by(made)
+    declared = {"generate": generate.facts, "words_kept": words_kept.facts}
+    told = told_by(made, declared)
     assert told["names"] == ["api_requests", "api_usd", "api_retries", "words_kept", "unchanged"]
     assert told["sums"] == {"api_requests": 600, "api_usd": 0.5, "api_retries": 2}
     assert [step for step, _ in told["lines"]] == [
         *("generate teacher/boxes", "generate teacher/choice", "words_kept minimum_change/boxes")
     ]
-    page = render(folder, "abacus", {}, made)
+    page = render(folder, "abacus", {}, made, declared)
     assert "<td>generate teacher/choice</td>" in page
     assert ">0.81</td>" in page
-    assert told_by(())["lines"] == []
+    assert told_by((), declared)["lines"] == []
 
 
 def test_how_many_questions_matching_left_is_told(folder: Path):

@@ -17,6 +17,7 @@ import pytest
 from data.errors import InputError
 from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.sharding import execute_shard, shards, span
@@ -35,7 +36,7 @@ def asked(count: int) -> list[Row]:
     return [{"id": f"n{i}", "sample": 0, "question": f"What is {i}?", "response": f"{i % 7}"} for i in range(count)]
 
 
-@stage(per_row=True)
+@stage(per_row=True, facts=(Fact("prompts", shares="add"),))
 def counted(rows: Rows, *, work: Work) -> Iterator[Row]:
     """Finishes its rows out of order, and notes each."""
     some = list(rows)
