@@ -208,7 +208,7 @@ def _items(run: Kept, store: Store) -> "pd.DataFrame | None":
     """All answers of a run, from the store or from its results folder; None where neither has them any more."""
     import pandas as pd
 
-    artifact = store.open("compare", run.manifest["compare"]["key"])
+    artifact = store.open(run.manifest["compare"]["stage"], run.manifest["compare"]["key"])
     beside = run.folder / "items.parquet"
     path = artifact.path("items.parquet") if artifact is not None else beside if beside.is_file() else None
     if path is None:

@@ -20,7 +20,7 @@ def made_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
         ingredients = node.ingredients
         for file, digest in ingredients["code"].items():
             code[node.stage.name][file].add(digest)
-        if (content := _content(ingredients["values"])) is not None:
+        if (content := _content(node)) is not None:
             data[node.run_name] = cache_key.digest(content)
         for value in node.values.values():
             if isinstance(value, Model | Endpoint):
@@ -33,9 +33,10 @@ def made_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _content(values: dict[str, Any]) -> Any:
+def _content(node: Node) -> Any:
     """What identifies the file or data set that a step reads; None for a step that reads none."""
-    for read in values.values():
+    encoded = node.ingredients["values"]
+    for read in (encoded[name] for name, value in node.values.items() if not isinstance(value, Model | Endpoint)):
         if isinstance(read, dict) and (content := read.get("source", read.get("content"))) is not None:
             return content
     return None

@@ -1,3 +1,3 @@
-"""What an origin, a method and a verifier is, and how one is found by the name of its file.
-Imports `data`, `models`, `storage` and `pipeline`; never `origins`, `methods` or `verifiers`.
+"""What an origin, a method, a verifier and a stage is, and how one is found by the name of its file.
+Imports `data`, `models`, `storage` and `pipeline`; the kinds themselves, and the stages, it finds by name.
 """

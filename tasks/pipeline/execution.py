@@ -147,7 +147,11 @@ def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
         _add_up(node.stage.facts, work.facts, work.made, share["facts"], share["made"])
         work.made += share["made"]
         work.elsewhere += share["busy"]
-    return parts.finish(node.run_name)
+    count = parts.finish(node.run_name)
+    if node.stage.adds:
+        added = {*Rows([work.folder / "rows.parquet"]).columns} - {*source.columns}
+        assert added <= {*node.stage.adds}, f"{name} adds {sorted(added)}, and declares {node.stage.adds}"
+    return count
 
 
 def _add_up(
