@@ -21,7 +21,7 @@ from tasks.pipeline.versions import versions
 from tasks.reporting import figures, missing_cells
 from tasks.reporting.formatting import FILTERS, chance, percent, points, ranged
 from tasks.reporting.markdown import escaped
-from tasks.reporting.provenance import matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
+from tasks.reporting.provenance import Steps, matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
 from tasks.reporting.token_surprise import coloured, curves, legend
 from tasks.storage.artifacts import Artifact
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "report"
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.jinja"))}
+NO_STEPS: Steps[Artifact] = Steps()
 NO_FACTS: Mapping[str, tuple[Fact, ...]] = MappingProxyType({})
 KINDS = {
     "in_domain": "Who teaches more, in domain",
@@ -55,7 +56,7 @@ def report(
     compared: Artifact,
     title: str,
     provenance: dict[str, Any],
-    made: tuple[Artifact, ...] = (),
+    steps: Steps[Artifact] = NO_STEPS,
     declared: Mapping[str, tuple[Fact, ...]] = NO_FACTS,
     templates: Mapping[str, str] = TEMPLATES,
     *,
@@ -67,11 +68,11 @@ def report(
         compared: compare's artifact.
         title: the study's name.
         provenance: how the study was made, as JSON-able data; `about` and `notes` are shown as text, the rest as lists.
-        made: the stages' artifacts, for counts, time, template hashes and what they say of themselves.
-        declared: the facts of each of these stages, by its name.
+        steps: what was made on the way to the comparison.
+        declared: the facts that each stage declares, by its name.
         templates: `page.html.jinja` and what it includes, by file name.
     """
-    page = render(compared.folder, title, provenance, made, declared, templates)
+    page = render(compared.folder, title, provenance, steps, declared, templates)
     (work.folder / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -79,7 +80,7 @@ def render(
     folder: Path,
     title: str,
     provenance: Mapping[str, Any],
-    made: tuple[Artifact, ...] = (),
+    steps: Steps[Artifact] = NO_STEPS,
     declared: Mapping[str, Sequence[Fact]] = NO_FACTS,
     templates: Mapping[str, str] = TEMPLATES,
 ) -> str:
@@ -126,12 +127,12 @@ def render(
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
         provenance={name: value for name, value in provenance.items() if name not in ("about", "notes")},
-        stages=stages_of(made),
-        told=told_by(made, declared),
-        matched=matched_by(made),
-        trained=trained_by(made),
-        not_asked=not_asked_by(made),
-        versions=versions_of(made) if made else versions(),
+        stages=stages_of(steps.made),
+        told=told_by(steps.made, declared),
+        matched=matched_by(steps.choices),
+        trained=trained_by(steps.choices, steps.trained),
+        not_asked=not_asked_by(steps.asked),
+        versions=versions_of(steps.made) if steps.made else versions(),
     )
 
 

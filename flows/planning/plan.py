@@ -21,6 +21,7 @@ from tasks.models.model import Model
 from tasks.pipeline.stage import Node
 from tasks.questions import questions
 from tasks.report import report
+from tasks.reporting.provenance import Steps, TrainedOn
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -62,10 +63,23 @@ class Plan:
             compared=compared,
             title=self.study.name,
             provenance=provenance(self),
-            made=made,
+            steps=self._steps(cells, made),
             declared={node.stage.name: node.stage.facts for node in made if node.stage.facts},
         ).named(self.study.name)
         return compared, page
+
+    def _steps(self, cells: Mapping[Cell, Node], made: tuple[Node, ...]) -> Steps[Node]:
+        """What the report tells of: of all that leads to these cells, what was chosen, trained and asked."""
+        keys = {node.key for node in made}
+        chosen = {one.node.key: one.node for one in self.selections if one.node.key in keys}
+        asked = {node.inputs["questions"].key: node.inputs["questions"] for node in cells.values()}
+        trained: dict[str, TrainedOn[Node]] = {}
+        for cell, node in cells.items():
+            offered = self.offered.get((cell.of, cell.seed))
+            if offered is not None and offered.choices is not None:
+                adapter = node.inputs["adapter"]
+                trained[adapter.key] = TrainedOn(adapter, offered.choices, offered.pool)
+        return Steps(made, tuple(chosen.values()), tuple(trained.values()), tuple(asked.values()))
 
     def _offered(self, lost: Collection[str]) -> Iterable[Offered[Node]]:
         """What the arms of the largest size train on, each once, without steps that failed."""

@@ -6,12 +6,12 @@ artifact, or finds it in the store. Stage functions say nothing of caching, retr
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
@@ -142,14 +142,33 @@ def read(value: Any, hint: Any, artifacts: Mapping[str, Artifact]) -> Any:
     if isinstance(value, tuple | list):
         return tuple(read(item, hint, artifacts) for item in value)
     if is_record(value) and nodes_in(value):
-        hints = get_type_hints(type(value))
+        hints = _record_hints(type(value), hint)
         return replace(value, **{name: read(getattr(value, name), hints[name], artifacts) for name in hints})
     return value
 
 
+def _record_hints(record: type, hint: Any) -> dict[str, Any]:
+    """The types of a record's fields, those that it leaves open as `hint` says them (`Record[Artifact]`)."""
+    alias = next((part for part in _parts(hint) if get_origin(part) is record), None)
+    said = dict(zip(getattr(record, "__parameters__", ()), get_args(alias), strict=False))
+
+    def filled(of: Any) -> Any:
+        open_ones = getattr(of, "__parameters__", ())
+        return said.get(of, of[tuple(said.get(one, one) for one in open_ones)] if open_ones else of)
+
+    return {name: filled(of) for name, of in get_type_hints(record).items()}
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """A type and all that stand inside of it."""
+    yield hint
+    for part in get_args(hint):
+        yield from _parts(part)
+
+
 def _wants_artifact(hint: Any) -> bool:
     """Whether `Artifact` stands in a type, as it is or inside of another (`Artifact | None`)."""
-    return hint is Artifact or any(map(_wants_artifact, get_args(hint)))
+    return Artifact in _parts(hint)
 
 
 @dataclass

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from tasks.pipeline.declaration import Fact
 from tasks.reporting.formatting import count
 from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
 
+Source = TypeVar("Source")
 UNUSABLE = ("no_response", "no_room", "no_verdict", "too_long")
 """Reasons for which a question is left out that a reader is told of at the top of the page."""
 
@@ -68,7 +70,30 @@ def _told(fact: Fact, facts: Mapping[str, Any]) -> bool:
     return fact.name in facts and fact.told(facts[fact.name])
 
 
-def matched_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class TrainedOn(Generic[Source]):
+    """An adapter, and the choices of what it was trained on: nodes in a plan, artifacts when the report is made."""
+
+    adapter: Source
+    choices: Source
+    pool: str
+    """The name under which the choices have its rows."""
+
+
+@dataclass(frozen=True)
+class Steps(Generic[Source]):
+    """The steps of a study that its report tells of."""
+
+    made: tuple[Source, ...] = ()
+    """All of them, for counts, time, template hashes and what they say of themselves."""
+    choices: tuple[Source, ...] = ()
+    """Which questions and responses arms were to train on."""
+    trained: tuple[TrainedOn[Source], ...] = ()
+    asked: tuple[Source, ...] = ()
+    """The evaluation questions that a student has room to answer."""
+
+
+def matched_by(choices: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     """For each choice of training responses: questions each origin can answer, those all can, those that were taken,
     and mean tokens of these by origin."""
     return [
@@ -80,12 +105,11 @@ def matched_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
             "tokens": {origin: facts.get("tokens_mean") for origin, facts in artifact.facts["origins"].items()},
             "tokens_within": artifact.facts["tokens_within"],
         }
-        for artifact in made
-        if artifact.manifest["stage"] == "select"
+        for artifact in choices
     ]
 
 
-def trained_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
+def trained_by(choices: tuple[Artifact, ...], trained: tuple[TrainedOn[Artifact], ...]) -> dict[str, Any]:
     """What each arm was trained on, and why not on the rest of the questions asked.
 
     `arms`: label, origin, questions asked, `left_out` (questions by reason), rows that its adapters were trained on
@@ -94,28 +118,18 @@ def trained_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
     prompt and response that the trainers took at most.
     """
     arms: list[dict[str, Any]] = []
-    adapters = [artifact for artifact in made if artifact.manifest["stage"] == "finetune"]
-    taken = {
-        artifact.manifest["key"]: artifact.manifest["ingredients"]
-        for artifact in made
-        if artifact.manifest["stage"] == "training_rows"
-    }
-    of_arm: dict[tuple[str, str], list[Artifact]] = {}
-    for adapter in adapters:
-        rows = taken[adapter.manifest["ingredients"]["inputs"]["responses"]]
-        of_arm.setdefault((rows["inputs"]["choices"], rows["values"]["origin"]), []).append(adapter)
-    for artifact in made:
-        if artifact.manifest["stage"] != "select":
-            continue
+    rows: dict[tuple[str, str], set[int]] = {}
+    for one in trained:
+        rows.setdefault((one.choices.manifest["key"], one.pool), set()).add(one.adapter.facts["rows"])
+    for artifact in choices:
         for origin, facts in artifact.facts["origins"].items():
-            trained = {adapter.facts["rows"] for adapter in of_arm.get((artifact.manifest["key"], origin), ())}
             arms.append(
                 {
                     "label": artifact.manifest["label"],
                     "origin": origin,
                     "asked": facts["asked"],
                     "left_out": {reason: facts["left_out"].get(reason, 0) for reason in REASONS},
-                    "trained": max(trained, default=None),
+                    "trained": max(rows.get((artifact.manifest["key"], origin), ()), default=None),
                     "tokens": facts.get("tokens_mean"),
                 }
             )
@@ -128,15 +142,14 @@ def trained_by(made: tuple[Artifact, ...]) -> dict[str, Any]:
             for reason, number in arm["left_out"].items()
             if number and reason in UNUSABLE
         ],
-        "longest": sorted({adapter.facts["longest"] for adapter in adapters}),
+        "longest": sorted({one.adapter.facts["longest"] for one in trained}),
     }
 
 
-def not_asked_by(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
+def not_asked_by(asked: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     """Evaluation questions that were left out, or leave little room for an answer, by student and benchmark."""
     return [
         {"label": artifact.manifest["label"], **artifact.facts}
-        for artifact in made
-        if artifact.manifest["stage"] == "answerable"
-        and (artifact.facts["left_out"] or artifact.facts["short_of_room"])
+        for artifact in asked
+        if artifact.facts["left_out"] or artifact.facts["short_of_room"]
     ]

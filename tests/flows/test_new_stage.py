@@ -33,8 +33,8 @@ from tasks.storage.artifacts import Artifact, Store
 SHORTENED = """
 from typing import Literal
 
-from tasks.kinds.origins import Origin
 from tasks.models.model import Model
+from tasks.origins._responses import Responses
 from tasks.pipeline.declaration import Compute, Fact
 from tasks.pipeline.stage import stage
 from tasks.storage.rows import Rows
@@ -61,7 +61,7 @@ def shorten(responses: Rows, model: Model, words: int, *, work):
     work.facts |= {"dropped": dropped, "whole": 0, "longest": longest}
 
 
-class Shortened(Origin):
+class Shortened(Responses):
     kind: Literal["shortened"] = "shortened"
     words: int = 4
 

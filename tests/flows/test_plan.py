@@ -10,6 +10,7 @@ from flows.config.study_file import load
 from flows.planning.cost import cost
 from flows.planning.forecast import forecast
 from flows.planning.plan import Plan, expand
+from tasks.origins.pairs import any_pairs
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node
@@ -107,6 +108,25 @@ def test_what_changes_a_result_changes_the_keys_after_it_and_no_other() -> None:
     assert "finetune" in changed
     assert "generate self/abacus/ledger" in same
     assert "evaluate base on abacus/ledger" in same
+
+
+def test_rows_are_counted_as_stages_say() -> None:
+    plan = small(
+        "questions.keep=10",
+        "origins.own={kind: self, samples: 8, keep: 3}",
+        "arms={rft: {on: own}, plain: {on: human}}",
+        "method.epochs=5",
+    )
+    rows = {node.run_name: node.expected_rows for node in plan.nodes}
+    assert rows["generate own/abacus/ledger"] == rows["score own/abacus/ledger"] == 8 * 12
+    paired = any_pairs(named(plan, "verify own/abacus/ledger"), named(plan, "score own/abacus/ledger"), 2)
+    assert paired.expected_rows == 2 * 12
+    assert rows["training_rows rft/abacus/ledger"] == 3 * 10
+    assert rows["training_rows plain/abacus/ledger"] == 10
+    trained = named(plan, "finetune rft/abacus/ledger seed 0")
+    assert trained.stage.compute is not None
+    assert trained.stage.compute.rows is not None
+    assert trained.stage.compute.rows(trained) == 5 * 3 * 10
 
 
 def test_cost_counts_what_would_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tasks.comparison.contrast import Contrast
 from tasks.generate import generate
 from tasks.origins.minimum_change import words_kept
 from tasks.report import main_table, render, verdict_markdown
-from tasks.reporting.provenance import matched_by, stages_of, told_by, trained_by
+from tasks.reporting.provenance import Steps, TrainedOn, matched_by, stages_of, told_by, trained_by
 from tasks.reporting.token_surprise import coloured
 from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
@@ -226,7 +226,7 @@ def artifact(folder: Path, stage: str, label: str, facts: dict[str, Any]) -> Art
 def test_stages_are_summed(folder: Path):
     made = tuple(artifact(folder, "generate", "x", {"template": template}) for template in ("a1", "a1", "b2"))
     assert stages_of(made) == [{"stage": "generate", "runs": 3, "rows": 30, "seconds": 4.5, "templates": ["a1", "b2"]}]
-    assert "a1, b2" in render(folder, "abacus", {}, made)
+    assert "a1, b2" in render(folder, "abacus", {}, Steps(made))
 
 
 def test_what_teachers_cost_and_what_was_kept_is_told(folder: Path):
@@ -244,7 +244,7 @@ def test_what_teachers_cost_and_what_was_kept_is_told(folder: Path):
     assert [step for step, _ in told["lines"]] == [
         *("generate teacher/boxes", "generate teacher/choice", "words_kept minimum_change/boxes")
     ]
-    page = render(folder, "abacus", {}, made, declared)
+    page = render(folder, "abacus", {}, Steps(made), declared)
     assert "<td>generate teacher/choice</td>" in page
     assert ">0.81</td>" in page
     assert told_by((), declared)["lines"] == []
@@ -267,21 +267,10 @@ def test_how_many_questions_matching_left_is_told(folder: Path):
     made = (artifact(folder, "select", "abacus/boxes same_length", facts),)
     (line,) = matched_by(made)
     assert (line["shared"], line["taken"]) == (200, 88)
-    assert "human 40.3, self 42.0: 4.2 % apart" in render(folder, "abacus", {}, made)
+    assert "human 40.3, self 42.0: 4.2 % apart" in render(folder, "abacus", {}, Steps(made, choices=made))
 
 
 def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
-    def adapter(origin: str, seed: int) -> Artifact:
-        trained = artifact(folder, "finetune", f"{origin}/boxes seed {seed}", {"rows": 30, "longest": 2048})
-        return with_ingredients(trained, {"inputs": {"responses": f"training_rows {origin}/boxes"}})
-
-    def rows(origin: str) -> Artifact:
-        taken = artifact(folder, "training_rows", f"{origin}/boxes", {})
-        return with_ingredients(taken, {"inputs": {"choices": "select boxes"}, "values": {"origin": origin}})
-
-    def with_ingredients(of: Artifact, ingredients: dict[str, Any]) -> Artifact:
-        return replace(of, manifest={**of.manifest, "ingredients": ingredients})
-
     facts = {
         "left": {"usable": {"a": 30, "b": 45}, "shared": {"a": 30, "b": 30}, "taken": {"a": 30, "b": 30}},
         "tokens_within": None,
@@ -292,15 +281,20 @@ def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
     }
     chosen = artifact(folder, "select", "boxes", facts)
     room = {"asked": 10, "left_out": 1, "short_of_room": 2, "longest": 3030, "context": 2048}
-    made = (chosen, rows("a"), adapter("a", 0), adapter("a", 1), artifact(folder, "answerable", "boxes test", room))
-    told = trained_by(made)
+    adapters = (artifact(folder, "finetune", f"a/boxes seed {seed}", {"rows": 30, "longest": 2048}) for seed in (0, 1))
+    steps = Steps(
+        choices=(chosen,),
+        trained=tuple(TrainedOn(adapter, chosen, "a") for adapter in adapters),
+        asked=(artifact(folder, "answerable", "boxes test", room),),
+    )
+    told = trained_by(steps.choices, steps.trained)
     assert [(arm["origin"], arm["trained"], arm["tokens"]) for arm in told["arms"]] == [
         ("a", 30, 56),
         ("b", None, 49.5),
     ]
     assert told["reasons"] == {"too_long": REASONS["too_long"], "unmatched": REASONS["unmatched"]}
     assert told["unusable"] == ["a on boxes: 15 of 45 too long for the student"]
-    page = render(folder, "abacus", {}, made)
+    page = render(folder, "abacus", {}, steps)
     assert "a on boxes: 15 of 45 too long for the student" in page
     assert (
         '<td class="number">15</td><td class="number"></td><td class="number">30</td><td class="number">56.0</td>'

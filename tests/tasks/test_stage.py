@@ -7,7 +7,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pytest
 
@@ -15,11 +17,12 @@ from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
-from tasks.storage.artifacts import Store
+from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.external_sort import write_run
 from tasks.storage.rows import Row, Rows, to_table
 
 CALLS: list[str] = []
+Source = TypeVar("Source")
 
 
 @stage()
@@ -45,6 +48,27 @@ def sampled(rows: Rows, n: int) -> Iterator[list[Row]]:
 @stage()
 def total(rows: dict[str, Rows], *, work: Work) -> None:
     (work.folder / "total.txt").write_text(str(sum(sum(r.column("doubled")) for r in rows.values())))
+
+
+@dataclass(frozen=True)
+class Beside(Generic[Source]):
+    """A source under a name, as rows or as an artifact."""
+
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Many(Generic[Source]):
+    each: tuple[Beside[Source], ...]
+
+
+@stage()
+def described(rows: tuple[Beside[Rows], ...], artifacts: Many[Artifact], *, work: Work) -> list[Row]:
+    return [
+        *({"name": one.name, "rows": len(one.source)} for one in rows),
+        *({"name": one.name, "rows": one.source.manifest["rows"]} for one in artifacts.each),
+    ]
 
 
 @pytest.fixture
@@ -273,3 +297,10 @@ def test_one_model_is_rendered_one_way_in_a_study(runtime: Runtime) -> None:
     run(rendered(OneModel(), "t1", first), runtime)
     with pytest.raises(StageFailed, match="template t2, those of a stage before it by t1"):
         run(rendered(OneModel(), "t2", first), runtime)
+
+
+def test_a_record_holds_rows_or_artifacts_as_its_type_says(runtime: Runtime) -> None:
+    node = described((Beside("a", numbers(2)),), Many((Beside("b", numbers(3)), Beside("c", numbers(4)))))  # type: ignore[arg-type]
+    run(node, runtime)
+    rows = execute(node, runtime)[0].rows()
+    assert [(row["name"], row["rows"]) for row in rows] == [("a", 2), ("b", 3), ("c", 4)]
