@@ -87,8 +87,8 @@ def test_the_study_of_large_models_says_what_it_costs(tmp_path: Path) -> None:
     assert price.count("adapters") == 3 * 4 * len(study.compared) * 3
     assert price.gpu_hours is not None
     assert 50 < price.gpu_hours.total < 1000
-    assert {asked.name for asked in price.asked} == {"api:gpt-4o-2024-08-06", "api:gpt-4o-mini-2024-07-18"}
-    assert all(asked.usd and not asked.over_budget for asked in price.asked)
+    assert {asked.name for asked in price.requests} == {"api:gpt-4o-2024-08-06", "api:gpt-4o-mini-2024-07-18"}
+    assert all(asked.usd and not asked.over_budget for asked in price.requests)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
