@@ -138,7 +138,7 @@ def _publish(plan: Plan, outcome: Outcome, run: Session) -> None:
 @contextlib.contextmanager
 def _session(strict: bool) -> Iterator[Session]:
     """The session that a command has started; on a worker, one made from the environment, which ends with the run."""
-    with shutdown.on(signal.SIGTERM):
+    with shutdown.on_signal(signal.SIGTERM):
         if (begun := session.current()) is not None:
             yield begun
             return

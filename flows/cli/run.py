@@ -68,7 +68,7 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
 
     with session.started(options, Runtime(store, listener=listener(view))) as begun:
         try:
-            with shutdown.on(signal.SIGINT, say), view:
+            with shutdown.on_signal(signal.SIGINT, say), view:
                 outcome = cast(Outcome, study_flow(study, options.strict, str(study.roots[0])))
         except StudyFailed as failed:
             outcome = failed.outcome

@@ -29,7 +29,7 @@ from data.errors import InputError
 from flows.execution.executor import Step
 from flows.execution.prefect_tasks import PrefectExecutor
 from flows.execution.ray_cluster import HERE, Cluster
-from flows.execution.task_runner import SLOTS, handing_to, instead
+from flows.execution.task_runner import SLOTS, started, submitting_to
 from flows.server import health
 from flows.server.library_environment import SETTINGS
 from tasks.pipeline.runtime import Runtime
@@ -75,7 +75,7 @@ def on_ray(runtime: Runtime) -> Iterator["RayExecutor"]:
             lambda hosts: _reachable(hosts, server, store), lambda text: runtime.listener("note", "ray", {"text": text})
         )
         here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=SLOTS["engine"])
-        with here, handing_to(runner), cluster.watched():
+        with here, started(runner), cluster.watched():
             yield RayExecutor(cluster, environment, here, runtime)
 
 
@@ -99,7 +99,7 @@ class RayExecutor(PrefectExecutor):
     def submit(self, step: Step, inputs: list[PrefectFuture[Any]], in_store: bool) -> PrefectFuture[Any]:
         kind = self._cluster.kind(step.node, in_store)
         if kind == HERE:
-            with instead(self._here):
+            with submitting_to(self._here):
                 return super().submit(step, inputs, in_store)
         variables = {**self._environment, "MOTHERTONGUE_SEAT": kind}
         if kind == "engine":

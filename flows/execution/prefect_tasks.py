@@ -96,7 +96,7 @@ def opened(sent: Sent) -> Step:
     return sent.step
 
 
-def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+def is_retryable(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether a failed run is tried again."""
     try:
         state.result()
@@ -117,7 +117,7 @@ def prefect_task(stage: Stage, is_share: bool = False) -> Task[..., Any]:
         retries=stage.retries,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,
-        retry_condition_fn=may_pass,
+        retry_condition_fn=is_retryable,
         # Nothing is kept, so nothing is read: a record that somebody has put into Prefect's storage names its own
         # serializer, and both of Prefect's run what it says (pickle, and JSON by importing a function and calling it).
         # A retried run asks the store again, which checks digests.

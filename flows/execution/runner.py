@@ -8,7 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.execution.options import RAY, RunOptions
 from flows.execution.prefect_tasks import ThreadExecutor
 from flows.execution.scheduler import Scheduler
-from flows.execution.task_runner import SLOTS, handing_to
+from flows.execution.task_runner import SLOTS, started
 from tasks.pipeline.runtime import Runtime
 
 
@@ -27,5 +27,5 @@ def scheduler(options: RunOptions, runtime: Runtime) -> Iterator[Scheduler]:
         return
     limits = {**SLOTS, "trainer": runtime.placement.trainers}
     # Threads enough for every slot: a step waits for an engine or a trainer process, not for a core.
-    with handing_to(ThreadPoolTaskRunner(max_workers=sum(limits.values()))):
+    with started(ThreadPoolTaskRunner(max_workers=sum(limits.values()))):
         yield Scheduler(ThreadExecutor(limits), runtime, options.strict)

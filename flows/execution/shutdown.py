@@ -23,7 +23,7 @@ HOW = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 @contextlib.contextmanager
-def on(number: signal.Signals, say: Callable[[], None] = lambda: None) -> Iterator[None]:
+def on_signal(number: signal.Signals, say: Callable[[], None] = lambda: None) -> Iterator[None]:
     """End the process at once when this signal comes; the task runner would wait for stages that may take long.
 
     Only the main thread hears of signals: in another one this does nothing.
@@ -52,7 +52,7 @@ def _end(number: signal.Signals, say: Callable[[], None]) -> NoReturn:
     with contextlib.suppress(Exception):
         if (running := runtime.of_run()) is not None:
             running.close()  # streams end, and their stages keep what they have
-        if _told_server(number):
+        if _tell_server(number):
             code = 0  # an answer to a cancellation, no breakdown
         time.sleep(GRACE)
     leave(code)
@@ -71,7 +71,7 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _told_server(number: signal.Signals) -> bool:
+def _tell_server(number: signal.Signals) -> bool:
     """Tell the server, also the run's own, that this run has ended; returns whether the server had asked for that."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.objects import State

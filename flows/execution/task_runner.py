@@ -1,4 +1,4 @@
-"""Which task runner a flow run hands its tasks to, and how many steps it runs at once."""
+"""Which task runner a flow run submits its tasks to, and how many steps it runs at once."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ SLOTS = {"cpu": 2, "engine": 24, LOOKUP: 24}
 
 
 @contextlib.contextmanager
-def handing_to(task_runner: TaskRunner[Any]) -> Iterator[None]:
-    """Have the flow run of this thread hand its tasks to a task runner, which ends with the block."""
-    with task_runner, instead(task_runner):
+def started(task_runner: TaskRunner[Any]) -> Iterator[None]:
+    """Have the flow run of this thread submit its tasks to a task runner, which starts and ends with the block."""
+    with task_runner, submitting_to(task_runner):
         yield
 
 
 @contextlib.contextmanager
-def instead(task_runner: TaskRunner[Any]) -> Iterator[None]:
-    """Have the flow run of this thread hand its tasks to a task runner that is there already."""
+def submitting_to(task_runner: TaskRunner[Any]) -> Iterator[None]:
+    """Have the flow run of this thread submit its tasks to a task runner that has started."""
     context = FlowRunContext.get()
     assert context is not None, "only inside a flow run"
     with context.model_copy(update={"task_runner": task_runner}):
