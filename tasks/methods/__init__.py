@@ -1,3 +1,3 @@
 """Methods, one file each, with one subclass of `Method`; its name is the file's.
-Import `kinds`, `models`, `training` and `scoring`; a new method is one new file here.
+Import `data`, `kinds`, `models`, `storage` and `resources`; a new method is one new file here.
 """

@@ -1,88 +1,101 @@
-"""Supervised fine-tuning: the student learns to give each response, token by token, through a LoRA adapter."""
+"""Supervised fine-tuning: the student learns to give each response, token by token."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from data import kinds
-from data.bounds import MOST_TOKENS, Real, Share, Whole
-from data.errors import InputError, shown
-from tasks.kinds.methods import Method, Training
-from tasks.models.model import Model
-from tasks.models.rendering import Renderer
-from tasks.models.safetensors_header import tensors
+from data.bounds import Real
+from tasks.kinds.methods import Example, Loss, Method, Predicted
+from tasks.models.rendering import Rendered, Renderer
+from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row
-from tasks.training.loop import Settings, train_on_responses
 
-Layers = Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+if TYPE_CHECKING:
+    import torch
+
+    from tasks.kinds.methods import Numbers
 
 
 class Sft(Method):
-    """Cross-entropy over response tokens, averaged over the tokens of a batch; AdamW; LoRA (Hu et al. 2021)."""
+    """Cross-entropy over response tokens, averaged by weight over the tokens of an optimiser step.
+
+    A row may bring `token_weights`, one number for each token of its response and of the end of its turn; absent or
+    null is 1 for all. `mask_above` sets the weight of surprising tokens to 0, which stay in the input (Selective Token
+    Masking, Wu et al. 2025, arXiv 2501.14315).
+    """
+
+    takes: ClassVar[Literal["responses", "pairs"]] = "responses"
 
     kind: Literal["sft"] = "sft"
-    epochs: Whole = Field(3, gt=0, le=1000, description="passes over the training rows")
-    learning_rate: Share = Field(2e-4, description="peak learning rate")
-    batch: Whole = Field(16, gt=0, le=65_536, description="rows an optimiser step sees")
-    rank: Whole = Field(16, gt=0, le=4096, description="LoRA rank")
-    alpha: Whole = Field(32, gt=0, le=65_536, description="LoRA scale: the adapter counts alpha / rank times")
-    dropout: Real = Field(0.0, ge=0, lt=1, description="dropout before each adapter")
-    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1, max_length=200)] = Field(
-        "all-linear", description="layers that get an adapter"
+    mask_above: Real | None = Field(
+        None,
+        ge=1,
+        le=1e9,
+        description="response tokens whose perplexity under the base model is above this are left out of the loss, "
+        "such as 2.5; null: none",
     )
-    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="how the learning rate falls")
-    warmup: Real = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
-    weight_decay: Real = Field(0.0, ge=0, le=10, description="AdamW weight decay")
-    max_tokens: Whole | None = Field(
-        None, gt=1, le=MOST_TOKENS, description="longer rows are left out of all arms alike; null: the context"
-    )
-
-    def check(self, models: Sequence[Model]) -> None:
-        folders = [Path(model.path) for model in models]
-        if isinstance(self.targets, str) or not all(folder.is_dir() for folder in folders):
-            return
-        held = [_matrices(folder) for folder in folders]
-        for target in self.targets:
-            if not any(_is_one(target, layers) for layers in held):
-                names = sorted({layer.rpartition(".")[2] for layers in held for layer in layers})
-                raise InputError(f"method.targets: {kinds.unknown('layer', target, ['all-linear', *names])}")
-        for model, layers in zip(models, held, strict=True):
-            if not any(_is_one(target, layers) for target in self.targets):
-                raise InputError(
-                    f"method.targets: {shown(list(self.targets))} are no layers of {model.name}; allowed: all-linear, "
-                    "or names of layers such as q_proj"
-                )
-
-    def prepare(self, rows: list[Row], renderer: Renderer, prompt: str) -> list[Row]:
-        examples = []
-        for row in rows:
-            rendered = renderer.row(prompt, row)
-            examples.append(
-                {"id": row["id"], "tokens": len(rendered.ids), "ids": rendered.ids, "prompt": rendered.prompt_length}
-            )
-        return examples
-
-    def train(self, training: Training) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in Settings.__dataclass_fields__}
-        return train_on_responses(training, Settings(**fields))
 
     @property
-    def longest(self) -> int | None:
-        return self.max_tokens
+    def reference(self) -> Literal["base", "start"] | None:
+        return None if self.mask_above is None else "base"
+
+    def examples(self, rows: Sequence[Row], renderer: Renderer, prompt: str) -> list[Example]:
+        found = []
+        for row in rows:
+            rendered = renderer.row(prompt, row)
+            found.append(Example(row["id"], [rendered], _weights(row, rendered)))
+        return found
+
+    def prepared(self, examples: list[Example]) -> list[Example]:
+        if self.mask_above is not None:
+            examples = [replace(example, weights=[self._unmasked_weights(example)]) for example in examples]
+        if not any(map(self.denominator, examples)):
+            why = f"mask_above: {self.mask_above} masks them all" if self.mask_above else "token_weights are all 0"
+            raise StageFailed(f"no response token of the {len(examples)} rows is left to learn from: {why}")
+        return examples
+
+    def denominator(self, example: Example) -> float:
+        if example.weights is None:
+            return float(len(example.sequences[0].response_ids))
+        return float(sum(example.weights[0]))
+
+    def loss(self, predicted: Predicted) -> Loss:
+        return Loss((predicted.nll if predicted.weights is None else predicted.nll * predicted.weights).sum())
+
+    def facts(
+        self, examples: Sequence[Example], after: "Sequence[list[torch.Tensor]]", log: Callable[[str], None]
+    ) -> dict[str, Any]:
+        if self.mask_above is None:
+            return {}
+        masked = sum(int(self._is_masked(example).sum()) for example in examples)
+        return {"masked_share": masked / sum(len(example.reference[0]) for example in examples)}
+
+    def _is_masked(self, example: Example) -> "torch.Tensor":
+        """Which response tokens are left out, for their perplexity, e to the nats of one token: bool (tokens,)."""
+        assert self.mask_above is not None
+        return example.reference[0] > math.log(self.mask_above)
+
+    def _unmasked_weights(self, example: Example) -> "torch.Tensor":
+        import torch
+
+        weights = torch.ones(len(example.reference[0])) if example.weights is None else example.weights[0]
+        return torch.as_tensor(weights).masked_fill(self._is_masked(example), 0.0)
 
 
-def _matrices(folder: Path) -> set[str]:
-    """The layers of a model that are matrices, which alone can get an adapter."""
-    return {
-        name.rpartition(".")[0]
-        for path in folder.glob("*.safetensors")
-        for name, shape in tensors(path).items()
-        if len(shape) == 2 and name.endswith((".weight", ".qweight"))
-    }
-
-
-def _is_one(target: str, layers: set[str]) -> bool:
-    """Whether a target names layers, by PEFT's rule: a whole name, or the end of one after a dot."""
-    return any(layer == target or layer.endswith(f".{target}") for layer in layers)
+def _weights(row: Row, rendered: Rendered) -> "list[Numbers] | None":
+    weights = row.get("token_weights")
+    if weights is None:
+        return None
+    tokens = len(rendered.response_ids)
+    if len(weights) != tokens:
+        raise StageFailed(
+            f"row {row['id']}: token_weights has {len(weights)} numbers; allowed is one for each of the {tokens} "
+            "tokens of the response and the end of its turn"
+        )
+    for weight in weights:
+        if weight is None or not (math.isfinite(weight) and weight >= 0):
+            raise StageFailed(f"row {row['id']}: token_weights has {weight}; allowed are numbers from 0 up")
+    return [[float(weight) for weight in weights]]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+from tasks.models.model import Model
 from tasks.pipeline.declaration import Fact
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work
@@ -97,8 +98,8 @@ def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, 
     """
     templates: dict[str, str] = {}
     found = [pair for artifact in inputs for pair in artifact.manifest["templates"].items()]
-    if "template" in work.facts and "model" in node.values:
-        model = node.values["model"]
+    if "template" in work.facts:
+        (model,) = [value for value in node.values.values() if isinstance(value, Model)]
         thinking = "" if model.thinking is None else f" thinking {'on' if model.thinking else 'off'}"
         found.append((model.content + thinking, work.facts["template"]))
     for model, template in found:

@@ -31,9 +31,7 @@ PLACEMENT = frozenset(
         ),
         "tasks.verification.parallel_verdicts",
         "tasks.training.checkpoint",
-        "tasks.training.fork_server",
-        "tasks.training.job",
-        "tasks.training.trainer_process",
+        "tasks.fork_server",
         "data.digest",
         "data.errors",
     }

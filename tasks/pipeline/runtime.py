@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tasks.fork_server.client import ForkServer
 from tasks.resources import devices
 from tasks.resources.placement import Placement
 from tasks.resources.slot_shares import Shares
@@ -34,6 +35,8 @@ class Runtime:
     placement: Placement = field(default_factory=Placement)
     listener: Listener = _nobody
     shares: Shares = field(default_factory=Shares)
+    fork_server: ForkServer = field(default_factory=ForkServer)
+    """Runs the trainers. No process until the first of them."""
     _engines: "Engines | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,7 +56,9 @@ class Runtime:
             act(self._engines)
 
     def close(self) -> None:
-        """Shut every engine down. An engine left open keeps the interpreter from ending."""
+        """Shut every engine down, and the trainers' fork server. An engine left open keeps the interpreter from
+        ending."""
+        self.fork_server.close()
         if self._engines is not None:
             self._engines.close()
             self._engines = None

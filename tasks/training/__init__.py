@@ -1,3 +1,3 @@
-"""Fine-tuning in a process of its own: loop, batches, checkpoints, fork server.
+"""Fine-tuning an adapter: batches, the loop, checkpoints, memory, what is measured before and after.
 Imports `kinds`, `models`, `scoring`, `storage`, `pipeline` and `resources`; never a method by name.
 """

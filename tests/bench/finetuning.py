@@ -19,29 +19,18 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pyarrow.parquet as pq
-
-from tasks.kinds.methods import Training
+from tasks.kinds.methods import Example
+from tasks.methods.sft import Sft
 from tasks.models.model import Model, resolve
 from tasks.models.rendering import Rendered
 from tasks.scoring.likelihood import Batch
-from tasks.storage.rows import to_table
-from tasks.training.batches import Batches
-from tasks.training.loop import Settings, train_on_responses
+from tasks.training.batches import epoch_steps
+from tasks.training.examples import write
+from tasks.training.loop import train
+from tasks.training.training import Training
 from tests.bench.models import build
 
-SETTINGS = Settings(
-    epochs=1,
-    learning_rate=1e-3,
-    batch=16,
-    rank=16,
-    alpha=32,
-    dropout=0.0,
-    targets="all-linear",
-    schedule="cosine",
-    warmup=0.03,
-    weight_decay=0.0,
-)
+METHOD = Sft(epochs=1, learning_rate=1e-3)
 
 
 def rows(count: int, tokens: int) -> list[Rendered]:
@@ -83,9 +72,9 @@ def plain(model: Model, examples: list[Rendered]) -> float:
     network = lora(model).train()
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.0)
-    batches = Batches(examples, SETTINGS.batch, SETTINGS.batch, 0)
-    scheduler = get_cosine_schedule_with_warmup(optimizer, 1, len(batches))
-    ready = [padded(batch) for batch in batches]
+    steps = epoch_steps([len(example.ids) for example in examples], METHOD.batch, 0, 0)
+    scheduler = get_cosine_schedule_with_warmup(optimizer, 1, len(steps))
+    ready = [padded(Batch.of([examples[index] for index in step], 0)) for step in steps]
     losses = []
     started = time.perf_counter()
     for batch in ready:
@@ -105,14 +94,14 @@ def stock(model: Model, examples: list[Rendered]) -> float:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    batches = Batches(examples, SETTINGS.batch, SETTINGS.batch, 0)
-    ordered = [examples[index] for step in batches.steps() for index in step]
+    steps = epoch_steps([len(example.ids) for example in examples], METHOD.batch, 0, 0)
+    ordered = [examples[index] for step in steps for index in step]
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
             model=lora(model),
             args=SFTConfig(
                 output_dir=folder,
-                per_device_train_batch_size=SETTINGS.batch,
+                per_device_train_batch_size=METHOD.batch,
                 num_train_epochs=1,
                 learning_rate=1e-3,
                 lr_scheduler_type="cosine",
@@ -140,10 +129,11 @@ def ours(model: Model, examples: list[Rendered]) -> float:
     """Seconds of the project's trainer, from the first batch to the last loss."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = to_table([{"ids": example.ids, "prompt": example.prompt_length} for example in examples])
-        pq.write_table(table, folder / "examples.parquet")
-        training = Training(model, folder / "examples.parquet", folder, folder / "scratch", 0, lambda done, total: None)
-        return float(train_on_responses(training, SETTINGS)["train_seconds"])
+        write(
+            [Example(f"q{number}", [example]) for number, example in enumerate(examples)], folder / "examples.parquet"
+        )
+        training = Training(METHOD, model, folder / "examples.parquet", folder, folder / "scratch", 0)
+        return float(train(training)["train_seconds"])
 
 
 def main() -> None:

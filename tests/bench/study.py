@@ -185,7 +185,7 @@ class Peer:
 
     def chosen(self, arm: "Node") -> "list[Row]":
         """What an arm trains on."""
-        artifact = self.store.open("select", arm.inputs["responses"].key)
+        artifact = self.store.open("select", arm.inputs["rows"].key)
         if artifact is None:
             return questions(arm)
         self.trained_on = "the rows that the run chose"

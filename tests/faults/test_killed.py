@@ -10,7 +10,7 @@ import pytest
 from tests.faults.disturbed import MOST_SECONDS, Disturbed, await_, measured
 
 pytestmark = pytest.mark.slow
-NURSERY = "tasks.training.trainer_process"
+FORK_SERVER = "tasks.fork_server.server"
 
 
 def test_a_flow_that_is_killed_twice_goes_on_with_the_rows_it_has_kept(study: Callable[..., Disturbed]) -> None:
@@ -46,11 +46,11 @@ def test_a_run_whose_engine_trainer_and_trainers_parent_are_killed_ends_well(stu
 
     def trainers(besides: tuple[int, ...] = ()) -> list[int]:
         assert disturbed.process.poll() is None, disturbed.said
-        parent, *trainers = disturbed.processes(NURSERY) or [0]
+        parent, *trainers = disturbed.processes(FORK_SERVER) or [0]
         return [pid for pid in trainers if parent not in besides]
 
     await_(trainers, "no trainer started", pause=0.05)
-    parent, trainer = disturbed.processes(NURSERY)[:2]
+    parent, trainer = disturbed.processes(FORK_SERVER)[:2]
     os.kill(trainer, signal.SIGKILL)
     await_(lambda: "the trainer was killed" in disturbed.said, "nobody noticed", pause=0.05)
     os.kill(parent, signal.SIGKILL)

@@ -9,19 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from tasks.finetune import finetune
-from tasks.kinds.methods import Training
 from tasks.methods.sft import Sft
 from tasks.models.model import Model
-from tasks.models.rendering import renderer
 from tasks.resources.errors import Transient
 from tasks.storage.rows import Rows
 from tasks.training import checkpoint, loop
-from tasks.training import fork_server as trainers
-from tests.tasks.test_finetune import PROMPT, children, digests, model, rows, trained, wait_until, work_in
+from tests.tasks.test_finetune import (
+    FORK_SERVER,
+    PROMPT,
+    children,
+    digests,
+    here,
+    model,
+    rows,
+    trained,
+    wait_until,
+    work_in,
+)
 
 __all__ = ["model"]  # a fixture
 METHOD = Sft(learning_rate=1e-2, batch=4, epochs=3, dropout=0.1)
@@ -52,10 +59,7 @@ def train(model: Model) -> Callable[..., dict[str, Any]]:
             if done > to:
                 raise Killed
 
-        (folder / "scratch").mkdir(parents=True, exist_ok=True)
-        examples = folder / "examples.parquet"
-        pq.write_table(Rows.of(method.prepare(rows(18), renderer(model), PROMPT)).table, examples)
-        return method.train(Training(model, examples, folder, folder / "scratch", 0, progress, log))
+        return here(model, folder, rows(18), method, progress=progress, log=log)
 
     return train
 
@@ -158,11 +162,7 @@ def test_only_safetensors_and_json_are_written(train: Callable[..., dict[str, An
     with pytest.raises(Killed):
         train(tmp_path, to=3)
     (found,) = (tmp_path / "scratch").iterdir()
-    assert sorted(path.name for path in found.iterdir()) == [
-        "trainer_state.json",
-        "training.json",
-        "training.safetensors",
-    ]
+    assert sorted(path.name for path in found.iterdir()) == ["training.json", "training.safetensors"]
 
 
 @pytest.mark.usefixtures("often")
@@ -196,9 +196,8 @@ def test_a_killed_trainer_does_at_most_half_a_minute_again(model: Model, tmp_pat
     method = Sft(batch=2, epochs=40, dropout=0.1)
     alone = trained(tmp_path / "alone", model, rows(200), method)
     assert alone.facts["train_seconds"] > 1.5 * checkpoint.SECONDS, "too short to be kept"
-    trainers.warm()
-    parent = trainers._nursery._process
-    assert parent is not None
+    server = FORK_SERVER.pid
+    assert server is not None
     caught: list[BaseException] = []
     folder = tmp_path / "killed"
 
@@ -210,7 +209,7 @@ def test_a_killed_trainer_does_at_most_half_a_minute_again(model: Model, tmp_pat
 
     thread = threading.Thread(target=run)
     thread.start()
-    (trainer,) = wait_until(lambda: children(parent.pid))
+    (trainer,) = wait_until(lambda: children(server))
     (found,) = wait_until(lambda: list(folder.glob("scratch/checkpoint-*")))
     assert not list(folder.glob("adapter"))
     time.sleep(2)

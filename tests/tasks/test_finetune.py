@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +17,24 @@ from pydantic import ValidationError
 
 from data.errors import InputError
 from tasks.finetune import finetune
-from tasks.kinds.methods import Training, kinds_by_name
+from tasks.fork_server.client import ForkServer
+from tasks.kinds.methods import Method, kinds_by_name
+from tasks.methods.dpo import Dpo
 from tasks.methods.sft import Sft
 from tasks.models.model import Model, resolve
 from tasks.models.rendering import Rendered, renderer
-from tasks.pipeline import cache_key
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed, Transient
-from tasks.storage.artifacts import Store
+from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Row, Rows
-from tasks.training import fork_server as trainers
 from tasks.training import loop
-from tasks.training.batches import Batches
-from tasks.training.loop import Settings
+from tasks.training.batches import epoch_steps
+from tasks.training.examples import write
+from tasks.training.training import Training
 
 PROMPT = "{{ question }}"
-SETTINGS = Settings(
-    epochs=1,
-    learning_rate=1e-3,
-    batch=8,
-    rank=4,
-    alpha=8,
-    dropout=0.0,
-    targets="all-linear",
-    schedule="cosine",
-    warmup=0.0,
-    weight_decay=0.0,
-)
+METHOD = Sft(epochs=1, learning_rate=1e-3, batch=8, rank=4, alpha=8, warmup=0.0)
 
 
 def rows(count: int, origin: str = "self") -> list[Row]:
@@ -66,14 +55,20 @@ def model(tiny_model: Path) -> Model:
     return resolve(str(tiny_model))
 
 
+FORK_SERVER = ForkServer()
+"""One for all trainings here: starting one takes seconds."""
+
+
 def work_in(folder: Path, listener: Any = lambda event, run, facts: None) -> Work:
     folder.mkdir(parents=True, exist_ok=True)
-    return Work(folder, Runtime(Store(folder), listener=listener), "finetune", {})
+    return Work(folder, Runtime(Store(folder), listener=listener, fork_server=FORK_SERVER), "finetune", {})
 
 
-def trained(folder: Path, model: Model, given: list[Row], method: Sft, seed: int = 0) -> Work:
+def trained(
+    folder: Path, model: Model, given: list[Row], method: Method, seed: int = 0, start: Artifact | None = None
+) -> Work:
     work = work_in(folder)
-    finetune.function(Rows.of(given), model, PROMPT, method, seed, work=work)
+    finetune.function(Rows.of(given), model, PROMPT, method, seed, start, work=work)
     return work
 
 
@@ -120,7 +115,7 @@ def test_an_adapter_its_probe_and_its_facts(model: Model, tmp_path: Path) -> Non
     assert str(model.path) not in json.dumps(config) or model.name == model.path
     assert told == [(step, 6) for step in range(1, 7)]
     assert logged == [f"step {step} of 6: loss {loss:.4g}" for step, loss in enumerate(work.facts["loss"], 1)]
-    assert work.facts["rows"] == 20, "rows of another origin were trained on"
+    assert work.facts["rows"] == 20
     assert work.facts["longest"] == renderer(model).context
     assert work.facts["steps"] == 6
     assert work.facts["loss_last"] < work.facts["loss_first"]
@@ -172,29 +167,20 @@ def test_trainers_at_once_give_what_each_alone_gives(model: Model, tmp_path: Pat
     assert len({digests(tmp_path / str(seed))["adapter_model.safetensors"] for seed in range(3)}) == 3
 
 
-def test_batches_depend_on_seed_and_epoch_and_hold_every_row_once() -> None:
-    examples = [Rendered(list(range(n % 7 + 3)), 1) for n in range(37)]
-    batches = Batches(examples, 8, 8, seed=0)
-    first = batches.steps()
-    assert first == Batches(examples, 8, 3, seed=0).steps(), "the micro-batch changed which rows a step sees"
+def test_steps_depend_on_seed_and_epoch_and_hold_every_row_once() -> None:
+    lengths = [n % 7 + 3 for n in range(37)]
+    first = epoch_steps(lengths, 8, seed=0, epoch=0)
     assert sorted(index for step in first for index in step) == list(range(37))
     assert [len(step) for step in first] == [8, 8, 8, 8, 5]
-    batches.set_epoch(1)
-    assert batches.steps() != first
-    assert Batches(examples, 8, 8, seed=1).steps() != first
-    small = Batches(examples, 8, 3, seed=0)
-    assert len(small) == len(list(small)) == 4 * 3 + 2
+    assert epoch_steps(lengths, 8, seed=0, epoch=1) != first
+    assert epoch_steps(lengths, 8, seed=1, epoch=0) != first
 
 
-def _here(model: Model, folder: Path, given: list[Row], settings: Settings) -> dict[str, Any]:
+def here(model: Model, folder: Path, given: list[Row], method: Method, **settings: Any) -> dict[str, Any]:
     """Train in this process."""
-    import pyarrow.parquet as pq
-
-    examples = Sft().prepare(given, renderer(model), PROMPT)
-    folder.mkdir()
-    pq.write_table(Rows.of(examples).table, folder / "examples.parquet")
-    training = Training(model, folder / "examples.parquet", folder, folder / "scratch", 0, lambda done, total: None)
-    return loop.train_on_responses(training, settings)
+    (folder / "scratch").mkdir(parents=True, exist_ok=True)
+    write(method.examples(given, renderer(model), PROMPT), folder / "examples.parquet")
+    return loop.train(Training(method, model, folder / "examples.parquet", folder, folder / "scratch", 0, **settings))
 
 
 def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
@@ -202,7 +188,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
 ) -> None:
     import torch
 
-    whole = _here(model, tmp_path / "whole", rows(20), SETTINGS)
+    whole = here(model, tmp_path / "whole", rows(20), METHOD)
     nll = loop.Likelihood.nll
 
     def small_memory(self: Any, batch: Any) -> Any:
@@ -211,7 +197,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
         return nll(self, batch)
 
     monkeypatch.setattr(loop.Likelihood, "nll", small_memory)
-    halved = _here(model, tmp_path / "halved", rows(20), SETTINGS)
+    halved = here(model, tmp_path / "halved", rows(20), METHOD)
     assert (halved["micro_batch"], halved["accumulation"]) == (2, 4)
     assert halved["steps"] == whole["steps"] == 3
     assert halved["loss"] == pytest.approx(whole["loss"], abs=1e-4)
@@ -221,47 +207,40 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
 
     monkeypatch.setattr(loop.Likelihood, "nll", no_memory)
     with pytest.raises(Transient, match="one row at a time"):
-        _here(model, tmp_path / "none", rows(4), SETTINGS)
+        here(model, tmp_path / "none", rows(4), METHOD)
 
 
 def test_a_diverging_training_fails(model: Model, tmp_path: Path) -> None:
-    far = replace(SETTINGS, batch=2, epochs=3, learning_rate=1e30, warmup=0.0)  # more than a study may ask for
+    far = METHOD.model_copy(update={"batch": 2, "epochs": 3, "learning_rate": 1e30})  # more than a study may ask for
     with pytest.raises(StageFailed, match="the training loss is nan"):
-        _here(model, tmp_path / "far", rows(12), far)
+        here(model, tmp_path / "far", rows(12), far)
 
 
 def test_bad_input_is_named(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(StageFailed, match="no responses of the origin self"):
-        trained(tmp_path, model, rows(3, "human"), Sft())
+    with pytest.raises(StageFailed, match="no rows to train on"):
+        trained(tmp_path, model, [], Sft())
     with pytest.raises(InputError, match="needs qestion"):
         finetune.function(Rows.of(rows(3)), model, "{{ qestion }}", Sft(), 0, work=work_in(tmp_path))
     with pytest.raises(ValidationError, match="rnk"):
         Sft(rnk=3)  # type: ignore[call-arg]
 
 
-def test_settings_and_code_of_a_method_are_part_of_the_key() -> None:
-    code: dict[str, str] = {}
+def test_settings_and_code_of_method_and_loop_are_part_of_the_key(model: Model) -> None:
+    @stage()
+    def training_rows() -> list[Row]:
+        return rows(3)
 
-    def key(method: Sft) -> str:
-        return cache_key.digest(cache_key.encode(method, lambda function: code.update(_code(function))))
+    def node(method: Method) -> Node:
+        return finetune(training_rows(), model, PROMPT, method, 0)
 
-    assert key(Sft()) == key(Sft())
-    assert key(Sft()) != key(Sft(rank=8))
-    assert {
-        "tasks/methods/sft.py",
-        "tasks/training/loop.py",
-        "tasks/scoring/likelihood.py",
-        "tasks/models/rendering.py",
-    } <= set(code)
-    trained_by = {name for name in code if name.startswith("tasks/training/")}
-    assert trained_by == {"tasks/training/loop.py", "tasks/training/batches.py", "tasks/training/probe.py"}
-    assert kinds_by_name()["sft"] is Sft
-
-
-def _code(function: Any) -> dict[str, str]:
-    from tasks.pipeline import fingerprint
-
-    return fingerprint.fingerprint(fingerprint.root(function))
+    assert node(Sft()).key == node(Sft()).key
+    assert len({node(method).key for method in (Sft(), Sft(rank=8), Sft(mask_above=2.5), Dpo(), Dpo(beta=0.2))}) == 5
+    code = set(node(Sft()).ingredients["code"])
+    assert {"tasks/methods/sft.py", "tasks/scoring/likelihood.py", "tasks/models/rendering.py"} <= code
+    assert "tasks/methods/dpo.py" not in code
+    files = {Path(name).stem for name in code if name.startswith("tasks/training/")}
+    assert files == {"entry", "loop", "trainer", "training", "adapter", "batches", "examples", "measuring", "probe"}
+    assert {"sft": Sft, "dpo": Dpo}.items() <= kinds_by_name().items()
 
 
 def children(pid: int) -> list[int]:
@@ -289,11 +268,11 @@ def gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("target", ["trainer", "nursery"])
+@pytest.mark.parametrize("target", ["trainer", "server"])
 def test_a_killed_trainer_is_a_failure_that_may_pass(model: Model, tmp_path: Path, target: str) -> None:
-    trainers.warm()
-    process = trainers._nursery._process
-    assert process is not None
+    trained(tmp_path / "before", model, rows(4), Sft(batch=4, epochs=1, warmup=0.0))
+    server = FORK_SERVER.pid
+    assert server is not None
     caught: list[BaseException] = []
 
     def run() -> None:
@@ -304,9 +283,9 @@ def test_a_killed_trainer_is_a_failure_that_may_pass(model: Model, tmp_path: Pat
 
     thread = threading.Thread(target=run)
     thread.start()
-    trainer = wait_until(lambda: children(process.pid))[0]
+    trainer = wait_until(lambda: children(server))[0]
     time.sleep(0.3)
-    os.kill(trainer if target == "trainer" else process.pid, signal.SIGKILL)
+    os.kill(trainer if target == "trainer" else server, signal.SIGKILL)
     thread.join(timeout=30)
     assert isinstance(caught[0], Transient)
     assert ("SIGKILL" in str(caught[0])) == (target == "trainer")
@@ -333,11 +312,11 @@ def test_no_trainer_outlives_the_study(model: Model, tmp_path: Path) -> None:
         )
         for name in ("killed", "interrupted")
     ]
-    nurseries = [wait_until(lambda study=study: children(study.pid))[0] for study in studies]
-    trainers = [wait_until(lambda nursery=nursery: children(nursery))[0] for nursery in nurseries]
+    servers = [wait_until(lambda study=study: children(study.pid))[0] for study in studies]
+    trainers = [wait_until(lambda server=server: children(server))[0] for server in servers]
     time.sleep(0.3)
     os.kill(studies[0].pid, signal.SIGKILL)
     os.killpg(studies[1].pid, signal.SIGINT)
     for study in studies:
         assert study.wait(timeout=30) != 0
-    wait_until(lambda: all(gone(pid) for pid in [*nurseries, *trainers]), seconds=20)
+    wait_until(lambda: all(gone(pid) for pid in [*servers, *trainers]), seconds=20)

@@ -1,17 +1,22 @@
-"""Trainers in processes of their own, so that device memory returns when they end, without an import of torch for each.
+"""The fork server: a process that imports torch, transformers and peft once and forks a process for each job.
 
-A nursery process imports torch, transformers, peft and trl once, touches no device and starts no thread, and forks a
-trainer for every job: a fork of it costs milliseconds and may still take a GPU. A trainer dies with the nursery, and
-the nursery with the process that started it, however that ends; a job whose caller has gone is ended.
+It touches no device and starts no thread, so that a fork of it costs milliseconds and may still take a GPU. A job's
+process dies with the server, and the server with the process that started it, however that ends; a job whose caller has
+gone is ended. Device memory returns when a job's process ends.
 
-The study's process and the nursery share a socket, over which each job goes with a socket of its own, for lines of JSON
-with the trainer's progress, its result or error, and, from the nursery, how it ended; and with the descriptor of its
-slot, which nobody but the trainer keeps.
+The study's process and the server share a socket, over which each job goes with a socket of its own, for lines of JSON
+with the job's progress, its result or error, and, from the server, how it ended; and with the descriptor of its slot,
+which nobody but the job's process keeps.
+
+`multiprocessing`'s fork server does not replace it: there is one for the whole program, which takes the environment of
+the program, and its processes import the program's `__main__` again and outlive a parent that is killed.
 """
 
 import contextlib
 import ctypes
+import functools
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -19,27 +24,22 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tasks.fork_server.job import ERRORS, Job
 from tasks.resources import disk
-from tasks.training.job import ERRORS, Job
 
-PRELOADED = (
-    "from datasets import Dataset",
-    "from peft import LoraConfig, PeftModel, get_peft_model",
-    "from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer",
-    "from transformers.models.llama import modeling_llama, tokenization_llama",
-    "from trl import SFTConfig, SFTTrainer",
-    "import torch.optim, torch.utils.checkpoint, pyarrow.parquet",
-    "from tasks.kinds import methods; methods.kinds_by_name()",
-)
 PR_SET_PDEATHSIG = 1
 
 
+Run = Callable[..., dict[str, Any]]
+"""What a job's process calls, with the job's arguments, `progress` and `log`."""
+
+
 def _serve(control: socket.socket, parent: int) -> None:
-    """The nursery's life: fork trainers, say how they ended, and end with whoever started it."""
+    """Fork a process for each job, say how it ended, and end with whoever started this process."""
     wake, waker = socket.socketpair()
     for end in (wake, waker):
         end.setblocking(False)
@@ -56,15 +56,16 @@ def _serve(control: socket.socket, parent: int) -> None:
                 if not data:
                     return
                 channel, slot = socket.socket(fileno=descriptors[0]), descriptors[1]
+                request = json.loads(data)
+                run = _preloaded(request["job"]["module"])
                 child = os.fork()
                 if child == 0:
                     selector.close()
                     for other in (control, wake, waker, *running.values()):
                         other.close()
-                    asked = json.loads(data)
-                    os.environ.update(asked["device"])  # before CUDA starts in this process
-                    _be_trainer(Job(**asked["job"]), channel)
-                os.close(slot)  # the trainer alone has it now
+                    os.environ.update(request["device"])  # before CUDA starts in this process
+                    _do(run, Job(**request["job"]), channel)
+                os.close(slot)  # the job's process alone has it now
                 running[child] = channel
                 selector.register(channel, selectors.EVENT_READ, child)
             elif key.fileobj is wake:
@@ -83,6 +84,17 @@ def _serve(control: socket.socket, parent: int) -> None:
             channel.close()
 
 
+@functools.cache
+def _preloaded(module: str) -> Run:
+    """The function that a module's jobs call, its imports done."""
+    found = importlib.import_module(module)
+    found.preload()
+    gc.collect()
+    gc.freeze()  # forked processes neither walk nor copy what all of them share
+    run: Run = found.run
+    return run
+
+
 def _ended(running: dict[int, socket.socket]) -> Iterator[tuple[int, int]]:
     for child in list(running):
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -90,8 +102,8 @@ def _ended(running: dict[int, socket.socket]) -> Iterator[tuple[int, int]]:
             yield pid, status
 
 
-def _be_trainer(job: Job, channel: socket.socket) -> None:
-    """Train, in the forked process, and leave without any of Python's farewells: they belong to the nursery."""
+def _do(run: Run, job: Job, channel: socket.socket) -> None:
+    """Do a job, in the forked process, and leave without what Python does at exit: that is for the server to do."""
     status = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -102,7 +114,12 @@ def _be_trainer(job: Job, channel: socket.socket) -> None:
             log = os.open(str(Path(job.scratch) / "trainer.log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            _say(channel, {"result": _trained(job, channel)})
+            found = run(
+                job.arguments,
+                progress=lambda done, total: _say(channel, {"progress": [done, total]}),
+                log=lambda text: _say(channel, {"log": text}),
+            )
+            _say(channel, {"result": found})
         status = 0
     except BaseException as error:
         name = type(error).__name__
@@ -115,45 +132,20 @@ def _be_trainer(job: Job, channel: socket.socket) -> None:
         os._exit(status)
 
 
-def _trained(job: Job, channel: socket.socket) -> dict[str, Any]:
-    import torch
-
-    from tasks.kinds.methods import Training, kinds_by_name
-    from tasks.models.model import Model
-
-    torch.set_num_threads(1)
-    method = kinds_by_name()[job.method["kind"]].model_validate(job.method)
-    training = Training(
-        model=Model(**job.model),
-        examples=Path(job.examples),
-        folder=Path(job.folder),
-        scratch=Path(job.scratch),
-        seed=job.seed,
-        progress=lambda done, total: _say(channel, {"progress": [done, total]}),
-        log=lambda text: _say(channel, {"log": text}),
-    )
-    return method.train(training)
-
-
 def _say(channel: socket.socket, message: dict[str, Any]) -> None:
     channel.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the nursery dies (Linux); it has one thread, so its life is the parent's."""
+    """Ask the kernel for SIGKILL when the server dies (Linux); it has one thread, so its life is the parent's."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main() -> None:
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+def main(descriptor: str, parent: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for statement in PRELOADED:
-        exec(statement, {})
-    gc.collect()
-    gc.freeze()  # trainers neither walk nor copy what all of them share
-    _serve(socket.socket(fileno=descriptor), parent)
+    _serve(socket.socket(fileno=int(descriptor)), int(parent))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
