@@ -91,6 +91,42 @@ def test_loss_and_gradient_are_equation_7(model: Model, start: Path) -> None:
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
+def test_trl_gives_the_same_loss(model: Model, start: Path, tmp_path: Path) -> None:
+    """On the ids that TRL's DPOTrainer makes of two pairs, which it ends with an end-of-sequence token itself."""
+    import torch
+    from datasets import Dataset
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import DPOConfig, DPOTrainer
+
+    from tasks.scoring.likelihood import Batch, Likelihood
+
+    base, other = (AutoModelForCausalLM.from_pretrained(model.path, dtype=torch.float32) for _ in range(2))
+    policy = PeftModel.from_pretrained(base, str(start), is_trainable=True)
+    texts = {"prompt": ["3 + 4 =", "Ann has"], "chosen": [" 7.", " two."], "rejected": [" 8, I think.", " no."]}
+    trainer = DPOTrainer(
+        model=policy,
+        ref_model=other,
+        args=DPOConfig(str(tmp_path), use_cpu=True, bf16=False, report_to="none", beta=0.3, disable_tqdm=True),
+        train_dataset=Dataset.from_dict(texts),
+        processing_class=AutoTokenizer.from_pretrained(model.path),
+    )
+    policy.eval()
+    batch = trainer.data_collator(list(trainer.train_dataset))
+    expected = trainer.compute_loss(policy, batch).item()
+
+    given = []
+    for number in (0, 2, 1, 3):  # TRL has the chosen ones first
+        ids = batch["input_ids"][number][batch["attention_mask"][number].bool()].tolist()
+        given.append(Rendered(ids, len(ids) - int(batch["completion_mask"][number].sum())))
+    with torch.no_grad():
+        tokens = Batch.of(given, 0)
+        reference = Likelihood(other).nll(tokens)
+        ours = Dpo(beta=0.3).loss(Predicted(Likelihood(policy).nll(tokens), None, reference, tokens.counts))
+    assert ours.value.item() / 2 == pytest.approx(expected, abs=1e-5)
+    assert abs(expected - math.log(2)) > 1e-3, "the adapter makes no difference"
+
+
 def test_what_is_watched_is_that_of_all_pairs(model: Model, start: Path, tmp_path: Path) -> None:
     """From a new adapter the reference is the base model, from a given one that one; the facts are of all pairs."""
     given = pairs(8)
