@@ -34,7 +34,16 @@ class Kinds:
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         known = tuple(self.known().values())
         adapter: TypeAdapter[Any] = TypeAdapter(typing.Union[known])  # type: ignore[arg-type]  # noqa: UP007
-        return {**handler.resolve_ref_schema(handler(adapter.core_schema)), "title": self.title}
+        schema = {**handler.resolve_ref_schema(handler(adapter.core_schema)), "title": self.title}
+        if len(known) == 1:
+            return schema
+        # What is wrong is said by the kind that is named. The conditions are negated, so that a value without a kind,
+        # which is of the usual one, passes all of them.
+        names = list(self.known())
+        chain: JsonSchema = {"properties": {"kind": {"enum": names}}}
+        for name, option in zip(names, schema["anyOf"], strict=True):
+            chain = {"if": {"properties": {"kind": {"not": {"const": name}}}}, "then": chain, "else": option}
+        return {**schema, **chain}
 
 
 @dataclass(frozen=True)

@@ -185,11 +185,11 @@ class Peer:
 
     def chosen(self, arm: "Node") -> "list[Row]":
         """What an arm trains on."""
-        artifact = self.store.open("select", arm.inputs["rows"].key)
+        artifact = self.store.open("training_rows", arm.inputs["rows"].key)
         if artifact is None:
             return questions(arm)
         self.trained_on = "the rows that the run chose"
-        return [row for row in artifact.rows() if row["origin"] == arm.values["origin"]]
+        return list(artifact.rows())
 
     def run(self, part: Part, do: str, node: "Node", rows: "list[Row]", adapter: str, options: Any) -> list[Any]:
         """One process. Returns what it made of each row."""

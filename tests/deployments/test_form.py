@@ -65,7 +65,9 @@ def test_benchmarks_and_methods_are_choices() -> None:
     chosen = STUDY["train"]["anyOf"][0]["items"]["enum"]
     assert set(benchmark.names()) <= set(chosen)
     assert "abacus/*" in chosen
-    assert STUDY["method"]["properties"]["kind"]["const"] in methods.kinds_by_name()
+    drawn = [option["$ref"].rpartition("/")[2] for option in STUDY["method"]["anyOf"]]
+    kinds = [SCHEMA["definitions"][name]["properties"]["kind"]["const"] for name in drawn]
+    assert kinds == list(methods.kinds_by_name())
     assert STUDY["method"]["title"] == "Method"
 
 
@@ -80,7 +82,8 @@ def test_benchmarks_and_methods_are_choices() -> None:
         ({"name": "Little Ledger"}, "'Little Ledger' does not match"),
         ({"train": ["abacus/leger"]}, "'abacus/leger' is not one of ['abacus/backwards', "),
         ({"method": {"kind": "sft", "rank": "big"}}, "'big' is not of type 'integer'"),
-        ({"method": {"kind": "dqo"}}, "'sft' was expected"),
+        ({"method": {"kind": "dqo"}}, "'dqo' is not one of ['dpo', 'sft']"),
+        ({"method": {"kind": "dpo", "beta": "big"}}, "'big' is not of type 'number'"),
         ({"questions": {"train": -1}}, "-1 is not valid under any of the given schemas"),
         ({"match": {"correct": "maybe"}}, "'maybe' is not one of ['only', 'any', 'same']"),
         ({"origins": {"self": [{"samples": 0}]}}, "0 is less than the minimum of 1"),

@@ -62,7 +62,7 @@ def test_set_lays_values_over_the_file(tmp_path: Path) -> None:
         ({"origins": {"self": {"sampels": 3}}}, "origins.self.sampels: unknown key; allowed: "),
         ({"origins": {"self": {"samples": 0}}}, "origins.self.samples: 0 is not allowed: "),
         ({"method": {"kind": "sft", "rank": "big"}}, "method.rank: 'big' is not allowed: "),
-        ({"method": "dqo"}, "method.kind: no method is called 'dqo'. Allowed: sft"),
+        ({"method": "dqo"}, "method.kind: no method is called 'dqo' (did you mean dpo?). Allowed: dpo, sft"),
         ({"questions": {"train": -1}}, "questions.train: -1 is not allowed: "),
         ({"seeds": [1, 1]}, "seeds: [1, 1] is not allowed: allowed are distinct numbers"),
         ({"name": "../x"}, "name: '../x' is not allowed: allowed are lower-case letters"),
