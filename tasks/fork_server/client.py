@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.fork_server.job import Job, printed, result
 from tasks.resources import devices, slots
-from tasks.resources.errors import Transient
+from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
 
 LAST_LINES = 30
@@ -40,6 +40,7 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +62,8 @@ class ForkServer:
             log: told the lines that the job writes, and of a process that broke down the last ones it printed.
 
         Raises:
-            InputError, StageFailed, Transient, KeyboardInterrupt, RuntimeError: see `tasks.fork_server.job.result`.
+            InputError, StageFailed, Transient, KeyboardInterrupt, RuntimeError: see `tasks.fork_server.job.result`;
+                `StageFailed` also when this is closed.
         """
         with slots.taken("trainer", placement.trainer_places, note) as slot:
             channel = self._send(job, devices.of(slot.place, placement.gpus), slot.descriptor)
@@ -88,8 +90,9 @@ class ForkServer:
         return result(outcome, printed_to)
 
     def close(self) -> None:
-        """End the server, and the jobs that run with it."""
+        """End the server, and the jobs that run with it; no other is started."""
         with self._lock:
+            self._closed = True
             self._stop()
 
     def _send(self, job: Job, device: dict[str, str], slot: int) -> socket.socket:
@@ -108,6 +111,8 @@ class ForkServer:
         raise AssertionError
 
     def _connected(self) -> socket.socket:
+        if self._closed:
+            raise StageFailed("no trainer: the run is being stopped")
         if self._process is not None and self._process.poll() is not None:
             self._stop()
         if self._control is None:
