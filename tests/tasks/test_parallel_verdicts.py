@@ -57,7 +57,7 @@ def test_rows_are_judged_in_main_threads_of_other_processes_and_come_in_order() 
 
 
 def test_a_process_that_dies_or_hangs_over_a_row_makes_that_row_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_verdicts, "PATIENCE", 5.0)
+    monkeypatch.setattr(parallel_verdicts, "TIME_LIMIT", 5.0)
     found = [verdict for _, verdict in judged_all(rows("ok", "dies", "ok", "raises", "hangs", "ok", "ok"), where)]
     assert [verdict.verdict for verdict in found] == ["correct", "error", "correct", "error", "error", *["correct"] * 2]
     assert found[1].reason == "the process that judged it ended (exit code 3)"
@@ -96,7 +96,7 @@ def test_a_verdict_that_is_there_is_handed_out_before_the_next_row_is_waited_for
 
 
 def test_a_verifier_without_lanes_is_called_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.tasks.test_lanes.LANES", None)
+    monkeypatch.setattr("tests.tasks.test_parallel_verdicts.LANES", None)
     ((_, verdict),) = judged_all(rows("ok"), where)
     assert str(verdict.answer).split()[1] == str(os.getpid())
 
