@@ -1,4 +1,8 @@
-"""Bring the mean lengths of several origins' responses together by leaving out as few questions as need be."""
+"""Bring the mean lengths of several origins' responses together by leaving out as few questions as need be.
+
+Not `scipy.optimize.milp`, measured: it keeps as many questions, at most one in fifty more, and takes 37 s for 20,000
+questions of three origins (here 0.2 s), more than a minute for 100,000 (here 1 to 6 s).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ if TYPE_CHECKING:
 
 THRESHOLDS = (1 - 1e-9, 0.75, 0.5, 0.25, 1e-9, 0.0)
 """Shares from which a question is taken whole; the last takes every question."""
+CLOSE_ENOUGH = 0.001
+"""Share of the relaxation's questions that a choice may lack before no other threshold is tried."""
 
 
 def within_tolerance(tokens: Mapping[str, Sequence[int]], tolerance: float, size: int) -> tuple[list[int], float]:
@@ -17,7 +23,7 @@ def within_tolerance(tokens: Mapping[str, Sequence[int]], tolerance: float, size
 
     The largest such choice is an integer program. Its relaxation (a question may be taken in part) is solved exactly;
     no more questions are taken in part than there are constraints, two an origin. Rounded at several thresholds, what
-    that upsets is mended by leaving out the question that helps most, what still fits is put back, and the largest
+    that violates is restored by leaving out the question that helps most, what still fits is put back, and the largest
     choice is taken: it lacks a few questions of the best there is. Among choices of one size, earlier questions are
     preferred: shuffle them by seed first.
 
@@ -41,8 +47,10 @@ def within_tolerance(tokens: Mapping[str, Sequence[int]], tolerance: float, size
         return [], float("inf")
     chosen = np.zeros(counts.shape[1], dtype=bool)
     for threshold in THRESHOLDS:
-        mended = _mended(counts, tolerance, size, share >= threshold)
-        filled = _filled(counts, tolerance, size, mended, share)
+        if chosen.sum() >= (1 - CLOSE_ENOUGH) * np.floor(share.sum() + 1e-6):
+            break
+        feasible = _made_feasible(counts, tolerance, size, share >= threshold)
+        filled = _filled(counts, tolerance, size, feasible, share)
         if filled.sum() > chosen.sum():
             chosen = filled
     if not chosen.any():
@@ -88,7 +96,7 @@ def _relaxed(counts: np.ndarray, tolerance: float, size: int) -> np.ndarray | No
     return np.asarray(found.x[:-1]) if found.success else None
 
 
-def _mended(counts: np.ndarray, tolerance: float, size: int, chosen: np.ndarray) -> np.ndarray:
+def _made_feasible(counts: np.ndarray, tolerance: float, size: int, chosen: np.ndarray) -> np.ndarray:
     """Leave out the question that brings the origins closest together, until they are close and few enough."""
     import numpy as np
 
