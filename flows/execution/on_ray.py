@@ -37,7 +37,7 @@ from tasks.pipeline.sharding import divisible, shards
 from tasks.pipeline.stage import Node
 from tasks.resources.errors import Transient
 from tasks.storage.artifacts import Store
-from tasks.storage.shared_artifacts import RemoteStore
+from tasks.storage.shared_artifacts import SharedStore
 
 ADDRESS = "RAY_ADDRESS"
 HANDED_ON = ("STORE_TIMEOUT", "LEASE", "SHARD_ROWS", "TURN")
@@ -65,7 +65,7 @@ def on_ray(runtime: Runtime) -> Iterator["RayExecutor"]:
     environment = {
         **SETTINGS,
         "PREFECT_API_URL": server,
-        "MOTHERTONGUE_STORE": store.url if isinstance(store, RemoteStore) else str(store.root),
+        "MOTHERTONGUE_STORE": store.url if isinstance(store, SharedStore) else str(store.root),
     }
     for name in (ALLOW, *(f"MOTHERTONGUE_{setting}" for setting in HANDED_ON)):
         if value := os.environ.get(name):
@@ -220,7 +220,7 @@ def _reachable(hosts: frozenset[str], server: str, store: Store) -> None:
             f"PREFECT_API_URL={health.shown(server)}: {where}, which cannot reach it. Start a server that they "
             "reach (prefect server start --host 0.0.0.0) and name it by this machine's address"
         )
-    if not isinstance(store, RemoteStore):
+    if not isinstance(store, SharedStore):
         raise InputError(
             f"MOTHERTONGUE_STORE={store.root}: {where}, which do not have this folder. Allowed is a URL: s3://…, or "
             "file:///… for a folder that all of them mount"

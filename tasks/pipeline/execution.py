@@ -14,7 +14,7 @@ from tasks.pipeline.versions import versions
 from tasks.resources import disk
 from tasks.resources.errors import StageFailed, Transient
 from tasks.storage.artifacts import Artifact
-from tasks.storage.partial_rows import Parts
+from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, RowFile, Rows, Streamed, in_tables
 
 PROGRESS_SECONDS = 0.1
@@ -111,7 +111,7 @@ def _templates(node: Node, work: Work, inputs: Iterable[Artifact]) -> dict[str, 
     return templates
 
 
-def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: Parts) -> None:
+def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: PartialRows) -> None:
     """Have the stage's function make the rows that are not finished, and keep them as they come."""
     first = next(iter(node.stage.signature.parameters))
     work.total = len(arguments[first])
@@ -142,7 +142,7 @@ def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
     name, key = node.stage.name, node.key
     store.fetch_parts(name, key)
     source: Rows = arguments[next(iter(node.stage.signature.parameters))]
-    parts = Parts(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
+    parts = PartialRows(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
     run_per_row(node, arguments, work, parts)
     for share in parts.said():
         _add_up(node.stage.facts, work.facts, work.made, share["facts"], share["made"])

@@ -12,7 +12,7 @@ from tasks.pipeline.execution import inputs_of, run_per_row
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work
 from tasks.resources import disk
-from tasks.storage.partial_rows import Parts
+from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Rows
 
 SMALLEST = 1024
@@ -83,7 +83,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
         folder = store.folder(name, key)
         folder.mkdir(parents=True, exist_ok=True)
         store.fetch_parts(name, key)
-        parts = Parts(folder, source, here, f"{number}of{of}-", lambda path: store.keep_part(name, key, path))
+        parts = PartialRows(folder, source, here, f"{number}of{of}-", lambda path: store.keep_part(name, key, path))
         if parts.units == here[1] - here[0] or parts.has_said:
             store.send_parts(name, key)
             return parts.units

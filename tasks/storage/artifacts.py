@@ -23,21 +23,20 @@ from filelock import FileLock, Timeout
 from data.digest import file_digest
 from data.errors import InputError
 from tasks.storage.atomic_write import write_atomically
+from tasks.storage.manifest import MANIFEST, manifest_text
 from tasks.storage.rows import Rows
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A complete artifact: its folder and what its manifest says."""
+    """A complete artifact: its folder and its manifest."""
 
     folder: Path
     manifest: dict[str, Any]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the stage said of its result (counts, losses, settings that were measured)."""
+        """What the stage reported of its result: counts, losses, settings that were measured."""
         return dict(self.manifest["facts"])
 
     def rows(self) -> Rows:
@@ -58,7 +57,7 @@ class Store:
         return str(self.root)
 
     def check(self) -> None:
-        """See that the store can be used.
+        """Check that the store can be written.
 
         Raises:
             InputError: it cannot.
@@ -84,22 +83,22 @@ class Store:
         return (self.root / stage / key / MANIFEST).exists()
 
     def keys(self, stage: str) -> frozenset[str]:
-        """Keys of the stage's complete artifacts, as `has` would tell of each."""
+        """Keys of the stage's complete artifacts: those for which `has` is true."""
         folder = self.root / stage
         if not folder.is_dir():
             return frozenset()
         return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
 
     def begun(self, stage: str, key: str) -> bool:
-        """Whether an unfinished artifact has finished rows."""
+        """Whether there is an unfinished artifact with finished rows."""
         return (self.folder(stage, key) / "parts").is_dir()
 
     def sound(self, stage: str, key: str) -> bool:
-        """Whether the artifact is there and, as far as that can be told without fetching it, undamaged."""
+        """Whether the artifact exists and, as far as that can be told without fetching it, is undamaged."""
         return self.open(stage, key) is not None
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """As `open`, for who needs no more than the manifest: in a remote store, files need not be on this machine."""
+        """The artifact with its manifest alone: in a shared store its files need not be on this machine."""
         return self.open(stage, key)
 
     def open(self, stage: str, key: str) -> Artifact | None:
@@ -119,7 +118,7 @@ class Store:
         return Artifact(folder, manifest)
 
     def publish(self, stage: str, key: str, manifest: dict[str, Any]) -> Artifact:
-        """Make what stands in the artifact's folder complete: digests of its files, then the manifest."""
+        """Complete the artifact whose files lie in its folder: their digests, then the manifest."""
         folder = self.folder(stage, key)
         files = {}
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -128,30 +127,30 @@ class Store:
                 continue
             files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
         manifest = {**manifest, "stage": stage, "key": key, "files": files}
-        write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        write_atomically(folder / MANIFEST, manifest_text(manifest))
         for leftover in ("parts", "scratch"):
             shutil.rmtree(folder / leftover, ignore_errors=True)
-        with suppress(OSError):  # the artifact is complete; these only explain and estimate
-            self._remember(manifest)
+        with suppress(OSError):  # the artifact is complete; these files only explain and estimate
+            self._record(manifest)
         opened = self.open(stage, key)
         assert opened is not None, f"{folder} was damaged while it was written"
         return opened
 
     def keep_part(self, stage: str, key: str, part: Path) -> None:
-        """Called when a part of an unfinished artifact has been written: a store on another machine takes a copy."""
+        """Called for each file of finished rows of an unfinished artifact: a shared store uploads it."""
 
     def send_parts(self, stage: str, key: str) -> None:
-        """Called when a machine leaves an unfinished artifact to others: what the store lacks of its parts is sent.
+        """Called when a machine leaves an unfinished artifact to others: a shared store uploads what it lacks.
 
         Raises:
             Transient: the store does not answer.
         """
 
     def fetch_parts(self, stage: str, key: str) -> None:
-        """Called before an unfinished artifact is gone on with: brings the parts that only the store has."""
+        """Called before an unfinished artifact is continued: a shared store downloads what this machine lacks."""
 
-    def _remember(self, manifest: dict[str, Any]) -> None:
-        """Note what went into the newest artifact of this name, and how long it took."""
+    def _record(self, manifest: dict[str, Any]) -> None:
+        """Record the ingredients of the newest artifact of this name, and how long it took."""
         write_atomically(self._latest(manifest["stage"], manifest["label"]), json.dumps(manifest["ingredients"]))
         tokens = manifest["facts"].get("tokens")
         timing = {
@@ -162,7 +161,7 @@ class Store:
             log.write(json.dumps(timing) + "\n")
 
     def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
-        """What went into the newest artifact of this stage and label, to say what has changed since."""
+        """Ingredients of the newest artifact of this stage and label, to name what has changed since."""
         try:
             return dict(json.loads(self._latest(stage, label).read_text(encoding="utf-8")))
         except (FileNotFoundError, json.JSONDecodeError):
@@ -170,7 +169,7 @@ class Store:
 
     @contextmanager
     def lock(self, stage: str, key: str) -> Iterator[None]:
-        """Hold a key alone. The kernel frees the lock of a dead process, so none can be left behind."""
+        """A mutex on a key between processes. The kernel frees the lock of a dead process, so none is left behind."""
         lock = FileLock(self._lock_file(f"{stage}-{key}"))
         try:
             lock.acquire(timeout=0)
@@ -216,6 +215,6 @@ class Store:
         aside.parent.mkdir(parents=True, exist_ok=True)
         try:
             folder.rename(aside)
-        except FileNotFoundError:  # another thread or process was faster
+        except FileNotFoundError:  # another thread or process has moved it
             return
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)

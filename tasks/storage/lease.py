@@ -1,14 +1,14 @@
-"""A lease: who makes an artifact of a store that several machines share, for as long as they show that they live.
+"""A lease: which process makes an artifact of a shared store, for as long as it renews the lease.
 
-A lease is one object with its owner and a count that the owner's thread raises. Whoever waits watches the object and
-takes over when it has not changed for the lease's length of the waiter's own monotonic clock: clocks are never compared
-between machines, and setting one changes nothing. A holder that was taken for dead (suspended, cut off) finds that out
-at its next beat, or before it publishes, and its stage is tried again.
+A lease is one object with its owner and a count that the owner's thread raises. A waiter watches the object and takes
+over when it has not changed for the lease's length of the waiter's own monotonic clock: clocks are never compared
+between machines, and setting one changes nothing. A holder whose lease was taken over (suspended, cut off) learns of it
+at its next renewal, or before it publishes, and its stage is tried again.
 
-What remains: where the store has no conditional writes (everything but S3), two waiters that take over in the same
-second may, for a beat, both believe they hold it; and a holder may be replaced between its last look and the last
-object of its upload. Both then make the same artifact from the same key. Nothing is lost: files that do not fit a
-manifest are noticed by their digests and made again.
+Not excluded: where the store has no conditional writes (everything but S3), two waiters that take over in the same
+second may both hold it until the next renewal; and a holder may be replaced between its last check and the last object
+of its upload. Both then make the same artifact from the same key. Nothing is lost: files that do not match a manifest
+are detected by their digests and made again.
 """
 
 import json
@@ -21,9 +21,9 @@ from typing import Any
 
 from data.errors import InputError
 from tasks.resources.errors import Transient
-from tasks.storage.object_store import Remote, Taken
+from tasks.storage.object_store import ObjectStore, WriteConflict
 
-BEATS = 6
+RENEWALS = 6
 """Renewals in the length of a lease: so many may fail before anyone takes over."""
 LONGEST_POLL = 2.0
 
@@ -38,7 +38,7 @@ class Lease:
         length: seconds without a sign of life after which others may take over.
     """
 
-    def __init__(self, remote: Remote, name: str, machine: str, length: float) -> None:
+    def __init__(self, remote: ObjectStore, name: str, machine: str, length: float) -> None:
         self._remote = remote
         self._name = name
         self._machine = machine
@@ -48,11 +48,11 @@ class Lease:
         self._version = ""
         self._ended = threading.Event()
         self._renewing = threading.Lock()
-        self._thread = threading.Thread(target=self._beat, name=f"lease {name}", daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_released, name=f"lease {name}", daemon=True)
         self.lost = False
 
     def acquire(self) -> None:
-        """Wait until the lease is ours."""
+        """Wait until this process holds the lease."""
         watched: bytes | None = None
         since = time.monotonic()
         while not self._try_to_create():
@@ -65,14 +65,14 @@ class Lease:
             now = time.monotonic()
             if content != watched:
                 watched, since = content, now
-            of_the_dead = _said(content).get("machine") == self._machine
-            if (of_the_dead or now - since >= self._length) and self._take(content):
+            of_dead_process = _parsed(content).get("machine") == self._machine
+            if (of_dead_process or now - since >= self._length) and self._take(content):
                 break
-            time.sleep(min(LONGEST_POLL, self._length / BEATS))
+            time.sleep(min(LONGEST_POLL, self._length / RENEWALS))
         self._thread.start()
 
     def confirm(self) -> None:
-        """Look again before something that others can see is done.
+        """Check that the lease is still held, before anything is written that others can see.
 
         Raises:
             Transient: somebody else has taken over.
@@ -82,11 +82,11 @@ class Lease:
                 self.lost = not self._still_ours()
         if self.lost:
             raise Transient(
-                f"the lease {self._name} was lost: this machine was taken for dead, and another one makes the artifact"
+                f"the lease {self._name} was lost: it was not renewed in time, and another machine makes the artifact"
             )
 
     def release(self) -> None:
-        """Let go. Where the store does not answer, the lease runs out by itself."""
+        """Release the lease. If the store does not answer, it expires by itself."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(self._remote.limit)
@@ -104,32 +104,32 @@ class Lease:
             return False
         try:
             self._version = self._remote.create(self._name, self._content())
-        except Taken:
+        except WriteConflict:
             return False
         return True
 
     def _take(self, watched: bytes) -> bool:
-        """Put our name where a dead one stands, and see whether it stays."""
+        """Replace the lease of a dead owner, and check that no other waiter has done so too."""
         version = self._remote.version(self._name)
         if version is None or self._remote.read(self._name) != watched:
             return False
         try:
             self._version = self._remote.write(self._name, self._content(), seen=version)
-        except Taken:
+        except WriteConflict:
             return False
-        time.sleep(min(1.0, self._length / BEATS))  # another waiter's write may be on its way
+        time.sleep(min(1.0, self._length / RENEWALS))  # another waiter's write may be on its way
         return self._is_ours(self._remote.read(self._name))
 
     def _is_ours(self, content: bytes | None) -> bool:
-        return content is not None and _said(content).get("owner") == self._owner
+        return content is not None and _parsed(content).get("owner") == self._owner
 
-    def _beat(self) -> None:
-        while not self._ended.wait(self._length / BEATS):
+    def _renew_until_released(self) -> None:
+        while not self._ended.wait(self._length / RENEWALS):
             try:
                 with self._renewing:
                     self.lost = self.lost or not self._renewed()
             except (Transient, InputError, OSError):
-                continue  # the next beat may get through; whether we still hold it is asked before publishing
+                continue  # the next renewal may succeed; whether we still hold it is asked before publishing
             if self.lost:
                 return
 
@@ -139,7 +139,7 @@ class Lease:
             return False
         try:
             self._version = self._remote.write(self._name, self._content(), seen=self._version)
-        except Taken:
+        except WriteConflict:
             # It may be our own write, carried out twice.
             return self._still_ours()
         return True
@@ -153,19 +153,19 @@ class Lease:
         return self._is_ours(content)
 
     def _content(self) -> bytes:
-        said = {
+        lease = {
             "owner": self._owner,
             "machine": self._machine,
             "host": socket.gethostname(),
             "process": os.getpid(),
             "count": self._count,
         }
-        return json.dumps(said).encode()
+        return json.dumps(lease).encode()
 
 
-def _said(content: bytes) -> dict[str, Any]:
+def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(content)
+        lease = json.loads(content)
     except ValueError:  # a file that is being written
         return {}
-    return said if isinstance(said, dict) else {}
+    return lease if isinstance(lease, dict) else {}

@@ -15,6 +15,6 @@ def open_store() -> Store:
     named = os.environ.get("MOTHERTONGUE_STORE") or "runs/store"
     if "://" not in named:
         return Store(Path(named).absolute())
-    from tasks.storage.shared_artifacts import RemoteStore  # fsspec and its event loop, for those who name a URL
+    from tasks.storage.shared_artifacts import SharedStore  # fsspec and its event loop, for those who name a URL
 
-    return RemoteStore.at(named)
+    return SharedStore.at(named)

@@ -25,7 +25,7 @@ MOST_ROWS = 8192
 Unit = object
 
 
-class Parts:
+class PartialRows:
     """The finished rows of an unfinished artifact.
 
     A unit is one row of the stage's first input, known by its `id` (and `sample`, where the input has one). A unit's
@@ -213,7 +213,7 @@ class Parts:
 class Pending(Rows):
     """The rows of a source that are not finished yet, read from it as they are asked for."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: PartialRows) -> None:
         super().__init__()
         self._parts = parts
         self._length = parts.span[1] - parts.span[0] - parts.units

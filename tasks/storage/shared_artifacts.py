@@ -3,38 +3,36 @@
 <url>/<stage>/<key>/manifest.json       uploaded last: without it there is no artifact
 <url>/<stage>/<key>/rows.parquet        or whatever files the stage wrote
 <url>/<stage>/<key>/parts/              finished rows of an unfinished artifact (tasks/storage/shared_partial_rows.py)
-<url>/latest/, <url>/timings/           notes (tasks/storage/shared_metadata.py)
+<url>/latest/, <url>/timings/           what was made last, and how long it took (tasks/storage/shared_metadata.py)
 <url>/locks/<stage>-<key>.json          who makes an artifact now (tasks/storage/lease.py)
 <url>/damaged/                          what did not have its digest
 
 The folder on this machine is a cache: deleting it loses nothing but finished rows that were not uploaded yet.
 """
 
-import hashlib
 import json
 import os
-import re
 import shutil
-import socket
 import threading
 import time
-import uuid
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from tasks.resources.errors import Transient
-from tasks.storage.artifacts import MANIFEST, Artifact, Store
+from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.atomic_write import write_atomically
 from tasks.storage.lease import Lease
-from tasks.storage.object_store import Remote, seconds
-from tasks.storage.shared_metadata import Notes
-from tasks.storage.shared_partial_rows import RemoteParts
+from tasks.storage.local_cache import folder_name, machine_name, seconds, user_cache
+from tasks.storage.manifest import MANIFEST, manifest_text, read_manifest
+from tasks.storage.object_store import ObjectStore
+from tasks.storage.shared_metadata import SharedMetadata
+from tasks.storage.shared_partial_rows import SharedPartialRows
 
 STORED = ".stored"
 """Marks a folder of the cache whose artifact the remote store has."""
@@ -43,7 +41,7 @@ UPLOADED = ".uploaded.json"
 UNREADABLE = "its manifest cannot be read"
 
 
-class RemoteStore(Store):
+class SharedStore(Store):
     """Artifacts at a URL, used by several machines at once. Use it from any thread.
 
     Args:
@@ -57,26 +55,26 @@ class RemoteStore(Store):
     """
 
     def __init__(self, url: str, cache: Path, limit: float = 60.0, lease: float = 60.0) -> None:
-        self._remote = Remote(url, limit)
+        self._remote = ObjectStore(url, limit)
         self.url = self._remote.url
-        super().__init__(cache / _folder_name(self.url))
+        super().__init__(cache / folder_name(self.url))
         self._lease_seconds = lease
-        self.machine = _machine(self.root)
+        self.machine = machine_name(self.root)
         self._leases: dict[tuple[str, str], Lease] = {}
         self._without_lease: set[tuple[str, str]] = set()
         self._known: dict[str, set[str]] = defaultdict(set)
         self._begun: dict[str, frozenset[str]] = {}
-        self._parts = RemoteParts(self._remote)
-        self._notes = Notes(self._remote, self.root / "seen", self.timings, self.machine)
+        self._parts = SharedPartialRows(self._remote)
+        self._metadata = SharedMetadata(self._remote, self.root / "seen", self.timings, self.machine)
         self._guard = threading.Lock()
 
     @classmethod
-    def at(cls, url: str) -> "RemoteStore":
+    def at(cls, url: str) -> "SharedStore":
         """The store at a URL, with the cache, time limit and lease that the environment names.
 
         MOTHERTONGUE_CACHE, MOTHERTONGUE_STORE_TIMEOUT and MOTHERTONGUE_LEASE (seconds).
         """
-        cache = os.environ.get("MOTHERTONGUE_CACHE") or _user_cache() / "mothertongue"
+        cache = os.environ.get("MOTHERTONGUE_CACHE") or user_cache() / "mothertongue"
         times = seconds("MOTHERTONGUE_STORE_TIMEOUT", 60.0), seconds("MOTHERTONGUE_LEASE", 60.0)
         return cls(url, Path(cache).expanduser().absolute(), *times)
 
@@ -106,7 +104,7 @@ class RemoteStore(Store):
             (self.folder(stage, key) / STORED).unlink(missing_ok=True)
         self._known[stage] = set(complete)
         self._begun[stage] = frozenset(key for key, _, name in listed if name.startswith("parts/"))
-        self._notes.look_again(stage)
+        self._metadata.forget_stage(stage)
         return complete
 
     def begun(self, stage: str, key: str) -> bool:
@@ -140,7 +138,7 @@ class RemoteStore(Store):
         content = self._remote.read(f"{stage}/{key}/{MANIFEST}")
         if content is None:
             return None
-        manifest = _read_manifest(content)
+        manifest = read_manifest(content)
         if manifest is None:
             self._set_aside_there(stage, key, UNREADABLE)
         return manifest
@@ -194,14 +192,14 @@ class RemoteStore(Store):
             fetched = self._fetched(stage, key)
             if fetched is not None:
                 return fetched
-            write_atomically(made.folder / MANIFEST, _text(made.manifest))
+            write_atomically(made.folder / MANIFEST, manifest_text(made.manifest))
             theirs = None
         there = self._remote.list(f"{stage}/{key}")
         if theirs is None:
             self._upload_files(stage, key, made, {name: entry.size for name, entry in there.items()})
             if lease is not None:
                 lease.confirm()
-            self._remote.write(f"{stage}/{key}/{MANIFEST}", _text(made.manifest).encode())
+            self._remote.write(f"{stage}/{key}/{MANIFEST}", manifest_text(made.manifest).encode())
         (made.folder / STORED).touch()
         (made.folder / UPLOADED).unlink(missing_ok=True)
         self._known[stage].add(key)
@@ -209,7 +207,7 @@ class RemoteStore(Store):
         with suppress(Transient):  # the artifact is complete: what is left over is only in the way
             self._remote.remove(*(f"{stage}/{key}/{name}" for name in there if name.startswith("parts/")))
             latest = self._latest(stage, made.manifest["label"]).name
-            self._notes.remember(stage, latest, made.manifest["ingredients"])
+            self._metadata.record(stage, latest, made.manifest["ingredients"])
         return made
 
     def _upload_files(self, stage: str, key: str, made: Artifact, there: dict[str, int]) -> None:
@@ -267,7 +265,7 @@ class RemoteStore(Store):
                     (draft / name).replace(folder / name)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
-            write_atomically(folder / MANIFEST, _text(manifest))
+            write_atomically(folder / MANIFEST, manifest_text(manifest))
             (folder / STORED).touch()
             for leftover in ("parts", "scratch"):
                 shutil.rmtree(folder / leftover, ignore_errors=True)
@@ -293,51 +291,10 @@ class RemoteStore(Store):
             stacklevel=4,
         )
 
-    # Notes
+    # Metadata
 
     def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
-        return self._notes.latest(stage, self._latest(stage, label).name)
+        return self._metadata.latest(stage, self._latest(stage, label).name)
 
     def timing_lines(self) -> list[str]:
-        return self._notes.timing_lines()
-
-
-def _read_manifest(content: bytes) -> dict[str, Any] | None:
-    """A manifest, if it is one and all its files are inside the artifact's folder."""
-    try:
-        manifest = json.loads(content)
-        for name, file in manifest["files"].items():
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or not isinstance(file["bytes"], int) or not file["sha256"]:
-                return None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return dict(manifest)
-
-
-def _text(manifest: dict[str, Any]) -> str:
-    return json.dumps(manifest, indent=1, ensure_ascii=False)
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-def _folder_name(url: str) -> str:
-    """A folder name that a person recognises; two URLs never share one."""
-    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", url).strip("-")[:60]
-    return f"{plain}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-
-
-def _machine(root: Path) -> str:
-    """What identifies this machine's use of this cache, whatever process asks."""
-    path = root / "machine"
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "machine.lock"):
-        try:
-            name = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            name = uuid.uuid4().hex[:12]
-            write_atomically(path, name)
-    host = re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname())
-    return f"{host}-{name}"
+        return self._metadata.timing_lines()

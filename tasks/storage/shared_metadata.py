@@ -1,4 +1,4 @@
-"""What a remote store keeps beside its artifacts: what went into the newest of each name, and how long steps took.
+"""What a shared store keeps beside its artifacts: ingredients of the newest of each name, and how long stages took.
 
     latest/<stage>/<label>.json     ingredients, to explain a miss
     timings/<machine>.jsonl         each machine's own, so that none writes over another's
@@ -15,21 +15,21 @@ from typing import Any
 
 from tasks.resources.errors import Transient
 from tasks.storage.atomic_write import write_atomically
-from tasks.storage.object_store import Remote
+from tasks.storage.object_store import ObjectStore
 
 UPLOAD_EVERY = 15.0
 """Seconds between uploads of this machine's timings, which grow by a line with each artifact."""
 
 
-class Notes:
-    """The notes of one remote store. Use it from any thread.
+class SharedMetadata:
+    """Metadata of one shared store. Thread-safe.
 
     Args:
         cache: where copies are kept.
         timings: this machine's own file of timings.
     """
 
-    def __init__(self, remote: Remote, cache: Path, timings: Path, machine: str) -> None:
+    def __init__(self, remote: ObjectStore, cache: Path, timings: Path, machine: str) -> None:
         self._remote = remote
         self._cache = cache
         self._timings = timings
@@ -38,21 +38,21 @@ class Notes:
         self._lock = threading.Lock()
         self._uploaded = -UPLOAD_EVERY
 
-    def look_again(self, stage: str) -> None:
-        """What other machines have noted since is wanted."""
+    def forget_stage(self, stage: str) -> None:
+        """Fetch the stage's ingredients anew when they are next asked for."""
         with self._lock:
             self._latest.pop(stage, None)
 
     def latest(self, stage: str, name: str) -> dict[str, Any] | None:
-        """The ingredients under a name; all of a stage are fetched at the first question, side by side."""
+        """The ingredients under a name; all of a stage are fetched at once when the first is asked for."""
         with self._lock:
             if stage not in self._latest:
                 texts = self._fetched(f"latest/{stage}")
-                self._latest[stage] = {each: _parsed(text) for each, text in texts.items()}
+                self._latest[stage] = {label: _parsed(text) for label, text in texts.items()}
             return self._latest[stage].get(name)
 
-    def remember(self, stage: str, name: str, ingredients: dict[str, Any]) -> None:
-        """Note a complete artifact, and now and then this machine's timings. A store that fails is not asked again."""
+    def record(self, stage: str, name: str, ingredients: dict[str, Any]) -> None:
+        """Record a complete artifact, and every `UPLOAD_EVERY` seconds this machine's timings. A failure is ignored."""
         with suppress(Transient):
             self._remote.write(f"latest/{stage}/{name}", json.dumps(ingredients).encode())
             if time.monotonic() - self._uploaded >= UPLOAD_EVERY:
@@ -60,7 +60,7 @@ class Notes:
                 self._upload_timings()
 
     def timing_lines(self) -> list[str]:
-        """Every machine's timings, this one's last; brings the store's copy of them up to date."""
+        """Every machine's timings, this one's last; uploads this machine's if the store's copy is old."""
         others = self._fetched("timings", but=self._own)
         lines = [line for text in others.values() for line in text.splitlines()]
         with suppress(FileNotFoundError):
@@ -77,21 +77,23 @@ class Notes:
         kept: dict[str, list[str]] = {}
         with suppress(FileNotFoundError, ValueError):
             kept = json.loads(copy.read_text(encoding="utf-8"))
-        there = self._remote.list(folder)
-        own = there.pop(but, None) if but else None
+        objects = self._remote.list(folder)
+        own = objects.pop(but, None) if but else None
         if but and self._timings.exists() and (own is None or own.size != self._timings.stat().st_size):
             with suppress(Transient):
                 self._upload_timings()
-        changed = [name for name, entry in there.items() if not entry.mark or kept.get(name, ["", ""])[0] != entry.mark]
-        gone = kept.keys() - there.keys()
-        came = self._remote.read_many(f"{folder}/{name}" for name in changed)
+        changed = [
+            name for name, entry in objects.items() if not entry.mark or kept.get(name, ["", ""])[0] != entry.mark
+        ]
+        removed = kept.keys() - objects.keys()
+        contents = self._remote.read_many(f"{folder}/{name}" for name in changed)
         for name in changed:
-            content = came.get(f"{folder}/{name}")
+            content = contents.get(f"{folder}/{name}")
             if content is not None:
-                kept[name] = [there[name].mark, content.decode("utf-8", "replace")]
-        for name in gone:
+                kept[name] = [objects[name].mark, content.decode("utf-8", "replace")]
+        for name in removed:
             del kept[name]
-        if changed or gone:
+        if changed or removed:
             with suppress(OSError):  # a full disk: they are fetched again
                 write_atomically(copy, json.dumps(kept))
         return {name: text for name, (_, text) in kept.items()}

@@ -1,4 +1,4 @@
-"""Finished rows of unfinished artifacts in a remote store, so that another machine can go on with them.
+"""Finished rows of unfinished artifacts in a shared store, so that another machine can continue them.
 
 A part's object carries a digest of its content in its name (`parts/000004.1f3a….parquet`): machines that made
 different rows under the same number do not overwrite each other. What is fetched is put beside the parts that are
@@ -14,21 +14,21 @@ from pathlib import Path, PurePosixPath
 
 from data.digest import file_digest, known_digest
 from tasks.resources.errors import Transient
-from tasks.storage.object_store import Remote
+from tasks.storage.object_store import ObjectStore
 
 DIGITS = 16
 
 
-class RemoteParts:
-    """The parts of one store's unfinished artifacts. Use it from any thread."""
+class SharedPartialRows:
+    """The parts of one store's unfinished artifacts. Thread-safe."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: ObjectStore) -> None:
         self._remote = remote
         self._waiting: dict[Path, dict[Path, None]] = defaultdict(dict)
         self._quiet_until = 0.0
 
     def keep(self, folder: Path, where: str, part: Path) -> None:
-        """Upload a part. Where the store does not answer, work goes on and the part is tried again with the next one.
+        """Upload a part. If the store does not answer, it is uploaded with the next one.
 
         Args:
             folder: the artifact's folder on this machine.
@@ -38,28 +38,28 @@ class RemoteParts:
         waiting[part] = None
         if time.monotonic() < self._quiet_until:
             return
-        for each in list(waiting):
+        for unsent in list(waiting):
             try:
-                if each.exists():
-                    self._upload(folder, where, each)
+                if unsent.exists():
+                    self._upload(folder, where, unsent)
             except Transient as error:
                 self._quiet_until = time.monotonic() + self._remote.limit
                 warnings.warn(f"{error}; finished rows are kept on this machine only for now", stacklevel=3)
                 return
-            waiting.pop(each, None)
+            waiting.pop(unsent, None)
 
     def send(self, folder: Path, where: str) -> None:
-        """Upload the parts that the store does not have, also those that were written while it did not answer.
+        """Upload all parts that the store lacks, those written while it did not answer included.
 
         Raises:
             Transient: it does not answer now.
         """
-        there = {known[1] for name in self._remote.list(f"{where}/parts") if (known := _local_name(name))}
+        uploaded = {local[1] for name in self._remote.list(f"{where}/parts") if (local := _local_name(name))}
         for part in sorted((folder / "parts").glob("[!.]*")):
             if part.suffix == ".draft" or part.is_dir():
                 continue
             with suppress(FileNotFoundError):  # another run has put all rows together, and taken the parts away
-                if known_digest(part)[:DIGITS] not in there:
+                if known_digest(part)[:DIGITS] not in uploaded:
                     self._upload(folder, where, part)
             self._waiting[folder].pop(part, None)
 
@@ -67,21 +67,21 @@ class RemoteParts:
         self._remote.upload(part, f"{where}/{_remote_name(part.relative_to(folder), known_digest(part))}")
 
     def forget(self, folder: Path) -> None:
-        """The artifact is complete: nothing of it waits any more."""
+        """Upload no more parts of an artifact that is complete."""
         self._waiting.pop(folder, None)
 
     def fetch(self, folder: Path, where: str) -> None:
-        """Bring the parts that only the store has.
+        """Download the parts that only the store has.
 
         Raises:
             Transient: the store does not answer.
         """
-        there = self._remote.list(f"{where}/parts")
-        if not there:
+        objects = self._remote.list(f"{where}/parts")
+        if not objects:
             return
         local = folder / "parts"
         digests = {known_digest(path)[:DIGITS] for path in local.rglob("*") if path.is_file()}
-        for name, entry in sorted(there.items()):
+        for name, entry in sorted(objects.items()):
             part = _local_name(name)
             if part is None or part[1] in digests:
                 continue
@@ -92,7 +92,7 @@ class RemoteParts:
                 if not file_digest(draft).startswith(part[1]):
                     warnings.warn(f"{self._remote.url}/{where}/parts/{name} is damaged: left out", stacklevel=3)
                     continue
-                target = _free(local / part[0])
+                target = _free_name(local / part[0])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 draft.replace(target)
             finally:
@@ -112,7 +112,7 @@ def _local_name(name: str) -> tuple[str, str] | None:
     return path.with_name(f"{stem}{path.suffix}").as_posix(), digest
 
 
-def _free(target: Path) -> Path:
+def _free_name(target: Path) -> Path:
     """The name, or where another part has it, one with the next free number."""
     while target.exists():
         head = target.stem.rstrip("0123456789")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.storage.shared_artifacts import _folder_name
+from tasks.storage.local_cache import folder_name
 from tests.faults.disturbed import Disturbed
 from tests.tasks.s3 import BUCKET, Server
 
@@ -27,7 +27,7 @@ class Remotely(Disturbed):
         self.cache = self.cache or self.folder / "cache"
         self.environment |= self.server.environment()
         self.environment |= {"MOTHERTONGUE_STORE": self.url, "MOTHERTONGUE_CACHE": str(self.cache)}
-        self.store = self.cache / _folder_name(self.url)
+        self.store = self.cache / folder_name(self.url)
         files = self.server.files()
         if files.exists(f"{BUCKET}/{self.prefix}"):
             return

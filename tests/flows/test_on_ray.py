@@ -21,7 +21,7 @@ from tasks.pipeline.stage import Node, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
-from tasks.storage.shared_artifacts import RemoteStore
+from tasks.storage.shared_artifacts import SharedStore
 from tests.faults.disturbed import same_results
 from tests.faults.left_behind import running
 from tests.flows.prefect_server import prefect_server
@@ -58,7 +58,7 @@ def test_a_store_that_other_machines_do_not_have_is_refused(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"MOTHERTONGUE_STORE=.*: the cluster has other machines \(far, near\)"):
         _reachable(frozenset({"far", "near", socket.gethostname()}), "http://10.0.0.1:4200/api", Store(tmp_path))
     _reachable(
-        frozenset({"far"}), "http://10.0.0.1:4200/api", RemoteStore(f"file://{tmp_path}/all", tmp_path / "cache")
+        frozenset({"far"}), "http://10.0.0.1:4200/api", SharedStore(f"file://{tmp_path}/all", tmp_path / "cache")
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from tasks.resources.errors import StageFailed
 from tasks.storage import external_sort, partial_rows
 from tasks.storage.external_sort import Run, merged, write_run
-from tasks.storage.partial_rows import Parts
+from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, RowFile, Rows, in_tables, to_table
 
 
@@ -25,7 +25,7 @@ def answer(row: Row, samples: int = 1) -> list[Row]:
 
 def finished(folder: Path, count: int, order: str, samples: int = 1, flush: int = 7) -> bytes:
     """The bytes of `rows.parquet` when rows are finished in some order, a part every few rows."""
-    made = Parts(folder, source(count))
+    made = PartialRows(folder, source(count))
     rows = list(made.pending())
     match order:
         case "backwards":
@@ -89,12 +89,12 @@ def test_few_runs_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_try_is_given_only_what_is_missing(tmp_path: Path) -> None:
-    first = Parts(tmp_path, source(9000))
+    first = PartialRows(tmp_path, source(9000))
     for row in first.pending():
         if int(row["id"][1:]) % 3:
             first.add(answer(row))
     first.flush()
-    again = Parts(tmp_path, source(9000))
+    again = PartialRows(tmp_path, source(9000))
     assert again.units == 6000
     left = again.pending()
     assert len(left) == 3000
@@ -106,7 +106,7 @@ def test_a_second_try_is_given_only_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_rows_that_two_runs_made_are_in_the_result_once(tmp_path: Path) -> None:
-    one, other = Parts(tmp_path, source(20), name="a-"), Parts(tmp_path, source(20), name="b-")
+    one, other = PartialRows(tmp_path, source(20), name="a-"), PartialRows(tmp_path, source(20), name="b-")
     for row in one.pending():
         if row["id"] != "q7":
             one.add(answer(row, 2))
@@ -115,12 +115,12 @@ def test_rows_that_two_runs_made_are_in_the_result_once(tmp_path: Path) -> None:
             other.add(answer(row, 2))
     one.flush()
     other.flush()
-    assert Parts(tmp_path, source(20)).finish("test") == 40
+    assert PartialRows(tmp_path, source(20)).finish("test") == 40
     assert Rows([tmp_path / "rows.parquet"]).column("id") == [f"q{i}" for i in range(20) for _ in range(2)]
 
 
 def test_a_row_that_is_not_of_the_input_or_comes_twice_is_refused(tmp_path: Path) -> None:
-    made = Parts(tmp_path, source(3))
+    made = PartialRows(tmp_path, source(3))
     rows = list(made.pending())
     made.add(rows[1])
     with pytest.raises(StageFailed, match="q1, which is not a row of its input, or yielded it twice"):
@@ -130,7 +130,7 @@ def test_a_row_that_is_not_of_the_input_or_comes_twice_is_refused(tmp_path: Path
 
 
 def test_rows_that_a_stage_took_from_elsewhere_are_known_too(tmp_path: Path) -> None:
-    made = Parts(tmp_path, source(5))
+    made = PartialRows(tmp_path, source(5))
     for row in made.pending().table.to_pylist():
         made.add(answer(row))
     assert made.finish("test") == 5
@@ -138,7 +138,7 @@ def test_rows_that_a_stage_took_from_elsewhere_are_known_too(tmp_path: Path) -> 
 
 def test_samples_of_one_question_are_units_of_their_own(tmp_path: Path) -> None:
     rows = Rows.of([row for question in source(4) for row in answer(question, 3)])
-    made = Parts(tmp_path, rows)
+    made = PartialRows(tmp_path, rows)
     for row in reversed(list(made.pending())):
         made.add(row | {"verdict": "correct"})
     assert made.finish("test") == 12
@@ -149,7 +149,7 @@ def test_samples_of_one_question_are_units_of_their_own(tmp_path: Path) -> None:
 
 
 def test_parts_whose_columns_differ_in_type_are_put_together(tmp_path: Path) -> None:
-    made = Parts(tmp_path, source(4))
+    made = PartialRows(tmp_path, source(4))
     values: list[object] = [None, 1, 1.5, None]
     for row, value in zip(list(made.pending()), values, strict=True):
         made.add({**row, "value": value, "tokens": ["a"] if value else None})
@@ -176,7 +176,7 @@ def test_a_column_that_widens_late_is_written_as_if_it_had_been_known(tmp_path: 
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from tasks.storage.partial_rows import Parts
+from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import RowFile, Rows, in_tables
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -184,11 +184,11 @@ folder.mkdir()
 with RowFile(folder / "source.parquet") as file:
     for table in in_tables({"id": f"question {i}", "text": "x" * 40} for i in range(count)):
         file.add(table)
-parts = Parts(folder, Rows([folder / "source.parquet"]))
+parts = PartialRows(folder, Rows([folder / "source.parquet"]))
 for row in parts.pending():
     parts.add([{**row, "sample": sample, "response": "y" * 40} for sample in (0, 1)])
 parts.flush()
-parts = Parts(folder, Rows([folder / "source.parquet"]))
+parts = PartialRows(folder, Rows([folder / "source.parquet"]))
 assert parts.units == count
 assert parts.finish("test") == 2 * count
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -206,7 +206,7 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
 
 def test_a_part_is_written_before_too_many_rows_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial_rows, "MOST_ROWS", 50)
-    made = Parts(tmp_path, source(120))
+    made = PartialRows(tmp_path, source(120))
     for row in made.pending():
         made.add(row)
     assert len(list((tmp_path / "parts").glob("*.parquet"))) == 2

@@ -23,7 +23,7 @@ from tasks.resources.placement import Placement
 from tasks.score import familiarity, load, perplexity, score
 from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods
 from tasks.storage.artifacts import Store
-from tasks.storage.partial_rows import Parts
+from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, Rows
 
 PROMPT = "{{ question }}"
@@ -242,7 +242,7 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
     node = score(source, model, PROMPT)
     with pytest.raises(RuntimeError, match="on purpose"):
         execute(node, runtime)
-    kept = Parts(runtime.store.folder("score", node.key), Rows.of(responses(30))).units
+    kept = PartialRows(runtime.store.folder("score", node.key), Rows.of(responses(30))).units
     assert kept > 0
     passes[:] = [0] * 4  # the first four calls are past
     artifact, _ = execute(node, runtime)

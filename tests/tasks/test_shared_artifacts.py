@@ -23,7 +23,7 @@ from tasks.resources.errors import Transient
 from tasks.storage.artifacts import Store
 from tasks.storage.opening import open_store
 from tasks.storage.rows import Row, Rows
-from tasks.storage.shared_artifacts import RemoteStore
+from tasks.storage.shared_artifacts import SharedStore
 from tests.tasks.s3 import BUCKET, CREDENTIALS, Line, Server, free_port
 
 LEASE = 1.5
@@ -82,8 +82,8 @@ def s3_url(folder: Path) -> str:
     return f"s3://{BUCKET}/{folder.name}"
 
 
-def at(url: str, cache: Path, limit: float = 30.0) -> RemoteStore:
-    return RemoteStore(url, cache, limit, LEASE)
+def at(url: str, cache: Path, limit: float = 30.0) -> SharedStore:
+    return SharedStore(url, cache, limit, LEASE)
 
 
 def objects(server: Server, url: str) -> list[str]:

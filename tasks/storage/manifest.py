@@ -1,0 +1,25 @@
+"""The manifest of an artifact: its text, and what is refused of one that another machine has written."""
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+def read_manifest(content: bytes) -> dict[str, Any] | None:
+    """The manifest in a file's content; None if it is none, or names files outside the artifact's folder."""
+    try:
+        manifest = json.loads(content)
+        for name, file in manifest["files"].items():
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or not isinstance(file["bytes"], int) or not file["sha256"]:
+                return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return dict(manifest)
+
+
+def manifest_text(manifest: dict[str, Any]) -> str:
+    """A manifest as it is written."""
+    return json.dumps(manifest, indent=1, ensure_ascii=False)
