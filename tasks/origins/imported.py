@@ -99,7 +99,7 @@ def imported(questions: Rows, responses: ResponsesFile, *, work: Work | None = N
         joined, positions = index.join(table)
         if len(positions):
             write_run(path := folder / f"{number:06d}.parquet", joined, positions.tolist())
-            runs.append(Run.of(path))
+            runs.append(Run.read(path))
     file = TableFile(responses.path)
     total, answered = len(questions), int(index.met.sum())
     if not index.joined:

@@ -30,7 +30,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         StageFailed: the stage cannot give a result that could be believed, or the disk is full.
         Transient: trying again may help.
     """
-    with disk.room(runtime.store.root), runtime.store.lock(node.stage.name, node.key):
+    with disk.errors_reported(runtime.store.root), runtime.store.lock(node.stage.name, node.key):
         found = runtime.store.find(node.stage.name, node.key)
         if found is not None:
             runtime.listener("hit", node.run_name, {})
@@ -144,7 +144,7 @@ def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
     source: Rows = arguments[next(iter(node.stage.signature.parameters))]
     parts = PartialRows(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
     run_per_row(node, arguments, work, parts)
-    for share in parts.said():
+    for share in parts.saved_facts():
         _add_up(node.stage.facts, work.facts, work.made, share["facts"], share["made"])
         work.made += share["made"]
         work.elsewhere += share["busy"]

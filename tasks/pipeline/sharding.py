@@ -84,7 +84,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         store.fetch_parts(name, key)
         parts = PartialRows(folder, source, here, f"{number}of{of}-", lambda path: store.keep_part(name, key, path))
-        if parts.units == here[1] - here[0] or parts.has_said:
+        if parts.units == here[1] - here[0] or parts.has_saved_facts:
             store.send_parts(name, key)
             return parts.units
         runtime.listener("start", run_name, {})
@@ -94,7 +94,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
         try:
             with runtime.shares.taking(node.stage.slot) as busy:
                 run_per_row(node, arguments, work, parts)
-            parts.say({"made": work.made, "busy": busy.seconds, "facts": work.facts})
+            parts.save_facts({"made": work.made, "busy": busy.seconds, "facts": work.facts})
             store.send_parts(name, key)
         except FileNotFoundError:  # another run has made all rows meanwhile, and taken the parts away
             if not store.has(name, key):

@@ -2,6 +2,8 @@
 
 Ids are compared by a 64-bit hash of their text, the same in every process: two of a million questions share one with a
 chance of 3 in 100 million.
+
+Not DuckDB or Polars: measured in tasks/storage/external_sort.py.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
 READ = ("id", "sample", "perplexity", *COLUMNS)
 """Columns that decide what may be taken and what is."""
-NEVER = 1 << 62
-"""The number of no row."""
+ROW_SENTINEL = 1 << 62
+"""Larger than the number of any row: a question without a row that may be taken."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ def candidates(rows: Rows, match: Match, longest: int | None, seed: str) -> Cand
             np.maximum.at(furthest, group, reached)
             found.responses_left_out.update(_counted(reached))
             found.questions_left_out.update(_counted(furthest))
-            first = np.full(len(each), NEVER)
+            first = np.full(len(each), ROW_SENTINEL)
             for kind, mask in _kinds(table, reached == TAKEABLE, match).items():
                 places = _picked(table, group, mask, len(each), match.pick, seed)
                 np.minimum.at(first, group[mask], numbers[mask])
@@ -96,7 +98,7 @@ def candidates(rows: Rows, match: Match, longest: int | None, seed: str) -> Cand
         if len(np.unique(questions)) == len(questions) or not beside:
             break
     found.asked = len(questions)
-    order = np.argsort(since, kind="stable")[: np.count_nonzero(since < NEVER)]
+    order = np.argsort(since, kind="stable")[: np.count_nonzero(since < ROW_SENTINEL)]
     found.questions = questions[order]
     found.rows = {kind: np.concatenate(parts)[order] for kind, parts in picked.items()}
     return found

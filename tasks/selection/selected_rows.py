@@ -44,7 +44,7 @@ def rows_at(rows: Rows, places: np.ndarray, scratch: Path | None) -> Iterator[pa
             scratch.mkdir(parents=True, exist_ok=True)
             path = scratch / f"{start:012d}.parquet"
             write_run(path, found, order[begun:end].tolist())
-            runs.append(Run.of(path))
+            runs.append(Run.read(path))
         start, begun = start + batch.num_rows, end
     if held:
         yield pa.concat_tables(held, promote_options="permissive").take(pa.array(np.argsort(order)))

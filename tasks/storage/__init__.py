@@ -1,3 +1,3 @@
-"""Rows, unfinished rows, artifacts and their store, in a folder or at a URL.
+"""Rows, partial rows, artifacts and the store they are in: a folder or a URL.
 Imports `data` and `resources`.
 """

@@ -1,8 +1,11 @@
-"""Put rows that were finished in any order back in the order of their source, a window at a time.
+"""External merge sort: rows that were finished in any order, back in the order of their source.
 
-A run is a file of rows sorted by `POSITION`, the place of the source row that each was made of. Runs are merged by
-windows of positions; only those that reach into a window are open. Where more lie over each other than can be open at
-once, some of them are merged into longer runs first, so that memory stays the same whatever the order was.
+A run is a file of rows sorted by `POSITION`, the position of the source row that each was made of. Runs are merged by
+windows of positions; only those that overlap a window are open. Where more runs overlap than may be open at once, some
+of them are merged into longer runs first, so that memory does not depend on the order.
+
+Not DuckDB or Polars, measured on selection from 2 million rows (400 MB): 1.6 s and 0.6 s in place of 2.5 s, but 730 MiB
+(its limit set to 600) and 455 MiB in place of 225, and bytes that change with their version.
 """
 
 import contextlib
@@ -19,18 +22,18 @@ import pyarrow.parquet as pq
 from tasks.storage.rows import RowFile, open_parquet
 
 POSITION = "__position__"
-"""The column of a run that says which row of the source, counted from 0, its rows were made of."""
+"""The column of a run that says the source row, counted from 0, that each row was made of."""
 WINDOW = 8192
-"""Rows put in order together, about."""
+"""Rows merged at a time, about."""
 RUN_GROUP = 2048
-"""Rows of a run that are in memory while it is open."""
-FAN = 16
+"""Rows of an open run that are in memory."""
+MOST_OPEN = 16
 """Runs that may be open at once."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A file of rows sorted by position, and which positions it reaches over."""
+    """A file of rows sorted by position, with its first and last position."""
 
     path: Path
     first: int
@@ -38,8 +41,8 @@ class Run:
     rows: int
 
     @classmethod
-    def of(cls, path: Path) -> "Run":
-        """A run as its file's footer describes it.
+    def read(cls, path: Path) -> "Run":
+        """A run from its file's footer.
 
         Raises:
             pa.ArrowInvalid, KeyError: the file is damaged, or is no run.
@@ -58,9 +61,9 @@ class Run:
 
 def write_run(path: Path, table: pa.Table, positions: Sequence[int]) -> None:
     """Write rows, each with its position, as a run; rows of one position stay in their order."""
-    at = np.asarray(positions, dtype=np.int64)
-    order = np.argsort(at, kind="stable")
-    table = table.append_column(POSITION, pa.array(at))
+    column = np.asarray(positions, dtype=np.int64)
+    order = np.argsort(column, kind="stable")
+    table = table.append_column(POSITION, pa.array(column))
     if (order[1:] < order[:-1]).any():
         table = table.take(pa.array(order))
     pq.write_table(table, path, row_group_size=RUN_GROUP)
@@ -70,16 +73,16 @@ def merged(runs: Sequence[Run], scratch: Path, once: bool = True) -> Iterator[pa
     """The rows of all runs by position, with `POSITION`; among those of one position, the first run's come first.
 
     Args:
-        once: take only the first run's rows, where several hold a position.
-        scratch: a folder for longer runs, should there be need; emptied at the end.
+        scratch: a folder for longer runs, if any are needed; removed at the end.
+        once: where several runs hold a position, take the first run's rows only.
     """
     try:
         level = 0
-        while _depth(runs) > FAN:
+        while _depth(runs) > MOST_OPEN:
             level += 1
             runs = [
-                _one_run(runs[start : start + FAN], scratch / f"{level}-{start:06d}.parquet", once)
-                for start in range(0, len(runs), FAN)
+                _one_run(runs[start : start + MOST_OPEN], scratch / f"{level}-{start:06d}.parquet", once)
+                for start in range(0, len(runs), MOST_OPEN)
             ]
         yield from _merged(runs, once)
     finally:
@@ -88,16 +91,16 @@ def merged(runs: Sequence[Run], scratch: Path, once: bool = True) -> Iterator[pa
 
 def schema_of(runs: Sequence[Run]) -> pa.Schema:
     """The columns of all runs with types that hold all their values, by name, without `POSITION`."""
-    found: dict[str, pa.Schema] = {}
+    distinct: dict[str, pa.Schema] = {}
     for run in runs:
         schema = pq.read_schema(run.path).remove_metadata()
-        found.setdefault(str(schema), schema)
-    whole = pa.unify_schemas(list(found.values()), promote_options="permissive")
-    return pa.schema([whole.field(name) for name in sorted(whole.names) if name != POSITION])
+        distinct.setdefault(str(schema), schema)
+    unified = pa.unify_schemas(list(distinct.values()), promote_options="permissive")
+    return pa.schema([unified.field(name) for name in sorted(unified.names) if name != POSITION])
 
 
 def _depth(runs: Sequence[Run]) -> int:
-    """How many runs lie over one position at most."""
+    """The largest number of runs that share a position."""
     ends: list[int] = []
     deepest = 0
     for run in sorted(runs, key=lambda run: run.first):
@@ -115,7 +118,7 @@ def _one_run(runs: Sequence[Run], path: Path, once: bool) -> Run:
     with RowFile(path, group=RUN_GROUP) as file:
         for table in _merged(runs, once):
             file.add(table)
-    return Run.of(path)
+    return Run.read(path)
 
 
 class _Reader:
@@ -128,16 +131,16 @@ class _Reader:
 
     def below(self, end: int) -> tuple[list[pa.Table], bool]:
         """The next rows with positions below `end`, and whether there are more after them."""
-        found: list[pa.Table] = []
+        below: list[pa.Table] = []
         while self._rest is not None:
             cut = int(np.searchsorted(_positions(self._rest), end))
             if cut:
-                found.append(pa.Table.from_batches([self._rest.slice(0, cut)]))
+                below.append(pa.Table.from_batches([self._rest.slice(0, cut)]))
             if cut < self._rest.num_rows:
                 self._rest = self._rest.slice(cut)
-                return found, True
+                return below, True
             self._rest = next(self._batches, None)
-        return found, False
+        return below, False
 
     def close(self) -> None:
         self._file.close()
@@ -161,9 +164,9 @@ def _merged(runs: Sequence[Run], once: bool) -> Iterator[pa.Table]:
                 reading[number] = stack.enter_context(contextlib.closing(_Reader(run)))
             pieces = []
             for number in sorted(reading):
-                found, more = reading[number].below(end)
-                if found:
-                    pieces.append(found[0] if len(found) == 1 else _joined(found))
+                tables, more = reading[number].below(end)
+                if tables:
+                    pieces.append(tables[0] if len(tables) == 1 else _joined(tables))
                 if not more:
                     reading.pop(number).close()
             if pieces:
@@ -172,17 +175,17 @@ def _merged(runs: Sequence[Run], once: bool) -> Iterator[pa.Table]:
 
 
 def _window(pieces: list[pa.Table], once: bool) -> pa.Table:
-    """Rows of several runs in one order."""
+    """Rows of several runs, sorted by position."""
     if len(pieces) == 1:
         return pieces[0]
     places = [_positions(piece) for piece in pieces]
-    each = [np.unique(place) for place in places]
-    if once and len(np.unique(np.concatenate(each))) < sum(map(len, each)):
-        seen = each[0]
+    distinct = [np.unique(place) for place in places]
+    if once and len(np.unique(np.concatenate(distinct))) < sum(map(len, distinct)):
+        seen = distinct[0]
         for number in range(1, len(pieces)):
             new = ~np.isin(places[number], seen)
             pieces[number], places[number] = pieces[number].filter(pa.array(new)), places[number][new]
-            seen = np.union1d(seen, each[number])
+            seen = np.union1d(seen, distinct[number])
     order = np.argsort(np.concatenate(places), kind="stable")
     return _joined(pieces).take(pa.array(order))
 

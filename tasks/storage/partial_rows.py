@@ -1,4 +1,4 @@
-"""Row-level resume: finished rows are kept in parts as they come, and put in order when the last one is there."""
+"""Row-level resume: finished rows are written to part files as they come, and sorted once all are finished."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tasks.storage.rows import Row, RowFile, Rows, to_table
 FLUSH_ROWS = 256
 FLUSH_SECONDS = 10.0
 MOST_ROWS = 8192
-"""Finished rows that are in memory at most."""
+"""The most finished rows in memory."""
 
 Unit = object
 
@@ -29,15 +29,15 @@ class PartialRows:
     """The finished rows of an unfinished artifact.
 
     A unit is one row of the stage's first input, known by its `id` (and `sample`, where the input has one). A unit's
-    output rows are written together, so that a unit is finished or not begun. Each part says which rows of the source
-    its rows were made of: which are finished is a bitmap, whatever their number.
+    output rows are written together, so that a unit is finished or not begun. Each part file holds the positions of the
+    source rows that its rows were made of; the finished ones are a bitmap.
 
     Args:
         folder: the artifact's.
         source: all rows of the stage's first input.
-        span: positions in the source, from and to, that are this one's to make (None: all).
-        name: what the files of this one begin with, so that several may write into one folder at once.
-        keep: told of each file that was written.
+        span: the positions in the source, from and to, that this process makes (None: all).
+        name: prefix of this process's files, so that several may write into one folder at once.
+        keep: called with each file that was written.
     """
 
     def __init__(
@@ -62,36 +62,40 @@ class PartialRows:
         self._runs: list[Run] = []
         self._done = np.zeros(self._total, dtype=bool)
         self._handed_out: dict[Unit, list[int]] = {}
-        self._all_known = False
+        self._all_handed_out = False
         self._next = 0
-        own = re.compile(rf"{re.escape(name)}(\d+)")
+        own_part = re.compile(rf"{re.escape(name)}(\d+)")
         for path in sorted(self._folder.glob("*.parquet")):
-            if found := own.fullmatch(path.stem):
-                self._next = max(self._next, int(found[1]) + 1)
+            if number := own_part.fullmatch(path.stem):
+                self._next = max(self._next, int(number[1]) + 1)
             try:
-                self._take_in(path)
+                self._load_run(path)
             except (pa.ArrowException, KeyError, IndexError, OSError):
                 warnings.warn(f"{path} cannot be read: its rows are made again", stacklevel=2)
                 path.unlink(missing_ok=True)
         self.units = int(self._done[slice(*self.span)].sum())
-        """How many rows of the source, of this one's, are finished."""
+        """How many source rows of this span are finished."""
 
-    def _take_in(self, path: Path) -> None:
-        run = Run.of(path)
+    def _load_run(self, path: Path) -> None:
+        run = Run.read(path)
         if run.first < self.span[1] and run.last >= self.span[0]:
             self._done[np.asarray(pq.read_table(path, columns=[POSITION]).column(POSITION))] = True
         self._runs.append(run)
 
-    def pending(self) -> "Pending":
+    def pending(self) -> "PendingRows":
         """The source rows that are not finished."""
-        return Pending(self)
+        return PendingRows(self)
 
-    def add(self, made: Row | list[Row]) -> None:
-        """Keep one unit's output."""
-        rows = made if isinstance(made, list) else [made]
+    def add(self, output: Row | list[Row]) -> None:
+        """Keep one unit's output.
+
+        Raises:
+            StageFailed: it is empty, or of a unit that was not asked for or is finished.
+        """
+        rows = output if isinstance(output, list) else [output]
         if not rows:
             raise StageFailed("a stage yielded an empty list of rows for one of its input rows")
-        position = self._taken_back(self._unit(rows[0]))
+        position = self._position_of(self._unit(rows[0]))
         if len(rows) > 1 and "sample" in rows[0]:
             rows = sorted(rows, key=lambda row: row["sample"])
         self._buffer.extend(rows)
@@ -103,43 +107,44 @@ class PartialRows:
             self.flush()
 
     def flush(self) -> None:
+        """Write the rows in memory to a part file."""
         if self._buffer:
             path = self._folder / f"{self._name}{self._next:06d}.parquet"
             draft = path.with_suffix(".draft")
             write_run(draft, to_table(self._buffer), self._positions)
             _to_disk(draft, path)
             self._next += 1
-            self._runs.append(Run.of(path))
+            self._runs.append(Run.read(path))
             self._buffer, self._positions = [], []
             self._keep(path)
         self._flushed = time.monotonic()
 
-    def say(self, facts: dict[str, Any]) -> None:
-        """Leave what is to be said of this share of the rows for whoever puts all of them together."""
-        path = self._said
+    def save_facts(self, facts: dict[str, Any]) -> None:
+        """Save the facts of this share of the rows for the process that merges all shares."""
+        path = self._facts_file
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(facts), encoding="utf-8")
         _to_disk(draft, path)
         self._keep(path)
 
     @property
-    def has_said(self) -> bool:
-        """Whether this share was made to its end before."""
-        return self._said.exists()
+    def has_saved_facts(self) -> bool:
+        """Whether this share was finished before."""
+        return self._facts_file.exists()
 
     @property
-    def _said(self) -> Path:
-        return self._folder / f"{self._name}said.json"
+    def _facts_file(self) -> Path:
+        return self._folder / f"{self._name}facts.json"
 
-    def said(self) -> list[dict[str, Any]]:
-        """What the others have left; what cannot be read is left out."""
-        found = []
-        for path in sorted(self._folder.glob("*said.json")):
+    def saved_facts(self) -> list[dict[str, Any]]:
+        """The saved facts of all shares; a file that cannot be read is left out."""
+        facts = []
+        for path in sorted(self._folder.glob("*facts.json")):
             try:
-                found.append(dict(json.loads(path.read_text(encoding="utf-8"))))
+                facts.append(dict(json.loads(path.read_text(encoding="utf-8"))))
             except ValueError:
                 continue
-        return found
+        return facts
 
     def finish(self, run_name: str) -> int:
         """Write `rows.parquet` in the order of the source, so that neither speed nor resuming changes a byte.
@@ -168,36 +173,36 @@ class PartialRows:
     def unfinished(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
         """The source rows that are not finished now, in order, with their positions, a few thousand at a time."""
         start, stop = self.span
-        todo = ~self._done[start:stop]
-        if not todo.any():
+        unfinished = ~self._done[start:stop]
+        if not unfinished.any():
             return
-        at = start + int(todo.argmax())
-        for batch in self._source.batches(start=at):
-            if at >= stop:
+        position = start + int(unfinished.argmax())
+        for batch in self._source.batches(start=position):
+            if position >= stop:
                 return
-            batch = batch.slice(0, stop - at)
-            open_ = todo[at - start : at - start + batch.num_rows]
-            positions = at + np.flatnonzero(open_)
-            at += batch.num_rows
+            batch = batch.slice(0, stop - position)
+            mask = unfinished[position - start : position - start + batch.num_rows]
+            positions = position + np.flatnonzero(mask)
+            position += batch.num_rows
             if len(positions):
-                yield (batch if len(positions) == batch.num_rows else batch.filter(pa.array(open_))), positions
+                yield (batch if len(positions) == batch.num_rows else batch.filter(pa.array(mask))), positions
 
     def hand_out(self, rows: Sequence[Row], positions: np.ndarray) -> None:
-        """Remember where rows that a stage is given stand in the source, until it has made something of them."""
-        if self._all_known:
+        """Remember the positions of rows that a stage is given, until it has yielded their output."""
+        if self._all_handed_out:
             return
         for row, position in zip(rows, positions.tolist(), strict=True):
             places = self._handed_out.setdefault(self._unit(row), [])
             if position not in places and not self._done[position]:
                 places.append(position)
 
-    def _taken_back(self, unit: Unit) -> int:
-        """The position of the row that a unit was made of."""
+    def _position_of(self, unit: Unit) -> int:
+        """The position of the source row of a unit that was handed out; it is then no longer remembered."""
         places = self._handed_out.get(unit)
-        if not places and not self._all_known:  # the stage has its rows from elsewhere than the loop over them
+        if not places and not self._all_handed_out:  # the stage read its rows in another way than by iterating
             for batch, positions in self.unfinished():
                 self.hand_out(batch.select(self._columns).to_pylist(), positions)
-            self._all_known = True
+            self._all_handed_out = True
             places = self._handed_out.get(unit)
         if not places:
             raise StageFailed(f"a stage yielded {unit}, which is not a row of its input, or yielded it twice")
@@ -210,8 +215,8 @@ class PartialRows:
         return row["id"] if len(self._columns) == 1 else (row["id"], row["sample"])
 
 
-class Pending(Rows):
-    """The rows of a source that are not finished yet, read from it as they are asked for."""
+class PendingRows(Rows):
+    """The unfinished rows of a source, read from it as they are asked for."""
 
     def __init__(self, parts: PartialRows) -> None:
         super().__init__()
@@ -244,7 +249,7 @@ class Pending(Rows):
 
 
 def _to_disk(draft: Path, path: Path) -> None:
-    """Give a file its name once all of it is on the disk."""
+    """Rename a file once all of it is on the disk."""
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     draft.replace(path)

@@ -1,4 +1,4 @@
-"""Rows on their way through the chain: Parquet files read as plain dictionaries."""
+"""Rows: Parquet files read as plain dictionaries, and written as they come."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ class Rows(Sequence[Row]):
 
         Args:
             columns: those that are wanted (None: all).
-            start: how many rows are left out at the beginning, without reading more of them than need be.
+            start: rows skipped at the beginning; row groups that lie before it are not read.
         """
         if self._table is not None:
             table = self._table if columns is None else self._table.select(list(columns))
@@ -109,7 +109,7 @@ class Rows(Sequence[Row]):
 
 
 class Streamed(Rows):
-    """Rows that are made anew, batch by batch, each time they are read."""
+    """Rows that are computed batch by batch each time they are read."""
 
     def __init__(self, schema: pa.Schema, length: int, make: Callable[[], Iterable[pa.RecordBatch | pa.Table]]) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Streamed(Rows):
 
     @classmethod
     def lines(cls, schema: pa.Schema, length: int, rows: Callable[[], Iterable[Row]]) -> "Streamed":
-        """Rows that are made one by one."""
+        """Rows that are computed one by one."""
         return cls(schema, length, lambda: in_tables(rows(), BATCH))
 
     @property
@@ -145,8 +145,8 @@ class Streamed(Rows):
 class RowFile:
     """Writes rows into a Parquet file as they come. Its bytes depend on the rows alone, not on how they came in.
 
-    A column may get another type on its way (null in the first rows, text later): what was written is then put into
-    the wider type, as if it had been known from the beginning.
+    A column may change its type (null in the first rows, text later): what was written is then rewritten with the
+    wider type.
 
     Raises:
         pa.ArrowException: no one type of column can hold all of a column's values.
@@ -172,6 +172,7 @@ class RowFile:
             self._writer.close()
 
     def add(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Write rows after those before; row groups of `group` rows are written as they fill."""
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
         self._waiting.append(table)
         self._count += table.num_rows
@@ -196,7 +197,7 @@ class RowFile:
             self._writer = pq.ParquetWriter(self._path, self._schema)
         elif table.schema != self._schema:
             self._widen(table.schema)
-        # One run of memory a column: pages would otherwise end where the pieces do.
+        # Contiguous columns: pages would otherwise end where the chunks do.
         self._writer.write_table(table.combine_chunks(), row_group_size=self._group)
         self.rows += table.num_rows
 
@@ -216,7 +217,7 @@ class RowFile:
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """A Parquet file to be read batch by batch: without a buffer that takes in whole columns of a row group."""
+    """Open a Parquet file to read it batch by batch, without buffering whole columns of a row group."""
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18)
 
 

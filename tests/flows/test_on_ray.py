@@ -143,7 +143,7 @@ def in_the_middle(stage: Path, count: int) -> bool:
     """Whether so many shares have kept rows, and none of them is at its end."""
     names = {path.name for path in stage.glob("*/parts/*")}
     begun = {name.split("-")[0] for name in names if name.endswith(".parquet")}
-    return len(begun) == count and not any(name.endswith("said.json") for name in names)
+    return len(begun) == count and not any(name.endswith("facts.json") for name in names)
 
 
 @pytest.mark.slow

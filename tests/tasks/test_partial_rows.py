@@ -49,7 +49,7 @@ def test_the_order_in_which_rows_are_finished_changes_no_byte(
 ) -> None:
     forward = finished(tmp_path / "forward", 600, "forward", samples, flush=600)
     monkeypatch.setattr(external_sort, "WINDOW", 50)
-    monkeypatch.setattr(external_sort, "FAN", 4)
+    monkeypatch.setattr(external_sort, "MOST_OPEN", 4)
     monkeypatch.setattr(external_sort, "RUN_GROUP", 3)
     assert finished(tmp_path / order, 600, order, samples) == forward
     rows = Rows([tmp_path / order / "rows.parquet"])
@@ -59,13 +59,13 @@ def test_the_order_in_which_rows_are_finished_changes_no_byte(
 
 
 def test_few_runs_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(external_sort, "FAN", 4)
+    monkeypatch.setattr(external_sort, "MOST_OPEN", 4)
     monkeypatch.setattr(external_sort, "WINDOW", 10)
     runs = []
     for number in range(30):  # each reaches over all positions
         rows = [{"id": position} for position in range(number, 300, 30)]
         write_run(tmp_path / f"{number}.parquet", to_table(rows), [row["id"] for row in rows])
-        runs.append(Run.of(tmp_path / f"{number}.parquet"))
+        runs.append(Run.read(tmp_path / f"{number}.parquet"))
     open_now: list[int] = []
     most = [0]
     reader = external_sort._Reader
