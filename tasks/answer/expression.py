@@ -17,6 +17,7 @@ from sympy import Expr, I, Integer, Rational, Symbol, oo, pi
 from tasks.answer import arithmetic, notation
 from tasks.answer.errors import Unreadable
 from tasks.answer.number_in_formula import number
+from tasks.answer.reader import Reader
 from tasks.answer.vocabulary import (
     DECORATIONS,
     FUNCTIONS,
@@ -27,7 +28,6 @@ from tasks.answer.vocabulary import (
     PAIRS,
     STARTS,
     UNKNOWN_FUNCTIONS,
-    tokens,
 )
 
 DEEPEST = 60
@@ -53,34 +53,15 @@ def expression(text: str) -> Any:
     return value
 
 
-class _Parser:
-    """Reads by recursive descent; `next` is the token that comes, "" at the end."""
+class _Parser(Reader):
+    """A recursive-descent parser: a method for each rule of the grammar, which gives the rule's value."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = tokens(text)
-        self.at = 0
+        super().__init__(text)
         self.depth = 0
+        """Sums that are being read within each other."""
         self.bars = 0
-
-    @property
-    def next(self) -> str:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
-
-    def take(self) -> str:
-        token = self.next
-        self.at += 1
-        return token
-
-    def took(self, *wanted: str) -> bool:
-        if self.next not in wanted or not self.next:
-            return False
-        self.at += 1
-        return True
-
-    def expect(self, token: str) -> None:
-        if not self.took(token):
-            raise Unreadable(f"{token} is missing in {self.text[:60]}")
+        """1 between the bars of an absolute value: the next bar closes it."""
 
     def sum(self) -> Any:
         """Terms between plus and minus signs."""
@@ -244,16 +225,6 @@ class _Parser:
             name += f"_{index}"
         return name
 
-    def group_text(self) -> str:
-        """What stands in braces, as it is written."""
-        start, depth = self.at, 0
-        while self.next:
-            depth += (self.next == "{") - (self.next == "}")
-            self.take()
-            if depth == 0:
-                return "".join(self.tokens[start + 1 : self.at - 1])
-        raise Unreadable(f"}} is missing in {self.text[:60]}")
-
     def arguments(self, close: str) -> list[Any]:
         """Values between commas up to a bracket."""
         values = []
@@ -264,12 +235,6 @@ class _Parser:
             if self.took(close):
                 return values
             self.expect(",")
-
-    def part_number(self) -> None:
-        """Part a number of thousands that comes (`12,144`) in arguments: their commas stand between two."""
-        if "," in self.next and self.next != ",":
-            first, *rest = self.next.split(",")
-            self.tokens[self.at : self.at + 1] = [first, *(part for number in rest for part in (",", number))]
 
     def function(self, name: str) -> tuple[Any, bool]:
         """A function's value; its argument is in brackets, or all factors up to the next sign or function."""

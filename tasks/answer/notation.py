@@ -2,35 +2,18 @@ r"""Sums over an index, integrals and matrices: `\sum_{k=1}^{10} k`, `\int_{0}^{
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import sympy
 from sympy import Symbol
 
 from tasks.answer.errors import Unreadable
+from tasks.answer.reader import Reader
 
 TERMS = 10_000
 """Terms that a sum or product may have."""
 
 _MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "vmatrix", "array", "smallmatrix"))
-
-
-class Reader(Protocol):
-    """What reads the parts of a formula (`tasks.answer.expression`)."""
-
-    text: str
-    tokens: list[str]
-    at: int
-
-    @property
-    def next(self) -> str: ...
-    def take(self) -> str: ...
-    def took(self, *wanted: str) -> bool: ...
-    def expect(self, token: str) -> None: ...
-    def sum(self) -> Any: ...
-    def term(self) -> Any: ...
-    def atom(self) -> tuple[Any, bool]: ...
-    def argument(self) -> Any: ...
 
 
 def series(reader: Reader, made: Callable[..., Any]) -> Any:

@@ -6,8 +6,8 @@ from sympy import Integer, Rational
 
 from tasks.answer import arithmetic
 from tasks.answer.errors import Unreadable
-from tasks.answer.notation import Reader
 from tasks.answer.quantity import LONGEST, quantity
+from tasks.answer.reader import Reader
 
 
 def number(reader: Reader) -> Any:

@@ -8,13 +8,13 @@ An explanation after the number is left out; what follows the last `=` counts wh
 
 import itertools
 import re
-import unicodedata
 from fractions import Fraction
 
 from data.calculator_marks import without_calculator_marks
 from tasks.answer.errors import Unreadable
 from tasks.answer.hedges import hedged
-from tasks.answer.latex import normal, unwrapped
+from tasks.answer.latex import normal
+from tasks.answer.number_notation import one_notation
 from tasks.answer.quantity import LARGEST_EXPONENT, LONGEST, quantity
 from tasks.answer.sentence import computed_behind, main_clause
 
@@ -27,29 +27,6 @@ LONGEST_GOLD_UNIT = 3
 
 _PLAIN = re.compile(r"\$?(-?[0-9]{1,15})\.?")
 _GROUPED = re.compile(r"\$?(-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)\.?")
-_DASHES = dict.fromkeys(map(ord, "\u2212\u2012\u2013\u2014\ufe63\uff0d"), "-")
-_SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
-_WIDE = {
-    **{ord(wide): narrow for wide, narrow in zip("\uff0c\uff0e\uff05\uff04\uff0f\uff1d\uff1a", ",.%$/=:", strict=True)},
-    **{ord("\u2044"): "/", ord("\u00d7"): "*", ord("\u00f7"): "/"},
-}
-_VULGAR = re.compile("(\\d?)\\s*([\u00bc-\u00be\u2150-\u215e])")
-_TEX = (
-    (
-        re.compile(r"(\d?)\\frac\{(-?[\d.,]+)\}\{([\d.,]+)\}"),
-        lambda found: f"{found[1]}{' ' * bool(found[1])}{found[2]}/{found[3]}",
-    ),
-    (re.compile(r"\\lor(?![A-Za-z])"), lambda found: " or "),
-    (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), lambda found: " * "),
-    (re.compile(r"\^\\circ"), lambda found: " "),
-    (re.compile(r"\\([$%])"), lambda found: found[1]),
-)
-_CURRENCY = re.compile(r"(?<![\d.])(-?)\s?[$\u20ac\u00a3\u00a5\u20b9]\s?|[$\u20ac\u00a3\u00a5\u20b9]")
-_SPACED = re.compile(r"(?<![\d.,/])(\d{1,3}(?: \d{3})+)(?![\d/])")
-_MIXED = re.compile(r"(?<![\d.,/])(\d+) (\d+)/(\d+)(?![\d/.,]\d)")
-_POWER = re.compile(r"(?<=\d)\s*[*x]\s*10\s?\^\s?(?:\{\s*([-+]?\d{1,9})\s*\}|([-+]?\d{1,9}))(?![\d^])")
-_SUPERSCRIPT = re.compile("(?<=\\d)\\s*[*x]\\s*10([\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
-_RAISED = str.maketrans("\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-0123456789")
 _NUMBER = re.compile(r"(?<![^\W_])(?<!\d[.,/])([-+]?)(\.?\d[\d.,/]*(?:[eE][-+]?\d+(?![\w.]))?)")
 _ONE = re.compile(r"((?:[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d+))?")
 _EXPLAINED = re.compile(
@@ -102,12 +79,6 @@ _OF_TWO = re.compile(
 )
 """A number for each of several names: "Ann 18, Ben 19"."""
 
-_POWER_OF_UNIT = re.compile(
-    r"(?<=\d)(\s?(?:[mcdk]?m|in|ft|yd|mi|units?|inches|feet|yards|miles|(?:centi|milli|kilo)?met(?:er|re)s?))\.?"
-    r"\s?\^\s?(?:\{[23]\}|[23])(?!\d)"
-)
-_APOSTROPHE = re.compile(r"(?<=\d)['\u2019](?=\d{3}(?!\d))")
-
 
 def read(text: str) -> str:
     r"""The one number in a text, in normal form: "1,080.50" gives "1080.5", "6/4" gives "1.5", "1/3" stays "1/3".
@@ -121,7 +92,7 @@ def read(text: str) -> str:
         return str(int(plain[1].replace(",", "")))
     if len(text) > LONGEST_TEXT:
         raise Unreadable(f"an answer of more than {LONGEST_TEXT} characters")
-    text = _cleaned(" ".join(text.split()))
+    text = one_notation(" ".join(text.split()))
     if not text:
         raise Unreadable("the final answer is empty")
     clause = main_clause(text)
@@ -194,43 +165,6 @@ def decimal(number: Fraction) -> str:
         return str(number.numerator)
     digits = str(abs(number.numerator) * 10**places // number.denominator).rjust(places + 1, "0")
     return f"{'-' if number < 0 else ''}{digits[:-places]}.{digits[-places:]}"
-
-
-def _cleaned(text: str) -> str:
-    """The text with one way of writing digits, signs, spaces, fractions and currencies."""
-    if "\\" in text or "{" in text:
-        text = normal(text)
-        for pattern, plain in _TEX:
-            text = pattern.sub(plain, text)
-        text = unwrapped(text)
-    if not text.isascii():
-        text = _VULGAR.sub(_fraction, text).translate(_DASHES).translate(_SPACES).translate(_WIDE)
-        text = _SUPERSCRIPT.sub(lambda found: f"*10^{found[1].translate(_RAISED)}", text)
-        text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    text = _CURRENCY.sub(lambda found: found[1] or " ", text)
-    if "10" in text:
-        text = _POWER.sub(lambda found: f"e{found[1] or found[2]}", text)
-    if "^" in text:
-        text = _POWER_OF_UNIT.sub(r"\1", text)
-    text = _APOSTROPHE.sub("", text)
-    text = _MIXED.sub(_improper, text)
-    return _SPACED.sub(lambda found: found[0].replace(" ", ""), text).strip()
-
-
-def _fraction(found: re.Match[str]) -> str:
-    """3\u00bd as 3 1/2."""
-    upper, _, lower = unicodedata.normalize("NFKC", found[2]).partition("\u2044")
-    return f"{found[1]}{' ' * bool(found[1])}{upper}/{lower}"
-
-
-def _improper(found: re.Match[str]) -> str:
-    """2 1/2 as 5/2."""
-    if sum(map(len, found.groups())) > LONGEST:
-        return found[0]
-    whole, upper, lower = (int(part) for part in found.groups())
-    if upper >= lower:
-        raise Unreadable(f"can be read in two ways: {found[0][:60]}")
-    return f"{whole * lower + upper}/{lower}"
 
 
 def _parted(text: str) -> tuple[str, str]:
