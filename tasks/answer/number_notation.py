@@ -1,6 +1,6 @@
 r"""One way of writing the numbers of a text: digits, signs, spaces, fractions, powers of ten and currencies.
 
-    `\$1 080.5` as `1080.5`   `2½` as `5/2`   `3\times 10^4` as `3e4`
+`\$1 080.5` as `1080.5`   `2½` as `5/2`   `3\times 10^4` as `3e4`
 """
 
 import re
