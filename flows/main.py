@@ -262,12 +262,12 @@ def main() -> None:
     """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
     from data.errors import one_line
     from flows.cli import terminal
-    from flows.server.library_environment import quiet
+    from flows.server import library_environment
     from tasks.endpoint.secrets import masked
     from tasks.resources.errors import StageFailed, Transient
 
     terminal.guard()
-    quiet(console=True)
+    library_environment.apply(console=True)
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"  # where in the code helps no person
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
     try:

@@ -27,8 +27,7 @@ from flows.execution.session import Session
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
 from flows.results import publishing, tracking
-from flows.server import health
-from flows.server.library_environment import quiet
+from flows.server import health, library_environment
 from flows.ui import artifacts, run_log
 from tasks.pipeline.runtime import Runtime
 from tasks.reporting.verdict_text import verdict_text
@@ -63,7 +62,7 @@ def study_flow(study: Study, strict: bool = False, folder: str = "") -> State[An
         given = study if isinstance(study, Study) else _of_parameters(study, folder)
         with _session(strict) as run:
             run.outcome = _run(given, run)
-            health.wait()
+            health.wait_for_server()
             return run.outcome.state()
     except InputError as error:
         return Failed(message=visible(str(error)), data=error)
@@ -142,7 +141,7 @@ def _session(strict: bool) -> Iterator[Session]:
         if (begun := session.current()) is not None:
             yield begun
             return
-        quiet()
+        library_environment.apply()
         store = open_store()
         store.check()
         with session.started(RunOptions.of(strict), Runtime(store, listener=run_log.listener())) as made:

@@ -130,8 +130,8 @@ def _prefect() -> Finding:
         )
     why = health.problem(address)
     if why is not None:
-        return Finding("prefect", False, f"{health.shown(address)} does not answer: {why}")
-    return Finding("prefect", True, f"{health.shown(address)} answers")
+        return Finding("prefect", False, f"{health.without_password(address)} does not answer: {why}")
+    return Finding("prefect", True, f"{health.without_password(address)} answers")
 
 
 def _sandbox(needed: bool) -> Finding:

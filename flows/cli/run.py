@@ -22,7 +22,7 @@ from flows.planning.cost import cost
 from flows.planning.forecast import forecast
 from flows.planning.plan import Plan, expand
 from flows.results import publishing, tracking
-from flows.server import health, own_server
+from flows.server import ephemeral_server, health
 from tasks.pipeline.runtime import Runtime
 from tasks.resources import disk, slots
 from tasks.storage.artifacts import Store
@@ -57,7 +57,7 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
     from flows.study import study_flow
     from flows.ui.run_log import listener
 
-    own_server.prepare()
+    ephemeral_server.prepare()
     logging.raiseExceptions = False  # Prefect would print that it could not send a line to its server
     heard = True
 

@@ -253,7 +253,7 @@ def server() -> "Iterator[SyncPrefectClient]":
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
 
-    address = health.shown(health.needed("a deployment lives on a server"))
+    address = health.without_password(health.required_address("a deployment lives on a server"))
     try:
         with get_client(sync_client=True) as client:
             yield client

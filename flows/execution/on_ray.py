@@ -217,8 +217,8 @@ def _reachable(hosts: frozenset[str], server: str, store: Store) -> None:
     where = f"the cluster has other machines ({', '.join(others[:3])}{' and more' if len(others) > 3 else ''})"
     if urlsplit(server).hostname in ("localhost", "127.0.0.1", "::1"):
         raise InputError(
-            f"PREFECT_API_URL={health.shown(server)}: {where}, which cannot reach it. Start a server that they "
-            "reach (prefect server start --host 0.0.0.0) and name it by this machine's address"
+            f"PREFECT_API_URL={health.without_password(server)}: {where}, which cannot reach it. Start a server that "
+            "they reach (prefect server start --host 0.0.0.0) and name it by this machine's address"
         )
     if not isinstance(store, SharedStore):
         raise InputError(

@@ -1,4 +1,4 @@
-"""A Prefect server that does not answer: a line before a run, and after one no reason to lose what was found."""
+"""Whether a Prefect server answers: checked before a run, and waited for when a run ends."""
 
 import json
 import sqlite3
@@ -12,14 +12,14 @@ from data.errors import InputError
 from tasks.resources import disk
 from tasks.resources.errors import StageFailed
 
-PATIENCE = 30.0
-"""Seconds in which a server that was there when the run began may come back before its end is told to nobody."""
+TIME_LIMIT = 30.0
+"""Seconds that a run waits at its end for a server that has stopped answering."""
 SQLITE = "sqlite"
 REFUSES = "it refuses"
 
 
 def check() -> None:
-    """See that there is a server to tell of a run, or a sound database for the run's own.
+    """Check that a run's server answers, or that the database of its ephemeral server is sound.
 
     Raises:
         InputError: PREFECT_API_URL names one that does not answer, or the database is damaged.
@@ -34,10 +34,10 @@ def check() -> None:
         return
     why = problem(address)
     if why is not None:
-        raise InputError(f"{_line(address, why)}, or unset PREFECT_API_URL: the run then has a server of its own")
+        raise InputError(f"{_message(address, why)}, or unset PREFECT_API_URL: the run then has a server of its own")
 
 
-def needed(why: str) -> str:
+def required_address(why: str) -> str:
     """The address of the server that PREFECT_API_URL names, and that answers.
 
     Args:
@@ -57,7 +57,7 @@ def needed(why: str) -> str:
         )
     trouble = problem(address)
     if trouble is not None:
-        raise StageFailed(_line(address, trouble))
+        raise StageFailed(_message(address, trouble))
     return address
 
 
@@ -81,8 +81,7 @@ def _check_database() -> None:
 
 
 def problem(address: str) -> str | None:
-    """Why a server cannot be told anything; None where it answers, by its certificate, headers and key as Prefect's
-    settings have them."""
+    """Why a server cannot be used with the certificate and key of Prefect's settings; None where it answers."""
     from prefect.client.orchestration import ServerType, SyncPrefectClient
     from prefect.settings import (
         PREFECT_API_AUTH_STRING,
@@ -109,10 +108,10 @@ def problem(address: str) -> str | None:
         return f"PREFECT_API_SSL_CERT_FILE={PREFECT_API_SSL_CERT_FILE.value()}: no such file"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as raised:
         error = raised
-    return None if error is None else _why(error)
+    return None if error is None else _reason(error)
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
         if status in (401, 403):
@@ -125,19 +124,19 @@ def _why(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _line(address: str, why: str) -> str:
+def _message(address: str, why: str) -> str:
     what = why if why.startswith(REFUSES) else f"no server answers ({why})"
-    mend = "Mend that" if why.startswith(REFUSES) else "Start it (prefect server start)"
-    return f"PREFECT_API_URL={shown(address)}: {what}. {mend}"
+    remedy = "Correct that" if why.startswith(REFUSES) else "Start it (prefect server start)"
+    return f"PREFECT_API_URL={without_password(address)}: {what}. {remedy}"
 
 
-def shown(address: str) -> str:
-    """An address without the password that it may hold."""
-    scheme, found, rest = address.rpartition("://") if "://" in address else ("", "", address)
-    return f"{scheme}{found}{rest.rpartition('@')[2]}"
+def without_password(address: str) -> str:
+    """An address without user name and password."""
+    scheme, separator, rest = address.rpartition("://") if "://" in address else ("", "", address)
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def wait() -> None:
+def wait_for_server() -> None:
     """Wait for the server of the present flow run to come back, if it does not answer, for a while.
 
     If it stays away, Prefect gives up at its first try to tell it how the run has ended. By itself it would go on for
@@ -148,10 +147,10 @@ def wait() -> None:
     context = FlowRunContext.get()
     if context is None or context.client is None:
         return
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIME_LIMIT
     while problem(str(context.client.api_url)) is not None:
         if time.monotonic() > until:
-            # Only who has connected before tries again; httpx's own clients, which have no such mark, never do.
+            # Prefect's client retries only if it has connected before; httpx's own clients have no such attribute.
             setattr(context.client._client, "_has_connected", False)  # noqa: B010
             return
         time.sleep(1)

@@ -1,10 +1,10 @@
-"""What libraries are told before they are imported: no reports to their makers, no bars in the log."""
+"""Environment variables that libraries read when they are imported: no telemetry, no progress bars in the log."""
 
 import os
 
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "TQDM_DISABLE": "1",  # bars of libraries would break the view
+    "TQDM_DISABLE": "1",  # they would break the live view
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -14,11 +14,11 @@ CONSOLE = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",  # a lost server: pages for every event
 }
-"""Of the command line."""
+"""Settings of the command line."""
 
 
-def quiet(console: bool = False) -> None:
-    """Set what the environment does not set itself.
+def apply(console: bool = False) -> None:
+    """Set the variables that are not set.
 
     Args:
         console: also keep Prefect's log off the terminal.

@@ -1,10 +1,10 @@
-"""A process that is not to outlive this one, also when this one is killed (Linux)."""
+"""A process guard: ends another process when this one has ended, also by SIGKILL (Linux)."""
 
 import signal
 import subprocess
 import sys
 
-WATCH = """
+GUARD = """
 import os, signal, sys
 other = os.pidfd_open(int(sys.argv[1]))
 sys.stdin.read()
@@ -13,18 +13,18 @@ try:
 except ProcessLookupError:
     pass
 """
-"""Waits for the end of standard input, whose other end this process alone has, and then ends the other process."""
-_watchers: list["subprocess.Popen[bytes]"] = []
+"""Waits for the end of its standard input, whose other end only this process has open, then signals the other one."""
+_guards: list["subprocess.Popen[bytes]"] = []
 
 
-def watch(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Have a watcher beside a process, that sends it this signal once this one is gone."""
+def end_with_this_process(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Start a guard that sends a process this signal once this process has ended."""
     if sys.platform != "linux":
         return
-    _watchers.append(
+    _guards.append(
         subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", WATCH, str(pid), str(int(number))],
+            [sys.executable, "-I", "-S", "-c", GUARD, str(pid), str(int(number))],
             stdin=subprocess.PIPE,
-            start_new_session=True,  # what ends this one's whole process group does not end the watcher
+            start_new_session=True,  # a signal to this process's group does not end the guard
         )
     )

@@ -1,7 +1,7 @@
-"""`mothertongue worker`: Prefect's worker, whose runs may keep what they have when it is stopped.
+"""`mothertongue worker`: Prefect's worker, which lets its runs end in order when it is stopped.
 
-By itself Prefect's worker ends its runs by SIGKILL, at once: they lose their last rows, and the server shows them as
-running for ever. Here they are told first, and the worker is stopped once they have ended.
+Prefect's own worker kills its runs (SIGKILL): they lose their last rows, and the server shows them as running for ever.
+Here runs get SIGTERM first, and the worker is stopped once they have ended.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ import psutil
 from flows.server import health, process_guard
 from flows.server.library_environment import CONSOLE
 
-PATIENCE = 50.0
+RUNS_TIME_LIMIT = 50.0
 """Seconds that runs have to end; the systemd unit and the compose file leave the worker 75."""
-PATIENCE_OF_WORKER = 10.0
-LOOK = 0.5
+WORKER_TIME_LIMIT = 10.0
+POLL = 0.5
 RUN = "PREFECT__FLOW_RUN_ID"
 """The variable by which Prefect tells a process which run it is."""
 
 
 def start(pool: str, options: list[str]) -> int:
-    """Run Prefect's worker until it ends or is told to (a second time: at once); returns the exit code.
+    """Run Prefect's worker until it ends or gets a signal (a second one: at once); returns the exit code.
 
     Args:
         pool: work pool.
@@ -36,46 +36,46 @@ def start(pool: str, options: list[str]) -> int:
     Raises:
         InputError, StageFailed: there is no server to take runs from.
     """
-    health.needed("a worker takes its runs from a server")
-    heard: list[int] = []
+    health.required_address("a worker takes its runs from a server")
+    received: list[int] = []
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        heard.append(number)
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, hear)
-    words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, *options]
+        signal.signal(number, receive)
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, *options]
     environment = {name: value for name, value in os.environ.items() if CONSOLE.get(name) != value}
-    # In a session of its own: what a terminal or a service tells all of a group, only this process hears.
-    worker = subprocess.Popen(words, env=environment, start_new_session=True)
+    # In a session of its own: signals to the process group of a terminal or service reach this process only.
+    worker = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         runs = Runs(psutil.Process(worker.pid))
-        process_guard.watch(worker.pid, signal.SIGTERM)
-        while worker.poll() is None and not heard:
-            runs.look()
-            time.sleep(LOOK)
-        runs.end(lambda: len(heard) > 1)
+        process_guard.end_with_this_process(worker.pid, signal.SIGTERM)
+        while worker.poll() is None and not received:
+            runs.running()
+            time.sleep(POLL)
+        runs.end(lambda: len(received) > 1)
     finally:
         worker.terminate()
         try:
-            worker.wait(PATIENCE_OF_WORKER)
+            worker.wait(WORKER_TIME_LIMIT)
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
-    if heard:
-        return 130 if heard[0] == signal.SIGINT else 0
+    if received:
+        return 130 if received[0] == signal.SIGINT else 0
     return worker.returncode
 
 
 class Runs:
-    """The runs of a worker, as processes of this machine; a container or a job of a cluster is none."""
+    """The runs of a worker that are processes of this machine, not containers or cluster jobs."""
 
     def __init__(self, worker: psutil.Process) -> None:
         self._worker = worker
         self._known: dict[int, psutil.Process] = {}
 
-    def look(self) -> list[psutil.Process]:
-        """Those that have not ended, and whose end the worker has not heard of."""
+    def running(self) -> list[psutil.Process]:
+        """The runs whose processes have not ended."""
         with contextlib.suppress(psutil.Error):
             for child in self._worker.children():
                 with contextlib.suppress(psutil.Error):
@@ -85,19 +85,19 @@ class Runs:
         return list(self._known.values())
 
     def end(self, enough: Callable[[], bool]) -> None:
-        """Tell them to stop, and wait until they have; also those that begin meanwhile.
+        """Send SIGTERM to all runs, those that start meanwhile included, and wait until they have ended.
 
         Args:
-            enough: whether to wait no longer.
+            enough: whether to stop waiting.
         """
-        told: set[int] = set()
-        until = time.monotonic() + PATIENCE
-        while (left := self.look()) and time.monotonic() < until and not enough():
-            for run in left:
-                if run.pid not in told:
-                    told.add(run.pid)
+        terminated: set[int] = set()
+        until = time.monotonic() + RUNS_TIME_LIMIT
+        while (running := self.running()) and time.monotonic() < until and not enough():
+            for run in running:
+                if run.pid not in terminated:
+                    terminated.add(run.pid)
                     with contextlib.suppress(psutil.Error):
                         run.terminate()
-                    with contextlib.suppress(OSError):  # who read what is printed may be gone
+                    with contextlib.suppress(OSError):  # standard error may be closed
                         print(f"stopping process {run.pid}: what is finished is kept", file=sys.stderr, flush=True)
-            time.sleep(LOOK)
+            time.sleep(POLL)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.interface import Asking, Completion, Parameters, Request, Result
+from tasks.engine.interface import Parameters, Request, Result, ServedModel
 from tasks.models.model import Model
 from tasks.resources import devices
 from tasks.resources.errors import StageFailed, Transient
@@ -27,31 +27,29 @@ from tasks.resources.placement import Placement
 from tasks.resources.scratch import Scratch
 from tasks.resources.slots import Slot
 
-__all__ = ["Asking", "Completion", "Engine", "Request"]
-
 LOOK_AHEAD = 512
 """Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one."""
 SMALL_MODEL = 200 * 2**20
 """Bytes of weights below which one thread is as fast as several: handing work over costs more than the work."""
 CLOSED = "it was closed"
-MOST_PRINTED = 1 << 16
-"""Bytes of an engine's output that are looked at together."""
+MOST_BYTES = 1 << 16
+"""Bytes of an engine's output that are read at a time."""
 MOST_LINES = 30
-"""Of these, the newest lines that are worth repeating."""
+"""The newest of these lines that are logged."""
 NOISE = re.compile(r"it/s\]|Triton not available")
-"""Lines that are not: bars, and what a machine without a GPU need not have."""
+"""Lines that are never logged: progress bars, and what a machine without a GPU need not have."""
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-class Engine(Asking):
-    """A running engine process. Use it from any thread."""
+class Engine(ServedModel):
+    """A running engine process. Thread-safe."""
 
     def __init__(self, model: Model, rank: int, placement: Placement, slot: Slot | None = None) -> None:
         """Start it: seconds for a small model.
 
         Args:
             rank: largest LoRA rank it can serve; 0 for an engine without adapters.
-            slot: its place on the machine, which its process keeps until it ends.
+            slot: its slot of the machine, which its process holds until it ends.
 
         Raises:
             StageFailed: vLLM cannot serve this model.
@@ -63,12 +61,12 @@ class Engine(Asking):
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._streams: dict[int, queue.SimpleQueue[Any]] = {}
-        self._why_dead: str | None = None
-        self._heard = 0
-        self._leaving = False
+        self._cause_of_end: str | None = None
+        self._log_offset = 0
+        self._draining = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
         self._scratch = Scratch()
-        _keep_compiled(self._scratch.path)
+        _share_compile_cache(self._scratch.path)
         device = devices.of(slot.place, placement.gpus) if slot else {}
         began = time.monotonic()
         self._process = subprocess.Popen(
@@ -98,7 +96,7 @@ class Engine(Asking):
             self.close()
             raise
         if "ready" not in first:
-            why = first.get("failed") or f"its process ended. {self._last_words()}"
+            why = first.get("failed") or f"its process ended. {self._last_line()}"
             self.close()
             passing = first.get("memory", True)
             raise (Transient if passing else StageFailed)(f"no engine for {model.name}: {why}")
@@ -113,25 +111,25 @@ class Engine(Asking):
 
     @property
     def alive(self) -> bool:
-        return self._why_dead is None
+        return self._cause_of_end is None
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     @property
-    def leaving(self) -> bool:
-        """Whether it takes no more requests and is to be closed when those it has are finished."""
-        return self._leaving
+    def draining(self) -> bool:
+        """Whether it takes no more requests, and is closed when those it has are finished."""
+        return self._draining
 
-    def leave(self) -> None:
-        """Take no more requests. Streams end once what they have asked for is finished; `Seat` goes on elsewhere."""
-        self._leaving = True
+    def drain(self) -> None:
+        """Take no more requests. Streams end once their requests are finished; `EngineHandle` continues elsewhere."""
+        self._draining = True
 
     def close(self) -> None:
         """End the process and free its memory. Streams still open raise `StageFailed`: this was meant."""
-        if self._why_dead is None:
-            self._why_dead = CLOSED
+        if self._cause_of_end is None:
+            self._cause_of_end = CLOSED
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
@@ -149,7 +147,7 @@ class Engine(Asking):
         open_requests: dict[int, tuple[int, Request]] = {}
         try:
             while True:
-                room = 0 if self._leaving else LOOK_AHEAD - len(open_requests)
+                room = 0 if self._draining else LOOK_AHEAD - len(open_requests)
                 fresh = list(itertools.islice(requests, room))
                 self._submit(fresh, open_requests, inbox, sampling)
                 if not open_requests:
@@ -160,7 +158,7 @@ class Engine(Asking):
                         raise StageFailed(f"row {request.row}: the engine refused it: {result}")
                     yield position, result
         finally:
-            self._forget(list(open_requests))
+            self._abort(list(open_requests))
 
     def _submit(
         self, fresh: list[tuple[int, Request]], open_requests: dict[int, tuple[int, Request]], inbox: Any, sampling: Any
@@ -179,25 +177,25 @@ class Engine(Asking):
             adapter = str(request.adapter.absolute()) if request.adapter else None
             message.append([number, request.prompt, sampling(request), adapter])
         with self._lock:
-            if self._why_dead is not None:
-                raise self._gone()
+            if self._cause_of_end is not None:
+                raise self._ended_error()
             self._streams.update((number, inbox) for number, *_ in message)
         self._send({"add": message})
 
     def _next(self, inbox: "queue.SimpleQueue[Any]") -> list[tuple[int, Any]]:
-        """The results that are there; waits for the first."""
-        found = [inbox.get()]
+        """All results that are in the inbox; waits for the first."""
+        results = [inbox.get()]
         while not inbox.empty():
-            found.append(inbox.get())
-        if None in found:
-            raise self._gone()
-        return found
+            results.append(inbox.get())
+        if None in results:
+            raise self._ended_error()
+        return results
 
-    def _gone(self) -> Exception:
-        kind = StageFailed if self._why_dead == CLOSED else Transient
-        return kind(f"the engine of {self.model.name} is gone: {self._why_dead}")
+    def _ended_error(self) -> Exception:
+        kind = StageFailed if self._cause_of_end == CLOSED else Transient
+        return kind(f"the engine of {self.model.name} is gone: {self._cause_of_end}")
 
-    def _forget(self, numbers: list[int]) -> None:
+    def _abort(self, numbers: list[int]) -> None:
         if not numbers:
             return
         with self._lock:
@@ -212,10 +210,10 @@ class Engine(Asking):
                 self._process.stdin.write(json.dumps(message).encode() + b"\n")
                 self._process.stdin.flush()
         except (OSError, ValueError):
-            pass  # the process is gone: its reader says so to every stream
+            pass  # the process is gone: its reader reports that to every stream
 
     def _read(self) -> None:
-        """Hand each result to the stream that waits for it, until the process ends."""
+        """Put each result into its stream's inbox, until the process ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
@@ -229,26 +227,26 @@ class Engine(Asking):
                 for number, why in message.get("refused", []):
                     if stream := self._streams.pop(number, None):
                         stream.put((number, why))
-        self._process.kill()  # nothing it says from here on would be heard
+        self._process.kill()  # nothing it writes from here on would be read
         code = self._process.wait()
         self._scratch.remove()
         with self._lock:
-            if self._why_dead is None:
-                self._why_dead = f"its process ended with {code}. {self._last_words()}"
+            if self._cause_of_end is None:
+                self._cause_of_end = f"its process ended with {code}. {self._last_line()}"
             for stream in set(self._streams.values()):
                 stream.put(None)
             self._streams.clear()
 
-    def printed(self) -> list[str]:
-        """Warnings and errors that its process has printed since this was last asked, a line each."""
+    def new_output(self) -> list[str]:
+        """Warnings and errors that its process has printed since the last call, a line each."""
         with self._lock:
-            # Not by seeking: the process writes where this file stands.
-            fresh = os.pread(self._log.fileno(), MOST_PRINTED, self._heard)
-            self._heard += len(fresh)
+            # Not by seeking: the process shares the file's position.
+            fresh = os.pread(self._log.fileno(), MOST_BYTES, self._log_offset)
+            self._log_offset += len(fresh)
         lines = [line.strip() for line in fresh.decode(errors="replace").splitlines()]
         return [line[:500] for line in lines if line and not NOISE.search(line)][-MOST_LINES:]
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         """The last line it logged: most often the error that ended it."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
@@ -256,7 +254,7 @@ class Engine(Asking):
 
 
 def _environment(model: Model) -> dict[str, str]:
-    # What it prints is repeated in the run's log, whose readers want errors and no advice to programmers.
+    # What it prints goes to the run's log: errors, not advice to programmers.
     quiet = {
         "PYTHONWARNINGS": "ignore",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
@@ -273,12 +271,12 @@ def _environment(model: Model) -> dict[str, str]:
     return {**threads, **os.environ, **quiet, "PYTHONPATH": path}
 
 
-def _keep_compiled(scratch: Path) -> None:
-    """Let what torch compiles for one engine serve the next ones, unlike an engine's other temporary files."""
+def _share_compile_cache(scratch: Path) -> None:
+    """Share torch's compile cache between engines; their other temporary files end with them."""
     try:
         name = f"torchinductor_{getpass.getuser()}"
     except (KeyError, OSError):  # a container whose user has no name
         return
-    kept = Path(tempfile.gettempdir()) / name
-    kept.mkdir(mode=0o700, exist_ok=True)
-    (scratch / name).symlink_to(kept)
+    cache = Path(tempfile.gettempdir()) / name
+    cache.mkdir(mode=0o700, exist_ok=True)
+    (scratch / name).symlink_to(cache)

@@ -1,4 +1,4 @@
-"""Asking a model: requests that stream in, completions that stream out, whichever engine gives them."""
+"""The interface of a served model: requests stream in, completions stream out, whichever engine computes them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What the model said: token ids, the stop token included, and whether it stopped or was cut off."""
+    """A response: its token ids, the stop token included, and whether it stopped or was cut off."""
 
     ids: list[int]
     finish: Literal["stop", "length"]
@@ -35,11 +35,11 @@ class Completion:
 Result = list[Any]
 """Token ids, how they ended, and log-probabilities of the prompt or None."""
 Parameters = Callable[[Request], dict[str, Any]]
-"""What vLLM is told of a request."""
+"""vLLM's sampling parameters of a request."""
 
 
-class Asking(ABC):
-    """What can be asked of a served model, from any thread."""
+class ServedModel(ABC):
+    """A model that answers requests. Thread-safe."""
 
     model: Model
 
@@ -60,7 +60,7 @@ class Asking(ABC):
         """
         for position, (ids, finish, _) in self.results(enumerate(requests), _parameters):
             if finish not in ("stop", "length"):
-                raise Transient(f"the engine of {self.model.name} gave up on a request: {finish}")
+                raise Transient(f"the engine of {self.model.name} ended a request: {finish}")
             yield position, Completion(ids, finish)
 
     def log_probabilities(self, requests: Iterable[tuple[list[int], list[int], Path | None]]) -> list[list[float]]:
@@ -69,16 +69,16 @@ class Asking(ABC):
         Raises:
             StageFailed, Transient: as `stream`.
         """
-        asked = list(requests)
-        found: list[list[float]] = [[] for _ in asked]
-        whole = [
+        scored = list(requests)
+        log_probabilities: list[list[float]] = [[] for _ in scored]
+        prompts = [
             Request(prompt + response, Sampling(max_tokens=1), (), 0, adapter, f"number {position}")
-            for position, (prompt, response, adapter) in enumerate(asked)
+            for position, (prompt, response, adapter) in enumerate(scored)
         ]
-        known_prompt: dict[str, Any] = {"prompt_logprobs": 0, "max_tokens": 1}
-        for position, (_, _, known) in self.results(enumerate(whole), lambda request: known_prompt):
-            found[position] = known[len(known) - len(asked[position][1]) :]
-        return found
+        whole_text: dict[str, Any] = {"prompt_logprobs": 0, "max_tokens": 1}
+        for position, (_, _, values) in self.results(enumerate(prompts), lambda request: whole_text):
+            log_probabilities[position] = values[len(values) - len(scored[position][1]) :]
+        return log_probabilities
 
 
 def _parameters(request: Request) -> dict[str, Any]:

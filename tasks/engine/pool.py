@@ -1,8 +1,7 @@
 """The engines of a process: started when first used, shared by its stages, closed at the end.
 
-One engine runs at a time, since two would share the same cores or the same GPU memory. One that is needed next waits
-until the stages that use the present one are done, and takes its place. Processes take turns; see
-tasks/resources/slots.py.
+One engine runs at a time, since two would share the same cores or the same GPU memory. The next one starts when the
+stages that use the present one are done. Processes take turns; see tasks/resources/slots.py.
 """
 
 import atexit
@@ -15,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from tasks.engine.engine import Engine
-from tasks.engine.interface import Asking, Parameters, Request, Result
+from tasks.engine.interface import Parameters, Request, Result, ServedModel
 from tasks.models.model import Model
 from tasks.resources import slots
 from tasks.resources.errors import StageFailed
@@ -23,12 +22,12 @@ from tasks.resources.placement import Placement
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Adapter ranks vLLM has kernels for; an adapter takes the next larger."""
-LOOK = 1.0
-"""Seconds between looks whether another process waits for the engine's slot."""
+POLL = 1.0
+"""Seconds between checks whether another process waits for the engine's slot."""
 IDLE = 2.0
 """Seconds without a stage after which an engine counts as idle: the next stage often follows at once."""
 TURN_PER_START = 5
-"""How many times longer than its start an engine's turn is at least, so that no machine does nothing but start them."""
+"""The least length of an engine's turn in lengths of its start, so that no machine does nothing but start engines."""
 
 
 def rank_of(adapter: Path) -> int:
@@ -52,13 +51,13 @@ class Engines:
     """The engines of a process: at most one at a time, started when first used, closed at the end.
 
     While another process waits for its slot on the machine, an engine that no stage uses is closed, and one that is
-    used is closed after its turn: its streams finish what they have asked for, and go on when it is their turn again.
+    used is closed after its turn: its streams finish their requests, and continue when it is their turn again.
     """
 
-    def __init__(self, placement: Placement, say: Callable[[str], None] = lambda text: None) -> None:
-        """`say` is told, in the thread of the stage that uses an engine, what a reader of its log wants to know."""
+    def __init__(self, placement: Placement, log: Callable[[str], None] = lambda text: None) -> None:
+        """`log` is called with lines of the engine's output, in the thread of the stage that uses the engine."""
         self._placement = placement
-        self._say = say
+        self._log = log
         self._free = threading.Condition()
         self._engine: Engine | None = None
         self._users = 0
@@ -69,8 +68,8 @@ class Engines:
         atexit.register(self.close)
 
     @contextmanager
-    def use(self, model: Model, rank: int = 0, note: slots.Note = slots.quiet) -> Iterator["Seat"]:
-        """A seat at an engine of a base model that can serve adapters up to `rank`; starts it where none runs.
+    def use(self, model: Model, rank: int = 0, note: slots.Note = slots.quiet) -> Iterator["EngineHandle"]:
+        """A handle on an engine of a base model that can serve adapters up to `rank`; starts one if none runs.
 
         A dead engine is replaced. Waits while stages use an engine that does not fit, and for a slot of the machine;
         `note` is told of that. Not to be nested.
@@ -78,14 +77,14 @@ class Engines:
         Raises:
             StageFailed, Transient: it cannot be started; see `Engine`. An adapter's rank is too large for vLLM.
         """
-        seat = Seat(self, model, _bucket(rank), note)
+        handle = EngineHandle(self, model, _bucket(rank), note)
         try:
-            yield seat
+            yield handle
         finally:
-            seat.leave()
+            handle.close()
 
     def release(self) -> None:
-        """End the running engine if no stage uses it, and free its memory. It starts again when it is needed."""
+        """Close the running engine if no stage uses it. It starts again when it is needed."""
         with self._free:
             if self._users or self._starting or self._engine is None:
                 return
@@ -93,7 +92,7 @@ class Engines:
             engine.close()
 
     def close(self) -> None:
-        """End the running engine, for good: stages that use one, or ask for one from now on, fail and do not retry."""
+        """Close the running engine for good: stages that use one, or ask for one later, fail and are not retried."""
         with self._free:
             self._closed = True
             engine, self._engine, self._users = self._engine, None, 0
@@ -102,8 +101,8 @@ class Engines:
             engine.close()
         atexit.unregister(self.close)
 
-    def take(self, model: Model, rank: int, note: slots.Note) -> Engine:
-        """An engine that fits, with one more user."""
+    def acquire(self, model: Model, rank: int, note: slots.Note) -> Engine:
+        """An engine that fits, with one more user; waits for it."""
         with self._free:
             while True:
                 engine = self._engine
@@ -139,21 +138,21 @@ class Engines:
         if self._closed:
             started.close()
         adapters = f", adapters up to rank {rank}" if rank else ""
-        self._say(
+        self._log(
             f"engine of {model.name}: ready in {started.start_seconds:.1f} s, context {started.context:,} tokens, "
             f"{started.dtype}{adapters}"
         )
-        self._repeat(started)
+        self._log_output(started)
         return started
 
-    def _repeat(self, engine: Engine) -> None:
-        """Say what the engine has printed since it was last looked at."""
-        for line in engine.printed():
-            self._say(f"engine of {engine.model.name}: {line}")
+    def _log_output(self, engine: Engine) -> None:
+        """Log what the engine has printed since the last call."""
+        for line in engine.new_output():
+            self._log(f"engine of {engine.model.name}: {line}")
 
-    def give(self, engine: Engine) -> None:
-        """The engine has one user less."""
-        self._repeat(engine)
+    def free(self, engine: Engine) -> None:
+        """Count one user less."""
+        self._log_output(engine)
         with self._free:
             if engine is self._engine:
                 self._users -= 1
@@ -169,13 +168,13 @@ class Engines:
         return engine
 
     def _watch(self, engine: Engine, slot: slots.Slot) -> None:
-        """Give the engine up when another process wants its slot and it is idle, or has had its turn."""
+        """Close the engine when another process waits for its slot and it is idle, or has had its turn."""
         turn = max(self._placement.turn, TURN_PER_START * engine.start_seconds)
         while engine.alive:
-            time.sleep(LOOK)
+            time.sleep(POLL)
             wanted = slots.wanted(slot)
             if wanted and time.monotonic() - engine.started > turn:
-                engine.leave()
+                engine.drain()
             patience = IDLE if wanted else self._placement.engine_idle
             with self._free:
                 idle = engine is self._engine and not self._users and time.monotonic() - self._idle_since > patience
@@ -185,8 +184,8 @@ class Engines:
                 engine.close()
 
 
-class Seat(Asking):
-    """A stage's seat at the engines: it asks whichever engine has the turn, one after another."""
+class EngineHandle(ServedModel):
+    """A stage's handle on the engines: its requests go to whichever engine has the turn."""
 
     def __init__(self, engines: Engines, model: Model, rank: int, note: slots.Note) -> None:
         self.model = model
@@ -196,7 +195,7 @@ class Seat(Asking):
         self._moving = threading.Lock()
         self._streams = 0
         self._ended = threading.Condition()
-        self._engine: Engine | None = engines.take(model, rank, note)
+        self._engine: Engine | None = engines.acquire(model, rank, note)
 
     @property
     def engine(self) -> Engine:
@@ -230,32 +229,32 @@ class Seat(Asking):
                 with self._ended:
                     self._streams -= 1
                     self._ended.notify_all()
-            following = next(requests, None) if engine.leaving else None
+            following = next(requests, None) if engine.draining else None
             if following is None:
                 return
             requests = chain([following], requests)
             self._move(engine)
 
     def _move(self, engine: Engine) -> None:
-        """From an engine that has had its turn to the next, once all of this seat's streams have ended there."""
+        """Change from an engine that has had its turn to the next, once all streams of this handle have ended there."""
         with self._moving:
             if self._engine is not engine:
                 return
             with self._ended:
                 while self._streams:
                     self._ended.wait()
-            self.leave()
-            self._engine = self._engines.take(self.model, self._rank, self._note)
+            self.close()
+            self._engine = self._engines.acquire(self.model, self._rank, self._note)
 
-    def leave(self) -> None:
-        """Give the seat up."""
+    def close(self) -> None:
+        """Use no engine any more."""
         if self._engine is not None:
             engine, self._engine = self._engine, None
-            self._engines.give(engine)
+            self._engines.free(engine)
 
 
 def _fits(engine: Engine, model: Model, rank: int) -> bool:
-    return engine.model == model and engine.rank >= rank and not engine.leaving
+    return engine.model == model and engine.rank >= rank and not engine.draining
 
 
 def _bucket(rank: int) -> int:

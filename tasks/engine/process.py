@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 Message = dict[str, Any]
 
 
-class Served:
-    """A vLLM engine and what it has been asked for."""
+class VllmEngine:
+    """A vLLM engine with its adapters and unfinished requests."""
 
     def __init__(self, settings: Message) -> None:
         from vllm.engine.arg_utils import EngineArgs
@@ -39,8 +39,8 @@ class Served:
                 "enable_chunked_prefill": False,
                 "kv_cache_memory_bytes": int(settings["kv_cache_gib"] * 2**30),
             }
-            adapters = classmethod(lambda cls: "tasks.engine.adapters.StackedAdapters")
-            setattr(type(current_platform), "get_punica_wrapper", adapters)  # noqa: B010  mypy knows it as a method
+            stacked = classmethod(lambda cls: "tasks.engine.adapters.StackedAdapters")
+            setattr(type(current_platform), "get_punica_wrapper", stacked)  # noqa: B010  mypy knows it as a method
         else:
             options |= {"dtype": "auto", "gpu_memory_utilization": settings["gpu_memory"]}
         if settings["rank"]:
@@ -99,13 +99,13 @@ class Served:
         from vllm.lora.request import LoRARequest
 
         changed = (Path(folder) / "adapter_model.safetensors").stat().st_mtime_ns
-        known = self._adapters.get((folder, changed))
-        if known is None:
+        adapter = self._adapters.get((folder, changed))
+        if adapter is None:
             number = len(self._adapters) + 1
-            known = LoRARequest(lora_name=f"{number} {folder}", lora_int_id=number, lora_path=folder)
-            self._engine.add_lora(known)
-            self._adapters[(folder, changed)] = known
-        return known
+            adapter = LoRARequest(lora_name=f"{number} {folder}", lora_int_id=number, lora_path=folder)
+            self._engine.add_lora(adapter)
+            self._adapters[(folder, changed)] = adapter
+        return adapter
 
     def abort(self, numbers: list[int]) -> None:
         self._engine.abort_request([str(number) for number in numbers])
@@ -114,22 +114,27 @@ class Served:
         """Compute one token of every running request. Returns the finished ones."""
         outputs: list[Any] = self._engine.step()
         return [
-            [int(output.request_id), list(output.outputs[0].token_ids), output.outputs[0].finish_reason, _known(output)]
+            [
+                int(output.request_id),
+                list(output.outputs[0].token_ids),
+                output.outputs[0].finish_reason,
+                _prompt_log_probabilities(output),
+            ]
             for output in outputs
             if output.finished
         ]
 
 
-def _known(output: Any) -> list[float] | None:
+def _prompt_log_probabilities(output: Any) -> list[float] | None:
     """Log-probability of each prompt token but the first."""
     if output.prompt_logprobs is None:
         return None
     tokens = zip(output.prompt_token_ids[1:], output.prompt_logprobs[1:], strict=True)
-    return [known[token].logprob for token, known in tokens]
+    return [candidates[token].logprob for token, candidates in tokens]
 
 
 def _read(lines: BinaryIO, inbox: "queue.SimpleQueue[Message]", scratch: str) -> None:
-    """Take messages until there are no more; then end, and leave no temporary files to a parent that is gone."""
+    """Queue messages until the parent closes its end; then remove the temporary files and exit."""
     for line in lines:
         inbox.put(json.loads(line))
     shutil.rmtree(scratch, ignore_errors=True)
@@ -142,35 +147,35 @@ def _serve(settings: Message, inbox: "queue.SimpleQueue[Message]", replies: Bina
         replies.flush()
 
     try:
-        served = Served(settings)
+        engine = VllmEngine(settings)
     except Exception as error:
         why = " ".join(str(error).split())
         reply({"failed": f"{type(error).__name__}: {why[:500]}", "memory": "memory" in why.lower()})
         raise
-    reply({"ready": {"context": served.context, "dtype": served.dtype}})
+    reply({"ready": {"context": engine.context, "dtype": engine.dtype}})
     while True:
-        messages = [] if served.busy else [inbox.get()]
+        messages = [] if engine.busy else [inbox.get()]
         while not inbox.empty():
             messages.append(inbox.get())
         refused = []
         for message in messages:
             for number, *request in message.get("add", []):
                 try:
-                    served.add(number, *request)
+                    engine.add(number, *request)
                 except Exception as error:
                     refused.append([number, f"{type(error).__name__}: {error}"])
             if "abort" in message:
-                served.abort(message["abort"])
+                engine.abort(message["abort"])
         if refused:
             reply({"refused": refused})
-        if served.busy and (done := served.step()):
+        if engine.busy and (done := engine.step()):
             reply({"done": done})
 
 
 def main() -> None:
     """Serve until standard input ends."""
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not get between the replies
+    os.dup2(2, 1)  # what libraries print must not mix with the replies
     settings = json.loads(sys.stdin.buffer.readline())
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, inbox, settings["scratch"]), daemon=True).start()

@@ -23,7 +23,7 @@ from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Rows
 
 ENGINE: tuple[fingerprint.Definition, ...] = (
-    ("tasks.engine.process", "Served"),
+    ("tasks.engine.process", "VllmEngine"),
     ("tasks.engine.adapters", "StackedAdapters"),
     ("tasks.models.sampling", "parameters"),
 )

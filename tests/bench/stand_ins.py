@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import score
-from tasks.engine.engine import LOOK_AHEAD, Completion, Request
+from tasks.engine.engine import LOOK_AHEAD
+from tasks.engine.interface import Completion, Request
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.pipeline.runtime import Listener, Placement, Runtime

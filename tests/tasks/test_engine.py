@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.engine import Asking, Engine, Request
+from tasks.engine.engine import Engine, Request, ServedModel
 from tasks.engine.pool import Engines, rank_of
 from tasks.models.model import Model
 from tasks.models.sampling import Sampling
@@ -29,7 +29,7 @@ def request(number: int, adapter: Path | None = None, temperature: float = 0.0, 
     return Request(prompt, Sampling(temperature=temperature, max_tokens=tokens), (2,), number, adapter, f"row-{number}")
 
 
-def answers(engine: Asking, requests: list[Request]) -> list[list[int]]:
+def answers(engine: ServedModel, requests: list[Request]) -> list[list[int]]:
     found = dict(engine.stream(requests))
     return [found[position].ids for position in range(len(requests))]
 

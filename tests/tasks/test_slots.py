@@ -319,7 +319,7 @@ def test_a_process_that_is_given_another_gpu_uses_that(tmp_path: Path, monkeypat
     assert runtime.current().placement.engine_places == ("1",)
     assert runtime.current().store is first.store
     with pytest.raises(StageFailed, match="being stopped"):  # what it holds is closed
-        engines.take(Model("none", str(tmp_path), "", "0" * 64), 0, slots.quiet)
+        engines.acquire(Model("none", str(tmp_path), "", "0" * 64), 0, slots.quiet)
     own = runtime.Runtime(first.store, first.placement)
     with runtime.using(own):
         runtime.follow_gpus()

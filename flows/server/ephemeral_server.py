@@ -1,4 +1,4 @@
-"""The Prefect server that a run starts for itself, where none is named: it ends with the run, also after kill -9."""
+"""Prefect's ephemeral server, which a run starts if none is named: it ends with the run, also after kill -9."""
 
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -15,18 +15,16 @@ TRIES = 5
 
 
 def prepare() -> None:
-    """Have every server that Prefect starts in this process from now on end with it, or say in a line why it cannot
-    start."""
+    """Patch Prefect: a server that this process starts ends with it, and one that cannot start is one clear line."""
     from prefect.server.api import server
 
     setattr(server, "subprocess", _InOwnSession())  # noqa: B010
-    _starts_or_says_why(server.SubprocessASGIServer)
-    _ends_with_us(server.SubprocessASGIServer)
+    _report_failed_start(server.SubprocessASGIServer)
+    _guard(server.SubprocessASGIServer)
 
 
 class _InOwnSession:
-    """Python's `subprocess` for Prefect's server: Ctrl-C on a terminal would end it before it is told of the run's
-    end."""
+    """`subprocess` in a session of its own: Ctrl-C would end the server before it is told of the run's end."""
 
     @staticmethod
     def Popen(*arguments: Any, **options: Any) -> "subprocess.Popen[Any]":
@@ -36,26 +34,26 @@ class _InOwnSession:
         return getattr(subprocess, name)
 
 
-def _ends_with_us(kind: "type[SubprocessASGIServer]") -> None:
-    """A watcher beside it: Prefect stops its server when Python exits, and a killed process never comes to that."""
+def _guard(kind: "type[SubprocessASGIServer]") -> None:
+    """Give each server a process guard: Prefect stops it when Python exits, which a killed process never does."""
     start = kind._run_uvicorn_command
     started: list[int] = []
 
-    def watched(self: "SubprocessASGIServer") -> "subprocess.Popen[Any]":
-        if len(started) == TRIES:  # Prefect would go on for ever
+    def guarded(self: "SubprocessASGIServer") -> "subprocess.Popen[Any]":
+        if len(started) == TRIES:  # Prefect would start it for ever
             raise StageFailed(
                 f"the run's own Prefect server has ended {TRIES} times. To see why, start one: prefect server start"
             )
         server = start(self)
         started.append(server.pid)
-        process_guard.watch(server.pid)
+        process_guard.end_with_this_process(server.pid)
         return server
 
-    if start.__name__ != watched.__name__:
-        kind._run_uvicorn_command = watched  # type: ignore[method-assign]
+    if start.__name__ != guarded.__name__:
+        kind._run_uvicorn_command = guarded  # type: ignore[method-assign]
 
 
-def _starts_or_says_why(kind: "type[SubprocessASGIServer]") -> None:
+def _report_failed_start(kind: "type[SubprocessASGIServer]") -> None:
     begin = kind.start
 
     def started(self: "SubprocessASGIServer", timeout: int | None = None) -> None:
