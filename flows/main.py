@@ -136,8 +136,9 @@ def deploy(
 ) -> None:
     """Put a study on a Prefect server, to run by schedule or from its UI. The same name again replaces it."""
     from flows.deployment import deploy as deployment
+    from flows.deployment.schedule import Schedule
 
-    schedule = deployment.Schedule(cron, interval, timezone)
+    schedule = Schedule(cron, interval, timezone)
     deployment.show(deployment.deploy(study, set_ or [], schedule, pool, name), schedule)
 
 

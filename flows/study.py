@@ -158,7 +158,7 @@ def _conclude(plan: Plan, scheduler: Scheduler, outcome: Outcome) -> None:
     scheduler.run([compared, page])
     store = scheduler.runtime.store
     try:
-        with disk.room(store.root):
+        with disk.errors_reported(store.root):
             made = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in scheduler.done]
     except (Transient, StageFailed) as error:
         scheduler.fail(page, error)

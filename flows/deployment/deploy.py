@@ -1,6 +1,5 @@
 """`mothertongue deploy`: a study on a Prefect server, which runs it by schedule, or when a person says so in the UI."""
 
-import datetime
 import functools
 import os
 import re
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from data import allowed_paths, variables
 from data.errors import InputError
@@ -18,6 +16,7 @@ from flows.config import server_values, study_file
 from flows.config.form import as_form, as_study
 from flows.config.schema import Study
 from flows.deployment import work_pools
+from flows.deployment.schedule import Schedule
 from flows.server import health
 from tasks.reporting.markdown import escaped
 from tasks.resources.errors import StageFailed
@@ -27,79 +26,12 @@ if TYPE_CHECKING:
 
     import httpx
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
 
 ENTRYPOINT = "flows.study.study_flow"
-INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-LEAST_INTERVAL = 60
-"""Seconds. Runs that come faster than a worker takes them wait, and all of them are run."""
 TOO_BUSY = "is too busy to answer: try again. With many runs, give it PostgreSQL in place of SQLite (docs/operate.md)"
 NOT_IN_NAMES = re.compile(r"[/%&><]")
 """Characters that Prefect takes in no name."""
 LONGEST_REFUSAL = 300
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When a deployed study is run; neither cron nor interval: only when a person asks for it."""
-
-    cron: str | None = None
-    interval: str | None = None
-    timezone: str | None = None
-
-    def checked(self) -> "list[DeploymentScheduleCreate]":
-        """What Prefect is told.
-
-        Raises:
-            InputError: one line with the option, the value and what is allowed.
-        """
-        from prefect.client.schemas.actions import DeploymentScheduleCreate
-        from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-        from prefect.types._datetime import now
-
-        if self.cron and self.interval:
-            raise InputError("--cron and --interval: allowed is one of them")
-        zone = self.timezone or "UTC"
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError):
-            raise InputError(f"--timezone {zone}: no such time zone; allowed: UTC, Europe/Berlin, ...") from None
-        if self.cron is not None:
-            try:
-                return [DeploymentScheduleCreate(schedule=CronSchedule(cron=self.cron, timezone=zone))]
-            except ValueError:
-                raise InputError(
-                    f"--cron {self.cron!r}: allowed are five fields: minute, hour, day of month, month, day of week, "
-                    'such as "0 3 * * 1" for Mondays at 3:00'
-                ) from None
-        if self.interval is not None:
-            every = IntervalSchedule(interval=self.every, anchor_date=now("UTC"), timezone=zone)
-            return [DeploymentScheduleCreate(schedule=every)]
-        if self.timezone:
-            raise InputError("--timezone: it goes with --cron or --interval")
-        return []
-
-    @property
-    def every(self) -> datetime.timedelta:
-        """The interval: seconds, or a number with s, m, h, d or w.
-
-        Raises:
-            InputError: it is something else, or nothing.
-        """
-        found = INTERVAL.fullmatch(self.interval or "")
-        seconds = float(found[1]) * SECONDS[found[2] or "s"] if found else 0
-        if not LEAST_INTERVAL <= seconds <= 366 * SECONDS["d"]:
-            raise InputError(
-                f"--interval {self.interval!r}: allowed are seconds, or a number with s, m, h, d or w such as 12h, "
-                "from a minute to a year"
-            )
-        return datetime.timedelta(seconds=seconds)
-
-    def __str__(self) -> str:
-        if self.cron is not None:
-            return f"by cron {self.cron} ({self.timezone or 'UTC'})"
-        return f"every {self.every}" if self.interval is not None else "when a person starts it"
 
 
 @dataclass(frozen=True)
@@ -270,14 +202,14 @@ def server() -> "Iterator[SyncPrefectClient]":
 def reason(answer: "httpx.Response") -> str:
     """Why a server refuses, on one short line, without what it repeats of the values and the schema."""
     try:
-        said = answer.json()
+        detail = answer.json()
     except ValueError:
-        said = answer.text
-    if isinstance(said, dict):
-        said = said.get("exception_detail") or said.get("detail") or said.get("exception_message") or said
-    if isinstance(said, list):  # pydantic's errors: each has its place, and repeats the whole value
-        said = "; ".join(str(each.get("msg", "")) if isinstance(each, dict) else str(each) for each in said)
-    return f"{_cut(str(said))} (status {answer.status_code})"
+        detail = answer.text
+    if isinstance(detail, dict):
+        detail = detail.get("exception_detail") or detail.get("detail") or detail.get("exception_message") or detail
+    if isinstance(detail, list):  # pydantic's errors: each has its place, and repeats the whole value
+        detail = "; ".join(str(error.get("msg", "")) if isinstance(error, dict) else str(error) for error in detail)
+    return f"{_cut(str(detail))} (status {answer.status_code})"
 
 
 def _cut(text: str) -> str:

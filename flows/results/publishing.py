@@ -30,7 +30,7 @@ def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, 
         StageFailed: the disk is full.
     """
     target = folder(plan.study)
-    with disk.room(target):
+    with disk.errors_reported(target):
         return _published(target, plan, compared, report, failed)
 
 

@@ -67,7 +67,7 @@ class Engine(ServedModel):
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
         self._scratch = Scratch()
         _share_compile_cache(self._scratch.path)
-        device = devices.of(slot.place, placement.gpus) if slot else {}
+        device = devices.environment(slot.place, placement.gpus) if slot else {}
         began = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tasks.engine.process"],

@@ -110,7 +110,7 @@ def _do(run: Run, job: Job, channel: socket.socket) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         _die_with_parent()
-        with disk.room(Path(job.scratch)):
+        with disk.errors_reported(Path(job.scratch)):
             log = os.open(str(Path(job.scratch) / "trainer.log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)

@@ -74,7 +74,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     assert 0 <= number < of, f"share {number} of {of}"
     store, name, key = runtime.store, node.stage.name, node.key
     run_name = Share(number, of).of_run(node.run_name)
-    with disk.room(store.root), store.lock(name, f"{key}-{number}of{of}"):
+    with disk.errors_reported(store.root), store.lock(name, f"{key}-{number}of{of}"):
         _, arguments = inputs_of(node, runtime)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]
         here = span(len(source), number, of)

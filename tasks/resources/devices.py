@@ -1,4 +1,4 @@
-"""Which GPU an engine or a trainer takes: decided by its slot, so that no two studies pile onto the same one.
+"""Which GPU an engine or a trainer takes: its slot decides, so that no two studies take the same one.
 
 Each GPU has a slot for an engine and one for a trainer. Engines are given GPUs from the first on and trainers from the
 last, so that they meet on one only where there are no others; there an engine leaves the trainer its share of memory
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
-AGAIN = "+"
-"""What parts a GPU's name from the number of a further slot on it."""
+SLOT_MARK = "+"
+"""Separates a GPU's name from the number of a further slot on it."""
 
 
 def visible(environment: Mapping[str, str] = os.environ, driver: Path = DRIVER) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def visible(environment: Mapping[str, str] = os.environ, driver: Path = DRIVER) 
 
 
 def for_engines(gpus: Sequence[str], engines: int) -> tuple[str, ...]:
-    """Slots for engines, the best first: a GPU each; without GPUs as many as memory was said to allow."""
+    """Slots for engines, the best first: a GPU each; without GPUs as many as the settings allow."""
     return tuple(gpus) or tuple(str(number) for number in range(engines))
 
 
@@ -41,14 +41,14 @@ def for_trainers(gpus: Sequence[str], trainers: int) -> tuple[str, ...]:
     if not gpus:
         return tuple(str(number) for number in range(trainers))
     rounds = max(1, math.ceil(trainers / len(gpus)))
-    return tuple(gpu + (f"{AGAIN}{turn}" if turn else "") for turn in range(rounds) for gpu in reversed(gpus))
+    return tuple(gpu + (f"{SLOT_MARK}{turn}" if turn else "") for turn in range(rounds) for gpu in reversed(gpus))
 
 
 def number(place: str, gpus: Sequence[str]) -> int:
     """The number of a slot's GPU among those that this process sees."""
-    return list(gpus).index(place.partition(AGAIN)[0])
+    return list(gpus).index(place.partition(SLOT_MARK)[0])
 
 
-def of(place: str, gpus: Sequence[str]) -> dict[str, str]:
+def environment(place: str, gpus: Sequence[str]) -> dict[str, str]:
     """The environment that lets a process see its slot's GPU and no other; nothing to set without GPUs."""
-    return {"CUDA_VISIBLE_DEVICES": place.partition(AGAIN)[0]} if gpus else {}
+    return {"CUDA_VISIBLE_DEVICES": place.partition(SLOT_MARK)[0]} if gpus else {}

@@ -10,12 +10,12 @@ from pathlib import Path
 from tasks.resources.errors import StageFailed
 
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""What a full or failing disk says."""
+"""Error numbers of a full or failing disk."""
 
 
 @contextlib.contextmanager
-def room(where: Path) -> Iterator[None]:
-    """Make a full or failing disk a plain failure.
+def errors_reported(where: Path) -> Iterator[None]:
+    """Turn errors of a full or failing disk into one clear line.
 
     Args:
         where: what is written to, in case the error does not say.
@@ -26,28 +26,28 @@ def room(where: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = said(error)
-        if full is None:
+        text = error_text(error)
+        if text is None:
             raise
         # Of a copy that failed, the second name is the one that was written.
         place = getattr(error, "filename2", None) or getattr(error, "filename", None) or where
-        raise StageFailed(f"{full} ({place}): make room and run again; what is finished is kept") from error
+        raise StageFailed(f"{text} ({place}): make room and run again; what is finished is kept") from error
 
 
 def check(folder: Path) -> None:
-    """See that there is room for a small file.
+    """Check that a small file can be written.
 
     Raises:
         StageFailed: there is not.
     """
-    with room(folder):
+    with errors_reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
 
 
-def said(error: Exception) -> str | None:
-    """What a disk has said, also where a library passes it on in words of its own; None where it was no disk."""
+def error_text(error: Exception) -> str | None:
+    """The text of a disk's error, also if a library wraps it; None for any other error."""
     if isinstance(error, OSError):
         return os.strerror(error.errno) if error.errno in DISK else None
     if type(error).__name__ == "SafetensorError":

@@ -16,15 +16,15 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        everyone = slots.folder() / "scratch"
-        everyone.mkdir(exist_ok=True)
-        with slots.alone(everyone):
-            for lock in everyone.glob("*.lock"):
-                if (left := slots.locked(lock)) is not None:
-                    _remove(lock, left)
-            lock = everyone / f"{secrets.token_hex(4)}.lock"
+        root = slots.folder() / "scratch"
+        root.mkdir(exist_ok=True)
+        with slots.alone(root):
+            for lock in root.glob("*.lock"):
+                if (descriptor := slots.locked(lock)) is not None:
+                    _remove(lock, descriptor)
+            lock = root / f"{secrets.token_hex(4)}.lock"
             held = slots.locked(lock)
-            assert held is not None, "the folder is made alone"
+            assert held is not None, "the mutex on the folder is held"
             self._lock, self.descriptor = lock, held
             self._removing = threading.Lock()
             self.path.mkdir(mode=0o700)
@@ -34,7 +34,7 @@ class Scratch:
         return self._lock.with_suffix("")
 
     def remove(self) -> None:
-        """Take it away; its process must have ended."""
+        """Remove the folder; its process must have ended."""
         with self._removing:
             if self.descriptor >= 0:
                 _remove(self._lock, self.descriptor)

@@ -1,4 +1,4 @@
-"""How long a stage really took of a slot it shared: the time is split evenly among the stages that ran in it."""
+"""A stage's share of the time of a slot: split evenly among the stages that ran in it."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ class Shares:
 
     @contextmanager
     def taking(self, slot: str) -> Iterator[Busy]:
-        """Be in a slot."""
+        """Share a slot from here to the end of the `with`."""
         busy = Busy()
         with self._lock:
             self._settle(slot)

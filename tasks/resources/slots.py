@@ -96,7 +96,7 @@ def taken(kind: str, places: Sequence[str], note: Note = quiet, stopped: Callabl
     """
     queue = folder() / kind
     (queue / "waiting").mkdir(parents=True, exist_ok=True)
-    with disk.room(queue):
+    with disk.errors_reported(queue):
         slot = _wait(queue, tuple(places), note, stopped)
     try:
         yield slot

@@ -157,7 +157,7 @@ def _do_steps(training: Training, trainer: Trainer, fit: Fit) -> None:
             try:
                 checkpoints.keep(trainer)
             except Exception as error:
-                if (full := disk.said(error)) is None:
+                if (full := disk.error_text(error)) is None:
                     raise
                 training.log(f"step {done:,} of {total:,} is not kept: {full} ({training.scratch})")
 

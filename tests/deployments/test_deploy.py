@@ -14,7 +14,8 @@ from data.errors import InputError
 from flows.config import study_file
 from flows.config.form import as_form
 from flows.deployment import work_pools
-from flows.deployment.deploy import Schedule, deploy
+from flows.deployment.deploy import deploy
+from flows.deployment.schedule import Schedule
 from tests.deployments.places import PREFECT, Place, await_
 
 ROOT = Path(__file__).resolve().parents[2]

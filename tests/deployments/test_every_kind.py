@@ -83,7 +83,8 @@ def test_every_kind_is_deployed(place: Place, files: Path) -> None:
     script = files / "deploy_all.py"
     script.write_text(
         "import sys\n"
-        "from flows.deployment.deploy import Schedule, deploy\n"
+        "from flows.deployment.deploy import deploy\n"
+        "from flows.deployment.schedule import Schedule\n"
         "for name in sys.argv[1:]:\n"
         "    print(deploy(f'kinds/{name}.yaml', [], Schedule()).name)\n"
     )

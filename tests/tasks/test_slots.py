@@ -257,12 +257,12 @@ def test_engines_and_trainers_meet_on_a_gpu_only_where_there_is_no_other() -> No
     assert devices.for_trainers(gpus, 1) == ("3", "2", "1", "0"), "two studies of one trainer each take two GPUs"
     assert devices.for_trainers(("0",), 2) == ("0", "0+1")
     assert devices.for_trainers(("MIG-a",), 1) == ("MIG-a",)
-    assert [devices.of(place, gpus)["CUDA_VISIBLE_DEVICES"] for place in devices.for_trainers(gpus, 6)] == [
+    assert [devices.environment(place, gpus)["CUDA_VISIBLE_DEVICES"] for place in devices.for_trainers(gpus, 6)] == [
         *("3", "2", "1", "0"),
         *("3", "2", "1", "0"),
     ]
     assert (devices.for_engines((), 1), devices.for_trainers((), 3)) == (("0",), ("0", "1", "2"))
-    assert devices.of("0", ()) == {}
+    assert devices.environment("0", ()) == {}
     assert devices.number("MIG-b+1", ("MIG-a", "MIG-b")) == 1
 
 
