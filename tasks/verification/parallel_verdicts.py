@@ -8,7 +8,6 @@ pebble, not `concurrent.futures`: its pool ends the worker whose row takes too l
 other row with it.
 """
 
-import atexit
 import importlib
 import multiprocessing
 import os
@@ -17,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import util
 from types import FunctionType
 
 from pebble import ProcessExpired, ProcessPool
@@ -97,6 +97,8 @@ def _pool(verifier: FunctionType) -> ProcessPool:
     """The worker processes of a verifier, kept for its next rows: importing sympy takes each of them a second."""
     with _lock:
         if verifier not in _pools:
+            if not _pools:  # atexit is not called in a process that multiprocessing has started
+                util.Finalize(None, close, exitpriority=10)
             # Spawned, not forked: other threads are running here, and a fork would copy their locks. The import is the
             # initializer's, so that it is not the first row's time.
             _pools[verifier] = ProcessPool(
@@ -108,7 +110,6 @@ def _pool(verifier: FunctionType) -> ProcessPool:
         return _pools[verifier]
 
 
-@atexit.register
 def close() -> None:
     """End all worker processes. They end with this process anyway, when their pipes close."""
     with _lock:
