@@ -66,7 +66,7 @@ class ForkServer:
                 `StageFailed` also when this is closed.
         """
         with slots.taken("trainer", placement.trainer_places, note) as slot:
-            channel = self._send(job, devices.of(slot.place, placement.gpus), slot.descriptor)
+            channel = self._send(job, devices.environment(slot.place, placement.gpus), slot.descriptor)
         outcome: dict[str, Any] = {}
         try:
             with channel.makefile("r", encoding="utf-8") as lines:

@@ -1,4 +1,4 @@
-"""A new origin, or a new verifier, is one new file: study files, plan, form and report have it, and nothing is edited."""
+"""A new origin or verifier is one new file: study files, plan, form and report have it, and nothing is edited."""
 
 import json
 import sys
