@@ -1,15 +1,18 @@
 """Compare: every evaluated answer in one table, scores with paired intervals, perplexities, and the verdict.
 
 Writes, beside what tasks/comparison/examples.py picks:
-  items.parquet      one row per arm, seed, evaluation benchmark and answer (the base model's rows too, origin "base")
-  summary.csv        one row per arm and evaluation benchmark, seeds pooled (comparison/tables.py)
-  perplexity.csv     one row per training benchmark and origin, over all scored responses (comparison/responses.py)
+  items.parquet      one row per arm, seed, evaluation benchmark and answer (the base model's rows too, arm "base")
+  summary.csv        one row per arm, size and evaluation benchmark, seeds pooled (comparison/tables.py)
+  scaling.csv        in a study of several sizes, each arm's score in domain at each (comparison/scaling.py)
+  perplexity.csv     one row per training benchmark and arm, over all scored responses (comparison/responses.py)
   cells.csv          one row per cell: score and verdict counts of each seed
   pass_at_k.csv      one row per arm, evaluation benchmark and k; empty where each question was answered once
   graded.csv         one row per arm and part of an evaluation benchmark whose answers can be partly right
   responses.parquet  verdict, tokens, nll and perplexity of every scored response, and whether it was trained on
-  surprise.csv       by origin, nats a token along the response (tasks/scoring/token_surprise.py)
+  surprise.csv       by arm, nats a token along the response (tasks/scoring/token_surprise.py)
   verdict.json       the claims as data (tasks/comparison/verdict.py), trivial baselines, what is missing
+and each table as Parquet too (comparison/results.py). `arm` is the name of an arm in the study, `origin` whose
+responses it trains on, `size` its training questions (0 where the study does not vary them).
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
 from tasks.comparison.peers import peers
 from tasks.comparison.records import Evaluated, MissingCell, Offered
-from tasks.comparison.responses import by_question, log_perplexities, perplexities, responses_of
+from tasks.comparison.responses import by_question, log_perplexities, of_largest, perplexities, responses_of
+from tasks.comparison.results import write_table
+from tasks.comparison.scaling import scaling
 from tasks.comparison.statistics import Measured
 from tasks.comparison.tables import cell_counts, graded, partly_right, passes, summary
 from tasks.comparison.verdict import plain, verdicts
@@ -75,18 +80,24 @@ def compare(
     planned = [*names, *(lost.cell for lost in missing)]
     arms = sorted({name.of for name in planned if name.trained})
     benchmarks = sorted({name.eval_benchmark for name in planned})
-    write_csv(summary(sample, arms, benchmarks), work.folder / "summary.csv")
-    write_csv(cell_counts(items), work.folder / "cells.csv")
-    write_csv(passes(items), work.folder / "pass_at_k.csv")
-    write_csv(graded(items, cells), work.folder / "graded.csv")
-    write_csv(perplexities(responses), work.folder / "perplexity.csv")
-    write_csv(curves(responses), work.folder / "surprise.csv")
+    lost = frozenset((lost.cell.of, lost.cell.eval_benchmark) for lost in missing)
+    compared = of_largest(responses)
+    tables = {
+        "summary": summary(sample, arms, benchmarks),
+        "scaling": scaling(sample, arms, benchmarks, lost),
+        "cells": cell_counts(items),
+        "pass_at_k": passes(items),
+        "graded": graded(items, cells),
+        "perplexity": perplexities(responses),
+        "surprise": curves(compared),
+    }
+    for name, table in tables.items():
+        write_table(table, name, work.folder)
 
-    familiarity = Measured(log_perplexities(responses), limits=(float("-inf"), float("inf")))
+    familiarity = Measured(log_perplexities(compared), limits=(float("-inf"), float("inf")))
     by_grade = partly_right(items)
     measure = "score" if by_grade else "accuracy"
-    lost = frozenset((lost.cell.of, lost.cell.eval_benchmark) for lost in missing)
-    answered = verdicts(sample, familiarity, arms, benchmarks, contrasts, by_question(responses), measure, lost)
+    answered = verdicts(sample, familiarity, arms, benchmarks, contrasts, by_question(compared), measure, lost)
     found = {
         "verdicts": [plain(verdict) for verdict in answered],
         "partly_right": by_grade,
@@ -94,16 +105,12 @@ def compare(
         "missing": [{**asdict(lost.cell), "why": lost.why} for lost in sorted(missing, key=lambda lost: lost.cell)],
     }
     write_json(found, work.folder / "verdict.json")
-    write_json(examples(items, responses), work.folder / "examples.json")
+    write_json(examples(items, compared), work.folder / "examples.json")
     work.facts.update(cells=len(cells), missing=len(missing), answers=len(items))
 
 
 def write_parquet(frame: pd.DataFrame, path: object) -> None:
     frame.to_parquet(path, index=False)  # type: ignore[call-overload]
-
-
-def write_csv(frame: pd.DataFrame, path: object) -> None:
-    frame.to_csv(path, index=False, float_format="%.6g")  # type: ignore[call-overload]
 
 
 def write_json(data: object, path: object) -> None:

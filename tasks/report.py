@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,14 +14,24 @@ from markupsafe import Markup
 from data.visible import all_visible
 from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
+from tasks.comparison.results import Results
 from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.pipeline.versions import versions
 from tasks.reporting import figures, missing_cells
-from tasks.reporting.formatting import FILTERS, chance, percent, points, ranged
-from tasks.reporting.markdown import escaped
-from tasks.reporting.provenance import Steps, matched_by, not_asked_by, stages_of, told_by, trained_by, versions_of
+from tasks.reporting.formatting import FILTERS
+from tasks.reporting.provenance import (
+    matched_by,
+    not_asked_by,
+    sampling_in_intervals,
+    stages_of,
+    told_by,
+    versions_of,
+)
+from tasks.reporting.scaling_figure import scaling
+from tasks.reporting.steps import Steps
 from tasks.reporting.token_surprise import coloured, curves, legend
+from tasks.reporting.training import alarms_of, trained_by, training_of
 from tasks.storage.artifacts import Artifact
 
 if TYPE_CHECKING:
@@ -39,6 +48,12 @@ KINDS = {
     "gain": "Does training help at all",
     "loss": "Does it cost anything elsewhere",
 }
+KINDS_OF_ARMS = {
+    **KINDS,
+    "in_domain": "Which arm does better, in domain",
+    "elsewhere": "Which arm keeps more of the other benchmarks",
+}
+"""The same where arms differ in more than whose responses they train on."""
 TRIVIAL = {"majority": "most frequent gold answer", "copy": "the question copied", "abstain": "no answer"}
 MOST_CLAIMS = 8
 """More claims of one kind than these are folded."""
@@ -47,8 +62,6 @@ MOST_ANSWERS = 6
 SATURATED = 0.35
 """A change of this size gets the full colour."""
 MOST_MISSING = 50
-FEW = 20
-"""With more claims than these, tables outside the report hold those of the study file and count the others."""
 
 
 @stage()
@@ -72,28 +85,21 @@ def report(
         declared: the facts that each stage declares, by its name.
         templates: `page.html.jinja` and what it includes, by file name.
     """
-    page = render(compared.folder, title, provenance, steps, declared, templates)
+    page = render(Results.read(compared.folder), title, provenance, steps, declared, templates)
     (work.folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def render(
-    folder: Path,
+    results: Results,
     title: str,
     provenance: Mapping[str, Any],
     steps: Steps[Artifact] = NO_STEPS,
     declared: Mapping[str, Sequence[Fact]] = NO_FACTS,
     templates: Mapping[str, str] = TEMPLATES,
 ) -> str:
-    """The page for compare's files in `folder`. Everything that comes from models or files is escaped."""
-    import pandas as pd
+    """The page for a comparison's results. Everything that comes from models or files is escaped."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    found = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
-    summary, perplexity, cells, graded, surprise = (
-        _table(folder / f"{name}.csv") for name in ("summary", "perplexity", "cells", "graded", "surprise")
-    )
-    responses = pd.read_parquet(folder / "responses.parquet")
-    perplexity = perplexity[~perplexity["origin"].map(is_control).astype(bool)]
     environment = Environment(
         loader=DictLoader(dict(templates)),
         autoescape=True,
@@ -103,26 +109,30 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {**FILTERS, "coloured": coloured}
-    parts = [
-        _part(verdict, number, summary, responses, surprise, found) for number, verdict in enumerate(found["verdicts"])
-    ]
+    perplexity = results.of_largest(results.tables["perplexity"])
+    perplexity = perplexity[~perplexity["arm"].map(is_control).astype(bool)]
+    arms = list(results.tables["summary"]["arm"])
+    cells = results.tables["cells"]
+    several_draws = [str(arm) for arm in perplexity.loc[perplexity["draws"] > 1, "arm"].unique()]
+    seeds = min((verdict["seeds"] for verdict in results.verdicts), default=0)
     return environment.get_template("page.html.jinja").render(
         title=title,
         about=str(provenance.get("about") or ""),
         notes=str(provenance.get("notes") or ""),
-        parts=parts,
-        kinds=KINDS,
+        by_name=any(verdict["by_name"] for verdict in results.verdicts),
+        parts=[_part(verdict, number, results) for number, verdict in enumerate(results.verdicts)],
+        sampling=sampling_in_intervals(provenance.get("questions") or {}, seeds, several_draws),
         trivial=TRIVIAL,
         most_claims=MOST_CLAIMS,
         most_answers=MOST_ANSWERS,
-        passes=_passes(folder),
-        graded=_records(graded),
+        passes=_passes(results),
+        graded=_records(results.of_largest(results.tables["graded"])),
         perplexity=_records(perplexity.sort_values(["student", "benchmark", "ppl_median"])),
-        examples=json.loads((folder / "examples.json").read_text(encoding="utf-8")),
+        examples=results.examples,
         legend=legend(),
-        origins=figures.marks(summary["origin"]),
-        missing=found["missing"],
-        lost=missing_cells.rows(found["missing"]),
+        looks=figures.marks(arms),
+        missing=results.missing,
+        lost=missing_cells.rows(results.missing),
         most_missing=MOST_MISSING,
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
@@ -131,6 +141,8 @@ def render(
         told=told_by(steps.made, declared),
         matched=matched_by(steps.choices),
         trained=trained_by(steps.choices, steps.trained),
+        training=(training := training_of(steps.trained)),
+        alarms=alarms_of(training),
         not_asked=not_asked_by(steps.asked),
         versions=versions_of(steps.made) if steps.made else versions(),
     )
@@ -141,46 +153,43 @@ def _shown(value: Any) -> Any:
     return type(value)(all_visible(value)) if isinstance(value, str) else value
 
 
-def _passes(folder: Path) -> dict[str, Any]:
+def _passes(results: Results) -> dict[str, Any]:
     """Pass@k as a table: the values of k, and for each arm and evaluation benchmark the value at each."""
-    import pandas as pd
-
-    frame = pd.read_csv(folder / "pass_at_k.csv", keep_default_na=False)
     lines: dict[tuple[str, str, str], dict[int, float]] = {}
-    for row in _records(frame):
-        arm = (row["origin"], row["train_benchmark"], row["eval_benchmark"])
+    for row in _records(results.of_largest(results.tables["pass_at_k"])):
+        arm = (row["arm"], row["train_benchmark"], row["eval_benchmark"])
         lines.setdefault(arm, {})[int(row["k"])] = float(row["pass_at_k"])
     return {"ks": sorted({k for values in lines.values() for k in values}), "lines": lines}
 
 
-def _part(
-    verdict: dict[str, Any],
-    number: int,
-    summary: pd.DataFrame,
-    responses: pd.DataFrame,
-    surprise: pd.DataFrame,
-    found: dict[str, Any],
-) -> dict[str, Any]:
-    """What the page shows for one student and method."""
-    mine = summary[(summary["student"] == verdict["student"]) & (summary["method"] == verdict["method"])]
-    trained_on = responses[responses["student"] == verdict["student"]]
-    trained_on = trained_on[~trained_on["origin"].map(is_control).astype(bool)]
+def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, Any]:
+    """What the page shows for one student."""
+    student = verdict["student"]
+    mine = _of(student, results.of_largest(results.tables["summary"]))
+    trained_on = _of(student, results.of_largest(results.responses))
+    trained_on = trained_on[~trained_on["arm"].map(is_control).astype(bool)]
     trained_on = trained_on[trained_on["chosen"]] if trained_on["chosen"].any() else trained_on
-    order = [standing["origin"] for standing in verdict["standings"]]
+    order = [standing["arm"] for standing in verdict["standings"]]
+    points = _of(student, results.tables["scaling"])
     drawn = {
         "changes": figures.changes(verdict) if verdict["standings"] else "",
+        "scaling": scaling(points, order, list(results.tables["summary"]["arm"]), verdict["measure"]),
         "perplexity": figures.perplexities(trained_on),
-        "surprise": curves(surprise[surprise["student"] == verdict["student"]], order),
+        "surprise": curves(_of(student, results.tables["surprise"]), order),
         "accuracy": figures.accuracy_by_perplexity(verdict),
         "forgetting": figures.forgetting(verdict, mine),
     }
-    baselines = {b["eval_benchmark"]: b for b in found["baselines"] if b["student"] == verdict["student"]}
-    claims = {kind: [c for c in verdict["claims"] if c["kind"] == kind] for kind in KINDS}
+    baselines = {b["eval_benchmark"]: b for b in results.baselines if b["student"] == student}
+    kinds = KINDS_OF_ARMS if verdict["by_name"] else KINDS
+    claims = {kind: [c for c in verdict["claims"] if c["kind"] == kind] for kind in kinds}
     return {
         "verdict": verdict,
+        "word": "arm" if verdict["by_name"] else "origin",
+        "kinds": kinds,
         "claims": claims,
         "decided": {kind: Counter(claim["status"] for claim in each) for kind, each in claims.items()},
-        "matrix": _matrix(mine, [*order, *(standing["origin"] for standing in verdict["controls"])]),
+        "matrix": _matrix(mine, [*order, *(standing["arm"] for standing in verdict["controls"])]),
+        "sizes": _sizes(points),
         "baselines": baselines,
         "trivial": {name: _mean(baselines, verdict["train_benchmarks"], name) for name in TRIVIAL},
         "figures": {
@@ -190,6 +199,18 @@ def _part(
     }
 
 
+def _of(student: str, frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["student"] == student]
+
+
+def _sizes(points: pd.DataFrame) -> dict[str, Any]:
+    """The scaling curves as a table: the sizes, and for each training benchmark and arm its point at each."""
+    lines: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for row in _records(points):
+        lines.setdefault((row["train_benchmark"], row["arm"]), {})[int(row["size"])] = row
+    return {"all": sorted({size for line in lines.values() for size in line} - {0}), "lines": lines}
+
+
 def _mean(baselines: Mapping[str, Mapping[str, Any]], benchmarks: list[str], name: str) -> float | None:
     """A trivial baseline in domain: its mean over the training benchmarks; None where one is unknown."""
     values = [baselines[on][name] if on in baselines else None for on in benchmarks]
@@ -197,12 +218,12 @@ def _mean(baselines: Mapping[str, Mapping[str, Any]], benchmarks: list[str], nam
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _matrix(summary: pd.DataFrame, order: list[str]) -> dict[str, Any]:
-    """Training × evaluation: for each training benchmark its origins, and for each origin a cell an evaluation."""
+def _matrix(summary: pd.DataFrame, order: Sequence[str]) -> dict[str, Any]:
+    """Training × evaluation: for each training benchmark its arms, and for each arm a cell an evaluation."""
     benchmarks = sorted(summary["eval_benchmark"].unique())
-    place = {origin: number for number, origin in enumerate(order)}
+    place = {arm: number for number, arm in enumerate(order)}
     summary = summary.sort_values(
-        "origin", key=lambda names: names.map(lambda name: place.get(name, len(place))), kind="stable"
+        "arm", key=lambda names: names.map(lambda name: place.get(name, len(place))), kind="stable"
     )
     summary = summary.sort_values(["train_benchmark"], kind="stable")
     groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -217,56 +238,8 @@ def _matrix(summary: pd.DataFrame, order: list[str]) -> dict[str, Any]:
             "colour": "gain" if delta > 0 else "loss",
             "strength": round(6 + 60 * shade) if shade else 0,
         }
-        groups.setdefault(row["train_benchmark"], {}).setdefault(row["origin"], []).append(cell)
+        groups.setdefault(row["train_benchmark"], {}).setdefault(row["arm"], []).append(cell)
     return {"benchmarks": benchmarks, "groups": groups}
-
-
-def main_table(compared: Artifact) -> list[dict[str, Any]]:
-    """The summary as rows for a Prefect table: scores in per cent, changes in points, each with its interval."""
-    summary = _table(compared.folder / "summary.csv")
-    several = [name for name in ("student", "method") if summary[name].nunique() > 1]
-    return [
-        {
-            **{name: row[name] for name in several},
-            "trained on": row["train_benchmark"],
-            "origin": row["origin"],
-            "evaluated on": row["eval_benchmark"],
-            "items": int(row["n"]),
-            "score": ranged(percent(row["score"]), row["ci_low"], row["ci_high"], sign=False),
-            "change": ranged(points(row["delta"]), row["delta_ci_low"], row["delta_ci_high"]),
-            "p (Holm)": chance(row["p_holm"]),
-        }
-        for row in _records(summary)
-    ]
-
-
-def verdict_markdown(compared: Artifact) -> str:
-    """The verdict in Markdown, for a Prefect artifact: the answer, then the claims, which a table would not wrap."""
-    found = json.loads((compared.folder / "verdict.json").read_text(encoding="utf-8"))
-    lines = []
-    for verdict in found["verdicts"]:
-        lines += [f"**{escaped(verdict['sentence'])}**", *map(escaped, verdict["details"]), ""]
-        lines += [_item(answer["status"], answer["claim"], answer["sentence"]) for answer in verdict["contrasts"]]
-        if len(verdict["claims"]) <= FEW:
-            lines += [_item(claim["status"], claim["text"], claim["sentence"]) for claim in verdict["claims"]]
-        else:
-            lines += ["", f"{len(verdict['claims'])} claims about pairs of origins are in the report."]
-        lines.append("")
-    said = missing_cells.lines(found["missing"], FEW)
-    lines += [*said[:1], "", *(f"- {escaped(line)}" for line in said[1:])]
-    return "\n".join(lines)
-
-
-def _item(status: str, claim: str, sentence: str) -> str:
-    return f"- **{status}**: {escaped(claim)} {escaped(sentence)}"
-
-
-def _table(path: Path) -> pd.DataFrame:
-    """One of compare's tables; names stay text, even one like "NA" or "10"."""
-    import pandas as pd
-
-    names = ("student", "train_benchmark", "benchmark", "origin", "method", "eval_benchmark")
-    return pd.read_csv(path, converters=dict.fromkeys(names, str))
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

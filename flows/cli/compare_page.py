@@ -111,7 +111,7 @@ def _cells(found: Difference) -> Iterator[str]:
         yield f"None of {both} cells changed."
     else:
         yield f"{len(changed)} of {both} cells changed: accuracy or score in %, changes in points"
-        head = ("", "trained on", "origin", "evaluated on", "before", "after", "change", "against no training")
+        head = ("", "trained on", "arm", "evaluated on", "before", "after", "change", "against no training")
         yield from _table([head, *(_row(cell, found) for cell in _cut_cells(changed))])
         if len(changed) > MOST:
             yield f"  and {len(changed) - MOST} more: --json has all"
@@ -150,7 +150,7 @@ def _perplexities(changes: Sequence[Change]) -> Iterator[str]:
         yield from _table([("", "before", "after"), *rows[:MOST]])
     if len(rows) > MOST:
         yield f"  and {len(rows) - MOST} more: --json has all"
-    yield from _one_sided("origins", [math.isnan(change.before) for change in changes if change not in both])
+    yield from _one_sided("arms", [math.isnan(change.before) for change in changes if change not in both])
 
 
 def _one_sided(what: str, new: Sequence[bool]) -> Iterator[str]:
@@ -162,15 +162,20 @@ def _one_sided(what: str, new: Sequence[bool]) -> Iterator[str]:
 def _row(cell: CellChange, found: Difference) -> tuple[str, ...]:
     student, trained, arm, _, method, size, on = cell.name
     untrained = arm == UNTRAINED
-    several = len({(one.name[0], one.name[4], one.name[5]) for one in found.cells if one.name[2] != UNTRAINED}) > 1
-    told_apart = [student, method, "" if size == "0" else size]
+    trained_cells = [one.name for one in found.cells if one.name[2] != UNTRAINED]
+    students, methods = ({name[place] for name in trained_cells} for place in (0, 4))
+    told_apart = [
+        student if len(students) > 1 else "",
+        method if len(methods) > 1 else "",
+        "" if size == "0" else f"size {size}",
+    ]
     change = points(cell.change)
     if not math.isnan(cell.low):
         change += f" ({points(cell.low)} to {points(cell.high)})"
     return (
         "*" if cell.decided else "",
         "no training" if untrained else trained,
-        " ".join(filter(None, ["" if untrained else arm, *(told_apart if several else [])])),
+        " ".join(filter(None, ["" if untrained else arm, *told_apart])),
         on,
         *map(percent, cell.score),
         change,

@@ -10,8 +10,10 @@ from flows.planning.cost import Cost, cost
 from flows.planning.forecast import Forecasts, forecast
 from flows.planning.plan import expand
 from flows.results.json_output import say
+from tasks.comparison.cell import Arm
 from tasks.comparison.phrasing import points
 from tasks.comparison.power import SPREAD, Design, claims_of
+from tasks.comparison.wording import wording_of
 from tasks.storage.opening import open_store
 
 MOST_LINES = 400
@@ -83,18 +85,18 @@ def power(study: Study) -> list[str]:
     """How small a difference between two origins the study could show."""
     train, evaluate = study.names(study.train), study.names(study.evaluate)
     asked = {on: study.questions.to_evaluate(on) for on in evaluate}
-    if len(study.origins) < 2 or None in asked.values():
+    arms = [Arm("", "", arm.name, arm.origin, arm.method.kind) for arm in study.compared if arm.control is None]
+    if len(arms) < 2 or None in asked.values():
         return []
     counts = {on: count for on, count in asked.items() if count is not None}
     others = tuple(tuple(count for on, count in counts.items() if on != trained) for trained in train)
     families = {"in domain": tuple((counts[on],) for on in train if on in counts), "on the other benchmarks": others}
     students = len(study.students)
-    claims = students * claims_of(list(study.origins), any(others))
+    claims = students * claims_of(arms, any(others))
 
     def said(among: int) -> str:
         sizes = {
-            where: Design(items, len(study.seeds), len(study.origins), among).detectable()
-            for where, items in families.items()
+            where: Design(items, len(study.seeds), len(arms), among).detectable() for where, items in families.items()
         }
         return " and ".join(f"{points(size)} {where}" for where, size in sizes.items() if not math.isnan(size))
 
@@ -102,13 +104,13 @@ def power(study: Study) -> list[str]:
         return []
     spread = f"if seeds spread by {points(SPREAD)}" if len(study.seeds) > 1 else "one seed, so of the questions alone"
     return [
-        f"80 % power to show that one origin beats another by {alone} as the only claim ({spread});",
+        f"80 % power to show that one {wording_of(arms).kind} beats another by {alone} as the only claim ({spread});",
         *(
             f"by {said(asked)} as any one of {asked} contrasts;"
             for asked in [len(study.contrasts) * students]
             if asked > 1
         ),
-        f"by {said(claims)} as any one of all {claims} claims about its origins.",
+        f"by {said(claims)} as any one of all {claims} claims about its {wording_of(arms).kind}s.",
     ]
 
 

@@ -1,6 +1,5 @@
 """How a study ended, and what its flow run says of it."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from data.visible import visible
 from flows.execution.failure import Failure
 from flows.planning.plan import Plan
 from tasks.comparison.cell import Cell
+from tasks.comparison.results import Results
 from tasks.storage.artifacts import Artifact
 
 CELLS_NAMED = 3
@@ -55,7 +55,7 @@ class Outcome:
         """The answer, how many stages it took, and where the report is."""
         lines = [f"{self.counts}."]
         if self.compared is not None and self.published is not None:
-            verdicts = json.loads(self.compared.path("verdict.json").read_text(encoding="utf-8"))["verdicts"]
+            verdicts = Results.read(self.compared.folder).verdicts
             lines = [*(verdict["sentence"] for verdict in verdicts), *lines, f"Report: {self.published.absolute()}"]
         return lines
 

@@ -21,7 +21,7 @@ from tasks.models.model import Model
 from tasks.pipeline.stage import Node
 from tasks.questions import questions
 from tasks.report import report
-from tasks.reporting.provenance import Steps, TrainedOn
+from tasks.reporting.steps import Steps, TrainedOn
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -73,12 +73,13 @@ class Plan:
         keys = {node.key for node in made}
         chosen = {one.node.key: one.node for one in self.selections if one.node.key in keys}
         asked = {node.inputs["questions"].key: node.inputs["questions"] for node in cells.values()}
-        trained: dict[str, TrainedOn[Node]] = {}
+        trained: dict[tuple[Arm, int], TrainedOn[Node]] = {}
         for cell, node in cells.items():
             offered = self.offered.get((cell.of, cell.seed))
             if offered is not None and offered.choices is not None:
-                adapter = node.inputs["adapter"]
-                trained[adapter.key] = TrainedOn(adapter, offered.choices, offered.pool)
+                trained[cell.of, cell.seed] = TrainedOn(
+                    cell.of, cell.seed, node.inputs["adapter"], offered.choices, offered.pool
+                )
         return Steps(made, tuple(chosen.values()), tuple(trained.values()), tuple(asked.values()))
 
     def _offered(self, lost: Collection[str]) -> Iterable[Offered[Node]]:

@@ -1,7 +1,5 @@
 """`mothertongue compare A B`: what changed between two finished runs, in what they were made of and in numbers."""
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -160,10 +158,6 @@ def _of_values(before: Any, after: Any, where: str = "") -> Iterator[Change]:
         yield Change(where, before, after)
 
 
-def _rows(run: Kept, table: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(run.text(table))))
-
-
 def _number(text: str | None) -> float:
     return float(text) if text else math.nan
 
@@ -191,7 +185,7 @@ def _cells(before: Kept, after: Kept, store: Store) -> tuple[list[CellChange], b
 
 def _summary(run: Kept) -> dict[tuple[str, ...], dict[str, str]]:
     """A run's summary by arm and evaluation benchmark, the student without training among the arms."""
-    rows = _rows(run, "summary.csv")
+    rows = run.rows("summary.csv")
     untrained = {
         (*map(str, Arm(row["student"], "", "", "", "").untrained), row["eval_benchmark"]): {
             "score": row["base_score"],
@@ -199,8 +193,6 @@ def _summary(run: Kept) -> dict[tuple[str, ...], dict[str, str]]:
         }
         for row in rows
     }
-    # Runs of before there were arms have no such columns.
-    rows = [{"arm": row["origin"], "size": "0", **row} for row in rows]
     return untrained | {tuple(row[name] for name in (*ARM, "eval_benchmark")): row for row in rows}
 
 
@@ -258,20 +250,28 @@ def _marked(items: "pd.DataFrame", run: str, shared: set[tuple[str, str]]) -> "p
 
 def _perplexities(before: Kept, after: Kept) -> Iterator[Change]:
     tables = [
-        {(row["student"], row["benchmark"], row["origin"]): _number(row["ppl_median"]) for row in _rows(run, name)}
-        for run, name in ((before, "perplexity.csv"), (after, "perplexity.csv"))
+        {
+            (row["student"], row["benchmark"], row["arm"], row["size"]): _number(row["ppl_median"])
+            for row in run.rows("perplexity.csv")
+        }
+        for run in (before, after)
     ]
     for name in [*tables[1], *(name for name in tables[0] if name not in tables[1])]:
         one, other = tables[0].get(name, math.nan), tables[1].get(name, math.nan)
         if not _alike(one, other):
-            yield Change(f"{name[2]}/{name[1]} to {name[0]}", one, other)
+            student, benchmark, arm, size = name
+            of_size = "" if size == "0" else f" size {size}"
+            yield Change(f"{arm}/{benchmark}{of_size} to {student}", one, other)
 
 
 def _sentences(run: Kept) -> dict[str, str]:
-    """What a run says: its verdicts, and what it found of each claim."""
+    """What a run says: its verdicts, and what it found of each claim.
+
+    A verdict is about a student; runs from before studies had arms have one for each student and method, of one method.
+    """
     said = {}
     for verdict in run.verdicts:
-        of = f"{verdict['student']}, {verdict['method']}"
+        of = verdict["student"]
         said[f"{of}: verdict"] = verdict["sentence"]
         for claim in verdict["contrasts"]:
             said[f"{of}: {claim['claim']}"] = f"{claim['status']}: {claim['sentence']}"

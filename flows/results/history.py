@@ -4,6 +4,8 @@ An entry is small, since answers and adapters stay in the store under the keys t
 results are kept once, however often a run finds them.
 """
 
+import csv
+import io
 import json
 import shutil
 import time
@@ -14,10 +16,16 @@ from typing import Any
 
 from data.errors import InputError
 from flows.results.json_output import say
+from tasks.comparison.claim import NOT_SHOWN, REFUTED
 
 RUNS = Path("runs")
 HISTORY = "history"
 LATEST, PREVIOUS = "latest", "previous"
+FORMER_WORDS = {
+    "contrasts": {"opposite": REFUTED, "does not hold": NOT_SHOWN},
+    "claims": {"undecided": NOT_SHOWN},
+}
+"""What the status of contrasts and claims was called before studies had arms, and what it is called now."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,25 @@ class Kept:
         path = self.folder / name
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
+    def rows(self, table: str) -> list[dict[str, str]]:
+        """A table's rows by column. Runs from before studies had arms get their columns: an arm was its origin."""
+        return [
+            {"arm": row.get("origin", ""), "size": "0", **row} for row in csv.DictReader(io.StringIO(self.text(table)))
+        ]
+
     @property
     def verdicts(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.text("verdict.json") or "{}").get("verdicts", []))
+        """What it found, in today's words, which were others before studies had arms."""
+        found = list(json.loads(self.text("verdict.json") or "{}").get("verdicts", []))
+        return [verdict if "by_name" in verdict else _in_todays_words(verdict) for verdict in found]
+
+
+def _in_todays_words(verdict: dict[str, Any]) -> dict[str, Any]:
+    contrasts, claims = (
+        [{**one, "status": words.get(one["status"], one["status"])} for one in verdict[name]]
+        for name, words in FORMER_WORDS.items()
+    )
+    return {**verdict, "contrasts": contrasts, "claims": claims}
 
 
 def keep(results: Path, manifest: dict[str, Any], tables: Iterable[str]) -> None:

@@ -19,7 +19,10 @@ from tasks.storage.artifacts import Artifact
 from tasks.storage.atomic_write import write_atomically
 from tasks.storage.opening import open_store
 
-TABLES = ("summary.csv", "perplexity.csv", "verdict.json", "pass_at_k.csv", "graded.csv", "surprise.csv")
+TABLES = (
+    *("summary.csv", "perplexity.csv", "verdict.json"),
+    *("scaling.csv", "pass_at_k.csv", "graded.csv", "surprise.csv"),
+)
 FILES = (*TABLES, "items.parquet")
 
 

@@ -4,8 +4,6 @@
 new file here, with one class that has a `record`. A tracker that fails costs one line, never the study.
 """
 
-import csv
-import io
 import json
 import math
 import os
@@ -36,8 +34,8 @@ class Finished:
     parameters: Mapping[str, str]
     """The study's values, by key: `questions.train`."""
     metrics: Mapping[str, float]
-    """`score/<origin>/<trained on>/<evaluated on>`, `delta/…`, `perplexity/<origin>/<benchmark>`; of several students,
-    each under its own name first."""
+    """`score/<arm>/<trained on>/<evaluated on>`, `delta/…`, `perplexity/<arm>/<benchmark>`; of several students, each
+    under its own name first; of several sizes, an arm is `<arm> size <size>`."""
     tags: Mapping[str, str]
     verdict: str
     files: tuple[Path, ...]
@@ -117,9 +115,7 @@ def _flat(value: Any, where: str = "") -> list[tuple[str, str]]:
 
 
 def _metrics(run: Kept) -> dict[str, float]:
-    summary, perplexity = (
-        list(csv.DictReader(io.StringIO(run.text(name)))) for name in ("summary.csv", "perplexity.csv")
-    )
+    summary, perplexity = (run.rows(name) for name in ("summary.csv", "perplexity.csv"))
     several = len({row["student"] for row in (*summary, *perplexity)}) > 1
     found: dict[str, float] = {}
 
@@ -130,11 +126,15 @@ def _metrics(run: Kept) -> dict[str, float]:
             found["/".join(UNNAMED.sub(".", part) for part in (*first, *name))] = number
 
     for row in summary:
-        place = (row["origin"], row["train_benchmark"], row["eval_benchmark"])
+        place = (_arm(row), row["train_benchmark"], row["eval_benchmark"])
         put(row, "score", "score", *place)
         put(row, "delta", "delta", *place)
         put(row, "base_score", "score", "no training", row["eval_benchmark"])
     for row in perplexity:
-        put(row, "ppl_median", "perplexity", row["origin"], row["benchmark"])
-        put(row, "pass_rate", "correct", row["origin"], row["benchmark"])
+        put(row, "ppl_median", "perplexity", _arm(row), row["benchmark"])
+        put(row, "pass_rate", "correct", _arm(row), row["benchmark"])
     return found
+
+
+def _arm(row: Mapping[str, str]) -> str:
+    return row["arm"] if row["size"] == "0" else f"{row['arm']} size {row['size']}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,15 +12,14 @@ from urllib.parse import quote
 from data.visible import all_visible
 from flows.ui.background_sender import mailbox
 from flows.ui.run_log import artifact_key, shown_artifact
-from tasks.comparison.arms import is_control
+from flows.ui.study_tables import Table, main_table, matrix, perplexity, verdict_counts
+from tasks.comparison.results import Results
 from tasks.pipeline.stage import Node
-from tasks.report import main_table, verdict_markdown
-from tasks.reporting.formatting import duration, percent, points, ratio
+from tasks.reporting.formatting import duration
 from tasks.reporting.markdown import escaped
+from tasks.reporting.verdict_markdown import verdict_markdown
 from tasks.storage.artifacts import Artifact
 
-Table = list[dict[str, str]]
-VERDICTS = ("correct", "wrong", "unparseable", "error")
 REPORT_URL = "MOTHERTONGUE_REPORT_URL"
 """Where a web server shows the results folder `runs`, for links that a browser can open."""
 SAFE = ":/?#@!$&'*+,;=%~"
@@ -44,21 +42,22 @@ def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapp
         spent: what each step took: `stage`, `made` (in this run), `rows`, `seconds`, `tokens`, `usd`; see `cost`.
     """
     page, files = places(name, compared, report)
-    text = f"{verdict_markdown(compared)}\n\nReport: {page}\n\nTables and answers: {files}\n"
+    results = Results.read(compared.folder)
+    text = f"{verdict_markdown(results)}\n\nReport: {page}\n\nTables and answers: {files}\n"
     left = [
         ("markdown", "verdict", text, "Verdict"),
         (
             "markdown",
             "matrix",
-            matrix(compared),
+            matrix(results),
             "Accuracy of every arm on every benchmark, change against no training",
         ),
-        ("table", "summary", _cells(main_table(compared)), "Every cell, seeds pooled"),
-        ("table", "verdict-counts", _cells(verdict_counts(compared)), "Verdicts on the responses of each origin"),
+        ("table", "summary", _cells(main_table(results)), "Every cell, seeds pooled"),
+        ("table", "verdict-counts", _cells(verdict_counts(results)), "Verdicts on the responses of each arm"),
         (
             "table",
             "perplexity",
-            _cells(perplexity(compared)),
+            _cells(perplexity(results)),
             "How familiar the responses are to the student before training",
         ),
         ("table", "cost", _cells(cost(spent)), "What each stage took"),
@@ -88,80 +87,6 @@ def _cells(table: Iterable[Mapping[str, Any]]) -> str:
     return json.dumps([{all_visible(name): escaped(value) for name, value in row.items()} for row in table])
 
 
-def verdict_counts(compared: Artifact) -> Table:
-    """Verdicts on all responses of each training benchmark and origin."""
-    import pandas as pd
-
-    found = pd.read_parquet(compared.path("responses.parquet"), columns=[*WHERE, "verdict"])
-    counts = (
-        found.groupby(WHERE)["verdict"].value_counts().unstack(fill_value=0).reindex(columns=VERDICTS, fill_value=0)
-    )
-    return [
-        {
-            **_where(*where),
-            "responses": f"{sum(row):,}",
-            **{verdict: f"{n:,}" for verdict, n in zip(VERDICTS, row, strict=True)},
-            "correct, %": percent(row[0] / judged) if (judged := sum(row[:3])) else "–",
-        }
-        for where, row in zip(counts.index, counts.itertuples(index=False, name=None), strict=True)
-        if not is_control(where[2])
-    ]
-
-
-WHERE = ["student", "train_benchmark", "origin"]
-
-
-def perplexity(compared: Artifact) -> Table:
-    """How familiar each origin's responses are to the student before it is trained."""
-    return [
-        {
-            **_where(row["student"], row["benchmark"], row["origin"]),
-            "responses": f"{int(row['rows']):,}",
-            "tokens each": ratio(row["tokens_mean"]),
-            "perplexity, median": ratio(row["ppl_median"]),
-            "mean": ratio(row["ppl_mean"]),
-            "of all tokens": ratio(row["ppl_corpus"]),
-        }
-        for row in _records(compared.path("perplexity.csv"))
-        if not is_control(row["origin"])
-    ]
-
-
-def _where(student: str, benchmark: str, origin: str) -> dict[str, str]:
-    return {"student": student, "benchmark": benchmark, "origin": origin}
-
-
-def matrix(compared: Artifact) -> str:
-    """Accuracy in per cent and its change in points: a table a student, a line an arm, a column an evaluation."""
-    students: dict[str, dict[tuple[str, str], dict[str, dict[str, Any]]]] = {}
-    for row in _records(compared.path("summary.csv")):
-        arm = (row["train_benchmark"], row["origin"])
-        students.setdefault(row["student"], {}).setdefault(arm, {})[row["eval_benchmark"]] = row
-    lines: list[str] = []
-    for student, arms in students.items():
-        columns = sorted({benchmark for cells in arms.values() for benchmark in cells})
-        lines += [
-            f"**{escaped(student)}**",
-            "",
-            f"| trained on | origin | {' | '.join(map(escaped, columns))} |",
-            "| --- " * (len(columns) + 2) + "|",
-        ]
-        base = {on: row["base_score"] for cells in arms.values() for on, row in cells.items()}
-        lines.append("|  | no training | " + " | ".join(percent(base[on]) for on in columns) + " |")
-        for (benchmark, origin), cells in sorted(arms.items()):
-            shown = [_cell(cells.get(on), on == benchmark) for on in columns]
-            lines.append(f"| {escaped(benchmark)} | {escaped(origin)} | {' | '.join(shown)} |")
-        lines.append("")
-    return "\n".join([*lines, "Accuracy in %, change in points in brackets; in domain in bold type."])
-
-
-def _cell(row: Mapping[str, Any] | None, in_domain: bool) -> str:
-    if row is None or math.isnan(row["score"]):
-        return "–"
-    text = f"{percent(row['score'])} ({points(row['delta'])})"
-    return f"**{text}**" if in_domain else text
-
-
 def cost(spent: Iterable[Mapping[str, Any]]) -> Table:
     """What each stage took, one line a stage and one for all."""
     stages: dict[str, list[Mapping[str, Any]]] = {}
@@ -187,11 +112,3 @@ def _cost(stage: str, steps: list[Mapping[str, Any]]) -> dict[str, str]:
         "of it in this run": duration(sum(step["seconds"] for step in now)) if now else "–",
         "API": f"${sum(usd):,.2f}" if usd else "–",
     }
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    import pandas as pd
-
-    names = ("student", "train_benchmark", "benchmark", "origin", "method", "eval_benchmark")
-    frame = pd.read_csv(path, converters=dict.fromkeys(names, str))
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -1,4 +1,4 @@
-"""The arms of one student and method, and the paired differences among their origins."""
+"""The arms of one student and size, and the paired differences among them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.comparison.cell import UNTRAINED, Arm
+from tasks.comparison.phrasing import listed
 from tasks.comparison.statistics import UNDEFINED, Estimate, Measured, Term
+from tasks.comparison.wording import wording_of
 
 CONTROL = "@"
-"""What parts an origin from the control it is an arm of, as in `human@same_length`."""
+"""What parts an arm from the control it belongs to, as in `human@same_length`."""
 
 
-def is_control(origin: str) -> bool:
-    """Whether an arm repeats an origin under other conditions. Such arms answer claims; they compete with no origin."""
-    return CONTROL in origin
+def is_control(arm: str) -> bool:
+    """Whether an arm repeats another under other conditions. Such arms answer claims; they compete with none."""
+    return CONTROL in arm
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One origin on some training benchmarks: score in domain, its change, the others' change, log-perplexity."""
+    """One arm on some training benchmarks: score in domain, its change, the others' change, log-perplexity."""
 
+    arm: str
     origin: str
+    method: str
     train_benchmarks: tuple[str, ...]
     score: Estimate
     gain: Estimate
@@ -31,12 +35,12 @@ class Standing:
 
 
 class Arms:
-    """What was measured of one student and method.
+    """What was measured of one student's arms of one size, whatever their methods.
 
     Args:
         sample: scores by (`Arm`, evaluation benchmark).
-        familiarity: log-perplexities by ((student, origin), training benchmark).
-        arms: all arms that were planned, of one student and method.
+        familiarity: log-perplexities by ((student, arm), training benchmark).
+        arms: all arms that were planned, of one student and size.
         benchmarks: all evaluation benchmarks.
         missing: what was planned and not made, with one of its seeds at least, as (`Arm`, evaluation benchmark).
             Whatever needs it is undefined, not computed on less.
@@ -53,34 +57,46 @@ class Arms:
         self.sample = sample
         self.missing = missing
         self.familiarity = familiarity
-        self.student, self.method = arms[0].student, arms[0].method
+        self.student, self.size = arms[0].student, arms[0].size
+        self.method = listed(sorted({arm.method for arm in arms}))
+        self.wording = wording_of(arms)
         self.benchmarks = benchmarks
         self.planned = sorted({arm.train_benchmark for arm in arms})
         self.by_name = {(arm.arm, arm.train_benchmark): arm for arm in arms}
         self.base = arms[0].untrained
-        meant = {origin: self.meant_for(origin) for origin in sorted({arm.arm for arm in arms})}
-        self.controls = [origin for origin, trained in meant.items() if trained and is_control(origin)]
-        self.origins = [origin for origin, trained in meant.items() if trained and not is_control(origin)]
-        shared = set(self.planned).intersection(*(meant[origin] for origin in self.origins)) if self.origins else set()
+        meant = {name: self.meant_for(name) for name in sorted({arm.arm for arm in arms})}
+        self.controls = [name for name, trained in meant.items() if trained and is_control(name)]
+        self.names = [name for name, trained in meant.items() if trained and not is_control(name)]
+        """Arms that compete with each other."""
+        shared = set(self.planned).intersection(*(meant[name] for name in self.names)) if self.names else set()
         self.trained = sorted(shared)
-        """Training benchmarks that every origin was meant to have an arm of, evaluated in domain."""
+        """Training benchmarks that every arm was meant to be trained on, evaluated in domain."""
+        self._first = {arm.arm: arm for arm in reversed(arms)}
 
-    def trained_on(self, origin: str) -> set[str]:
-        """Benchmarks the origin has an arm of that was evaluated in domain."""
-        return {t for t in self.planned if (origin, t) in self.by_name and self.sample.has(self.by_name[origin, t], t)}
+    def origin(self, name: str) -> str:
+        """Whose responses, or pairs, an arm trains on."""
+        return self._first[name].origin
 
-    def meant_for(self, origin: str) -> set[str]:
+    def method_of(self, name: str) -> str:
+        """How an arm learns."""
+        return self._first[name].method
+
+    def trained_on(self, name: str) -> set[str]:
+        """Benchmarks that the arm was trained on and evaluated in domain."""
+        return {t for t in self.planned if (name, t) in self.by_name and self.sample.has(self.by_name[name, t], t)}
+
+    def meant_for(self, name: str) -> set[str]:
         """The same with those that are missing."""
-        arms = [(t, self.by_name[origin, t]) for t in self.planned if (origin, t) in self.by_name]
-        return self.trained_on(origin) | {t for t, arm in arms if (arm, t) in self.missing}
+        arms = [(t, self.by_name[name, t]) for t in self.planned if (name, t) in self.by_name]
+        return self.trained_on(name) | {t for t, arm in arms if (arm, t) in self.missing}
 
     def lacking(self, kind: str, *sides: str) -> list[str]:
-        """Which arms of these origins are missing that a claim of this kind needs, as "self on abacus/boxes"."""
+        """Which of these arms are missing that a claim of this kind needs, as "self on abacus/boxes"."""
         return [
-            f"{origin} on {train}"
-            for origin in sides
+            f"{name} on {train}"
+            for name in sides
             for train in self.planned
-            if (arm := self.by_name.get((origin, train))) is not None
+            if (arm := self.by_name.get((name, train))) is not None
             and (self._unread(arm) if kind == "perplexity" else self._unmeasured(arm, kind in ("elsewhere", "loss")))
         ]
 
@@ -94,16 +110,18 @@ class Arms:
         known = self.familiarity.has((arm.student, arm.arm), arm.train_benchmark)
         return not known and all((arm, on) in self.missing for on in self.benchmarks)
 
-    def standing(self, origin: str, trained: Sequence[str]) -> Standing:
-        """Where the origin stands, pooled over those of the training benchmarks it has."""
-        arms = [(self.by_name[origin, on], on) for on in trained if (origin, on) in self.by_name]
+    def standing(self, name: str, trained: Sequence[str]) -> Standing:
+        """Where the arm stands, pooled over those of the training benchmarks it has."""
+        arms = [(self.by_name[name, on], on) for on in trained if (name, on) in self.by_name]
         return Standing(
-            origin,
+            name,
+            self.origin(name),
+            self.method_of(name),
             tuple(trained),
             self.pooled([Term(arm, on) for arm, on in arms]),
             self.pooled([Term(arm, on, minus=self.base) for arm, on in arms]),
-            self.elsewhere([origin], trained=trained),
-            self.log_perplexity([origin], trained=trained),
+            self.elsewhere([name], trained=trained),
+            self.log_perplexity([name], trained=trained),
         )
 
     def untrained(self) -> Estimate:
@@ -116,22 +134,22 @@ class Arms:
             return UNDEFINED
         return (sample or self.sample).estimate([replace(t, weight=t.weight / len(terms)) for t in terms])
 
-    def gain(self, origins: Sequence[str], minus: str = UNTRAINED, trained: Sequence[str] = ()) -> Estimate:
-        """In-domain score of arms trained on `origins` less that of arms trained on `minus` (or of no training)."""
+    def gain(self, names: Sequence[str], minus: str = UNTRAINED, trained: Sequence[str] = ()) -> Estimate:
+        """In-domain score of the arms `names` less that of the arm `minus` (or of no training)."""
         return self.pooled(
             [
-                Term(self.by_name[origin, on], on, minus=self.base if minus == UNTRAINED else self.by_name[minus, on])
+                Term(self.by_name[name, on], on, minus=self.base if minus == UNTRAINED else self.by_name[minus, on])
                 for on in trained or self.trained
-                for origin in origins
+                for name in names
             ]
         )
 
-    def elsewhere(self, origins: Sequence[str], minus: str = UNTRAINED, trained: Sequence[str] = ()) -> Estimate:
+    def elsewhere(self, names: Sequence[str], minus: str = UNTRAINED, trained: Sequence[str] = ()) -> Estimate:
         """The same difference on the benchmarks an arm was not trained on, where both sides were evaluated."""
         terms: list[Term] = []
-        for origin in origins:
+        for name in names:
             for train in trained or self.trained:
-                plus = self.by_name.get((origin, train))
+                plus = self.by_name.get((name, train))
                 less = self.base if minus == UNTRAINED else self.by_name.get((minus, train))
                 if plus is not None and less is not None:
                     terms += [Term(plus, on, minus=less) for on in self.others(train, plus, less)]
@@ -149,20 +167,20 @@ class Arms:
         """Whether any arm was meant to be evaluated on a benchmark it was not trained on."""
         return any(on != train for train in self.planned for on in self.benchmarks)
 
-    def log_perplexity(self, origins: Sequence[str], minus: str | None = None, trained: Sequence[str] = ()) -> Estimate:
-        """Mean log-perplexity of the origins' responses, or its difference on the questions both answered."""
-        wanted = [*origins, *([minus] if minus else [])]
-        if any(self._unread(arm) for (o, on), arm in self.by_name.items() if o in wanted and on in (trained or [on])):
+    def log_perplexity(self, names: Sequence[str], minus: str | None = None, trained: Sequence[str] = ()) -> Estimate:
+        """Mean log-perplexity of the arms' responses, or its difference on the questions both have responses to."""
+        wanted = [*names, *([minus] if minus else [])]
+        if any(self._unread(arm) for (a, on), arm in self.by_name.items() if a in wanted and on in (trained or [on])):
             return UNDEFINED
         shared = [
-            on for on in trained or self.planned if all(self.familiarity.has((self.student, o), on) for o in wanted)
+            on for on in trained or self.planned if all(self.familiarity.has((self.student, a), on) for a in wanted)
         ]
         less = (self.student, minus) if minus else None
-        terms = [Term((self.student, origin), on, minus=less) for on in shared for origin in origins]
+        terms = [Term((self.student, name), on, minus=less) for on in shared for name in names]
         return self.pooled(terms, self.familiarity)
 
 
 def by_score(standing: Standing) -> tuple[float, str]:
     """Order of standings: highest score first, undefined last."""
     value = standing.score.value
-    return (math.inf if math.isnan(value) else -value, standing.origin)
+    return (math.inf if math.isnan(value) else -value, standing.arm)

@@ -1,14 +1,16 @@
 """Claims: statements with a direction, what the data say of them, and the sentence that tells it with its interval.
 
-A claim holds when its 95 % interval lies above zero and its p-value, adjusted over all claims of the study (Holm), is
-below 5 %; it does not hold when both say the opposite; otherwise it is undecided. It is missing when an arm is missing
-that it needs. Claims are made about every pair of origins; what a study sets out to test is a `Contrast`.
+A claim "holds" when its 95 % interval lies above zero and its p-value, adjusted over all claims of the study (Holm), is
+below 5 %. It "does not hold" when both say the opposite: it is refuted. Otherwise it is "not shown", which is no proof
+of its opposite, nor that there is no difference. It is "missing" when an arm is missing that it needs, and "undefined"
+where there is nothing to compare. Claims are made about every pair of arms, whatever their methods; what a study sets
+out to test is a `Contrast`, and is answered in the same words.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -18,7 +20,8 @@ from tasks.comparison.phrasing import interval, listed, points, times
 from tasks.comparison.statistics import Estimate, holm
 
 SIGNIFICANCE = 0.05
-MISSING = "missing"
+HOLDS, REFUTED, NOT_SHOWN = "holds", "does not hold", "not shown"
+MISSING, UNDEFINED = "missing", "undefined"
 MOST_LACKING = 3
 """Missing arms that a claim's sentence names."""
 FROM_FAMILIAR = ("self", "minimum_change", "rewrite", "teacher", "", "human")
@@ -35,7 +38,7 @@ class Claim:
     second: str
     estimate: Estimate
     p_holm: float = math.nan
-    status: str = "undecided"
+    status: str = NOT_SHOWN
     sentence: str = ""
     lacking: tuple[str, ...] = ()
     """Arms that are missing, without which nothing is claimed."""
@@ -46,12 +49,14 @@ def negative(e: Estimate) -> Estimate:
 
 
 def status_of(estimate: Estimate, p: float) -> str:
-    """Whether a claim holds, does not hold or is undecided: interval and adjusted p-value must agree on a sign."""
+    """Whether a claim holds, does not hold or is not shown: interval and adjusted p-value must agree on a sign."""
+    if math.isnan(estimate.value):
+        return UNDEFINED
     if estimate.above and p < SIGNIFICANCE:
-        return "holds"
+        return HOLDS
     if estimate.below and p < SIGNIFICANCE:
-        return "does not hold"
-    return "undecided"
+        return REFUTED
+    return NOT_SHOWN
 
 
 def size(kind: str, first: str, second: str, found: Estimate) -> str:
@@ -70,19 +75,18 @@ def size(kind: str, first: str, second: str, found: Estimate) -> str:
     return f"{said[0].upper() if said.split()[0].isalpha() else said[0]}{said[1:]}."
 
 
-def finding(claim: Claim, status: str, p_holm: float) -> str:
-    """What was found, with its interval."""
-    found = claim.estimate
-    if claim.lacking:
-        return missing(claim.lacking)
-    if math.isnan(found.value):
+def finding(
+    status: str, kind: str, first: str, second: str, found: Estimate, p_holm: float, lacking: Sequence[str]
+) -> str:
+    """What was found of a claim or contrast, with its interval."""
+    if status == MISSING:
+        return missing(lacking)
+    if status == UNDEFINED:
         return "Nothing to compare: there are no items that both sides answered."
-    said = size(claim.kind, claim.first, claim.second, found)
-    if status == "holds":
+    said = size(kind, first, second, found)
+    if status == HOLDS:
         return said
-    if status == "does not hold":
-        return f"The opposite. {said}"
-    return f"{unsure(found, p_holm)} {said}"
+    return f"The opposite. {said}" if status == REFUTED else f"{unsure(found, p_holm)} {said}"
 
 
 def missing(lacking: Sequence[str]) -> str:
@@ -93,23 +97,26 @@ def missing(lacking: Sequence[str]) -> str:
 
 
 def unsure(found: Estimate, p_holm: float) -> str:
-    """Why nothing is decided."""
+    """Why nothing is shown."""
     if found.above or found.below:
         return f"Not certain enough among so many claims (p = {p_holm:.3f}, Holm)."
     return "No difference found."
 
 
 def claims(arms: Arms, measure: str) -> list[Claim]:
-    """Every claim about two origins, and about each against no training, not judged yet; control arms are left out.
+    """Every claim about two arms, and about each against no training, not judged yet; control arms are left out.
 
-    Where origins can be ordered by the student's perplexity, the claims take the direction of the familiarity
-    hypothesis (Ren et al. 2024): what the student finds more familiar teaches it more and makes it forget less.
-    `measure` is the word for what was measured: "accuracy" or "score".
+    Where arms can be ordered by the student's perplexity, the claims take the direction of the familiarity hypothesis
+    (Ren et al. 2024): what the student finds more familiar teaches it more and makes it forget less. Of arms that train
+    on the same responses one stands for all in what is claimed of perplexity. `measure` is the word for what was
+    measured: "accuracy" or "score".
     """
-    perplexity = {origin: arms.log_perplexity([origin]).value for origin in arms.origins}
-    expected = sorted(arms.origins, key=lambda origin: (_expected(origin), _or_last(perplexity[origin])))
-    measured = sorted(arms.origins, key=lambda o: (_or_last(perplexity[o]), _expected(o), o))
-    others = [origin for origin in measured if origin != "human"]
+    perplexity = {arm: arms.log_perplexity([arm]).value for arm in arms.names}
+    expected = sorted(arms.names, key=lambda arm: (_expected(arms.origin(arm)), _or_last(perplexity[arm])))
+    measured = sorted(arms.names, key=lambda arm: (_or_last(perplexity[arm]), _expected(arms.origin(arm)), arm))
+    others = [arm for arm in measured if arm != "human"]
+    pooled = not arms.wording.by_name and "human" in arms.names and len(others) > 1
+    called = arms.wording
     made: list[Claim] = []
 
     def lacking(kind: str, *sides: str) -> tuple[str, ...]:
@@ -120,16 +127,16 @@ def claims(arms: Arms, measure: str) -> list[Claim]:
     ) -> None:
         if kind in ("elsewhere", "loss") and not arms.evaluated_elsewhere():
             return
+        subject, rival = (called.responses,) * 2 if kind == "perplexity" else (called.training, called.rival)
         of_kind = [
-            Claim(kind, say(f"{a} responses", f"{b} responses"), a, b, of(a, b), lacking=lacking(kind, a, b))
-            for a, b in pairs
+            Claim(kind, say(subject(a), rival(b)), a, b, of(a, b), lacking=lacking(kind, a, b)) for a, b in pairs
         ]
-        if kind in ("in_domain", "elsewhere") and "human" in arms.origins and len(others) > 1:
+        if kind in ("in_domain", "elsewhere") and pooled:
             pool = arms.gain if kind == "in_domain" else arms.elsewhere
-            together = f"{_together(others)} responses (taken together)"
+            text = say(f"Training on {_together(others)} responses (taken together)", rival("human"))
             of_kind.append(
                 Claim(
-                    *(kind, say(together, "human responses"), _together(others), "human", pool(others, "human")),
+                    *(kind, text, _together(others), "human", pool(others, "human")),
                     lacking=lacking(kind, *others, "human"),
                 )
             )
@@ -138,31 +145,31 @@ def claims(arms: Arms, measure: str) -> list[Claim]:
     add(
         "perplexity",
         lambda a, b: f"{arms.student} finds {a} more familiar (lower perplexity) than {b}.",
-        combinations(expected, 2),
+        combinations(_of_different_responses(expected, arms, perplexity), 2),
         lambda a, b: arms.log_perplexity([b], a),
     )
     add(
         "in_domain",
-        lambda a, b: f"Training on {a} gives higher in-domain {measure} than on {b}.",
+        lambda a, b: f"{a} gives higher in-domain {measure} than {b}.",
         combinations(measured, 2),
         lambda a, b: arms.gain([a], b),
     )
     add(
         "elsewhere",
-        lambda a, b: f"Training on {a} keeps more {measure} on the other benchmarks than on {b}.",
+        lambda a, b: f"{a} keeps more {measure} on the other benchmarks than {b}.",
         combinations(measured, 2),
         lambda a, b: arms.elsewhere([a], b),
     )
-    alone = [(origin, UNTRAINED) for origin in measured]
+    alone = [(arm, UNTRAINED) for arm in measured]
     add(
         "gain",
-        lambda a, b: f"Training on {a} raises in-domain {measure} over no training.",
+        lambda a, b: f"{a} raises in-domain {measure} over no training.",
         alone,
         lambda a, b: arms.gain([a]),
     )
     add(
         "loss",
-        lambda a, b: f"Training on {a} costs {measure} on the other benchmarks.",
+        lambda a, b: f"{a} costs {measure} on the other benchmarks.",
         alone,
         lambda a, b: negative(arms.elsewhere([a])),
     )
@@ -178,12 +185,21 @@ def judged(made: Sequence[Claim]) -> list[Claim]:
     found = []
     for claim, p in zip(made, holm([math.nan if c.lacking else c.estimate.p for c in made]), strict=True):
         status = MISSING if claim.lacking else status_of(claim.estimate, p)
-        found.append(replace(claim, p_holm=p, status=status, sentence=finding(claim, status, p)))
+        said = finding(status, claim.kind, claim.first, claim.second, claim.estimate, p, claim.lacking)
+        found.append(replace(claim, p_holm=p, status=status, sentence=said))
     return found
 
 
-def _together(origins: Sequence[str]) -> str:
-    return listed(origins) if len(origins) <= 3 else "all other"
+def _of_different_responses(names: Sequence[str], arms: Arms, perplexity: Mapping[str, float]) -> list[str]:
+    """The first of the arms that have one origin and one perplexity."""
+    found: dict[tuple[str, str], str] = {}
+    for name in names:
+        found.setdefault((arms.origin(name), repr(perplexity[name])), name)
+    return list(found.values())
+
+
+def _together(arms: Sequence[str]) -> str:
+    return listed(arms) if len(arms) <= 3 else "all other"
 
 
 def _expected(origin: str) -> int:

@@ -1,9 +1,8 @@
 """Contrasts: the claims a study sets out to test, each about two arms, and what the data answer.
 
-A contrast holds when its 95 % interval lies above zero and its p-value, adjusted over all contrasts of the study
-(Holm), those of every student, is below 5 %. It is "opposite" when both say the reverse; otherwise it "does not hold":
-this study does not show it. Where an arm is missing that it needs it is "missing", and where there is nothing to
-compare "undefined".
+Each is answered in the words of a claim (tasks/comparison/claim.py): it "holds", "does not hold" (is refuted), is
+"not shown", "missing" or "undefined". P-values are adjusted (Holm) over all contrasts of the study, those of every
+student. The two arms may differ in their origins, their methods or both.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.comparison.arms import Arms
 from tasks.comparison.cell import UNTRAINED
-from tasks.comparison.claim import MISSING, missing, negative, size, status_of, unsure
+from tasks.comparison.claim import MISSING, finding, negative, status_of
 from tasks.comparison.statistics import UNDEFINED, Estimate, holm
 
 KIND = {"in_domain": "in_domain", "other": "elsewhere", "perplexity": "perplexity"}
@@ -31,8 +30,8 @@ class Contrast(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     claim: str = Field(min_length=1, description="the claim as a sentence")
-    better: str = Field(description="the origin that does better if the claim holds; `base` is no training")
-    than: str = Field(description="the origin it does better than; `base` is no training")
+    better: str = Field(description="the arm that does better if the claim holds; `base` is no training")
+    than: str = Field(description="the arm it does better than; `base` is no training")
     on: Literal["in_domain", "other", "perplexity"] = Field(
         "in_domain",
         description="in_domain: a higher score on the benchmark trained on. other: a higher score on the other "
@@ -50,9 +49,9 @@ class Contrast(BaseModel):
     @model_validator(mode="after")
     def _of_two(self) -> Contrast:
         if self.better == self.than:
-            raise ValueError(f"`better` and `than` are both {self.than}: allowed are two different origins")
+            raise ValueError(f"`better` and `than` are both {self.than}: allowed are two different arms")
         if self.on == "perplexity" and UNTRAINED in (self.better, self.than):
-            raise ValueError("`on: perplexity` compares responses, and no training has none: allowed are two origins")
+            raise ValueError("`on: perplexity` compares responses, and no training has none: allowed are two arms")
         return self
 
 
@@ -109,14 +108,9 @@ def _estimate(contrast: Contrast, arms: Arms, trained: Sequence[str]) -> Estimat
 def _answer(
     contrast: Contrast, trained: tuple[str, ...], estimate: Estimate, p: float, lacking: Sequence[str]
 ) -> Answer:
-    status, sentence = "undefined", "Nothing to compare: there are no items that both sides answered."
-    if lacking:
-        status, sentence = MISSING, missing(lacking)
-    elif not math.isnan(estimate.value):
-        status = {"does not hold": "opposite", "undecided": "does not hold"}.get(status_of(estimate, p), "holds")
-        said = size(KIND[contrast.on], _called(contrast.better), _called(contrast.than), estimate)
-        before = {"holds": "", "opposite": "The opposite. "}.get(status, f"{unsure(estimate, p)} ")
-        sentence = before + said
+    status = MISSING if lacking else status_of(estimate, p)
+    sides = (_called(contrast.better), _called(contrast.than))
+    sentence = finding(status, KIND[contrast.on], *sides, estimate, p, lacking)
     return Answer(
         *(contrast.claim, contrast.better, contrast.than, contrast.on, trained, estimate, p, status, sentence)
     )

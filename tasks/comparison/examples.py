@@ -1,7 +1,8 @@
-"""Examples to read: the same question answered by every origin, and by the student before and after training."""
+"""Examples to read: the same question answered for every arm, and by the student before and after training."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tasks.comparison.arms import is_control
@@ -23,29 +24,30 @@ APART = 0.5
 def examples(items: pd.DataFrame, responses: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Pick questions by rule, not by hand: spread evenly over the ids, those with answers that differ first.
 
-    `training`: questions with each origin's response, verdict and perplexity, where they were kept with its tokens'
-    nats. `evaluation`: questions with the answers of the untrained model and of each origin's arm (the first seed), in
-    domain and on the benchmark that did worst, there with what the untrained model had right and an arm lost.
+    `training`: questions with each arm's response, verdict and perplexity, where they were kept with its tokens' nats;
+    arms that train on the same response share one. `evaluation`: questions with the answers of the untrained model and
+    of each arm (the first seed, the largest size), in domain and on the benchmark that did worst, there with what the
+    untrained model had right and an arm lost. Each answer has the `arms` that it is of.
     """
     return {"training": _training(responses), "evaluation": _evaluation(items)}
 
 
 def _training(responses: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
-    shown = responses[~responses["origin"].map(is_control).astype(bool)]
+    shown = responses[~responses["arm"].map(is_control).astype(bool)]
     shown = shown[shown["chosen"]] if shown["chosen"].any() else shown
     for (student, benchmark), group in list(shown.groupby(["student", "train_benchmark"], sort=True))[:BENCHMARKS]:
-        group = group.drop_duplicates(["id", "origin"])
-        complete = group.groupby("id")["origin"].nunique()
+        group = group.drop_duplicates(["id", "arm"])
+        complete = group.groupby("id")["arm"].nunique()
         ids = sorted(complete[complete == complete.max()].index)
-        traced = group[group["token_nll"].notna()].groupby("id")["origin"].nunique()
+        traced = group[group["token_nll"].notna()].groupby("id")["arm"].nunique()
         ids = sorted(traced[traced == complete.max()].index) or ids
         for identifier in _spread(ids, PER_BENCHMARK):
             rows = group[group["id"] == identifier].sort_values("perplexity")
-            answers = [
-                _answer(row, row["origin"], perplexity=row["perplexity"]) | {"tokens": _tokens(row)}
-                for _, row in rows.iterrows()
-            ]
+            answers: list[dict[str, Any]] = []
+            for _, same in rows.groupby(["perplexity", "origin", "response"], sort=False, dropna=False):
+                row = same.iloc[0]
+                answers.append(_answer(row, same["arm"], perplexity=row["perplexity"]) | {"tokens": _tokens(row)})
             found.append(_question(rows.iloc[0], student, benchmark, answers))
     return found
 
@@ -57,9 +59,10 @@ def _evaluation(items: pd.DataFrame) -> list[dict[str, Any]]:
     ]
     base = first[first["arm"] == UNTRAINED]
     trained = first[(first["arm"] != UNTRAINED) & ~first["arm"].astype(str).map(is_control).astype(bool)]
+    trained = trained[trained["size"] == trained["size"].max()]
     trained = trained[trained["seed"] == trained.groupby("student", observed=True)["seed"].transform("min")]
-    groups = trained.groupby(["student", "method", "train_benchmark"], observed=True, sort=True)
-    for (student, _, benchmark), group in list(groups)[:BENCHMARKS]:
+    groups = trained.groupby(["student", "train_benchmark"], observed=True, sort=True)
+    for (student, benchmark), group in list(groups)[:BENCHMARKS]:
         means = group.groupby("eval_benchmark", observed=True)["score"].mean()
         elsewhere = means.drop(benchmark, errors="ignore").dropna()
         for on in [benchmark, *([elsewhere.idxmin()] if len(elsewhere) else [])]:
@@ -75,7 +78,7 @@ def _evaluation(items: pd.DataFrame) -> list[dict[str, Any]]:
             ids = sorted(telling[telling].index)
             for identifier in _spread(ids, PER_BENCHMARK - 1):
                 rows = together[together["id"] == identifier]
-                answers = [_answer(row, row["arm"]) for _, row in rows.iterrows()]
+                answers = [_answer(row, [row["arm"]]) for _, row in rows.iterrows()]
                 found.append(_question(rows.iloc[0], student, benchmark, answers) | {"eval_benchmark": on})
     return found
 
@@ -98,10 +101,10 @@ def _question(row: Any, student: Any, benchmark: Any, answers: list[dict[str, An
     }
 
 
-def _answer(row: Any, origin: str, perplexity: float | None = None) -> dict[str, Any]:
+def _answer(row: Any, arms: Iterable[str], perplexity: float | None = None) -> dict[str, Any]:
     known = perplexity is not None and perplexity == perplexity and perplexity != float("inf")
     return {
-        "origin": str(origin),
+        "arms": [str(arm) for arm in arms],
         "response": _text(row["response"]),
         "verdict": _text(row["verdict"]),
         "perplexity": float(perplexity) if known and perplexity is not None else None,

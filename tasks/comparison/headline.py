@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.comparison.arms import Standing
-from tasks.comparison.claim import Claim, negative, status_of
+from tasks.comparison.claim import HOLDS, REFUTED, Claim, negative, status_of
 from tasks.comparison.phrasing import interval, listed, percent, points
+from tasks.comparison.wording import Wording
 
 NOT_IN_DOMAIN = "no arm was evaluated on the benchmark it was trained on"
 FEW = 3
@@ -17,72 +18,116 @@ FEW = 3
 
 @dataclass(frozen=True)
 class Headline:
-    """The answer in a sentence. `leaders` has one origin when it is ahead of every other, else those tied."""
+    """The answer in a sentence. `leaders` has one arm when it is ahead of every other, else those tied."""
 
     leaders: tuple[str, ...]
     sentence: str
     details: tuple[str, ...]
 
 
-def headline(student: str, measure: str, standings: Sequence[Standing], claims: Sequence[Claim]) -> Headline:
+def headline(
+    student: str, measure: str, standings: Sequence[Standing], claims: Sequence[Claim], wording: Wording
+) -> Headline:
     """What the claims say, in short.
 
     Args:
-        standings: best first, of origins alone.
+        standings: best first, of competing arms alone.
         claims: all of them; the in-domain ones decide.
     """
-    absent = [standing.origin for standing in standings if _lacking(standing.origin, claims)]
-    standings = [standing for standing in standings if standing.origin not in absent]
+    absent = [standing.arm for standing in standings if _lacking(standing.arm, claims)]
+    standings = [standing for standing in standings if standing.arm not in absent]
     if not standings or math.isnan(standings[0].score.value):
-        answer = f"arms of {listed(absent)} are missing" if absent else NOT_IN_DOMAIN
-        return Headline((), f"Whose responses {student} learns best from cannot be said: {answer}.", ())
-    found = _among(student, measure, standings, claims, "can be judged" if absent else "were studied")
+        answer = wording.incomplete(absent) if absent else NOT_IN_DOMAIN
+        asked = f"Which arm is best for {student}" if wording.by_name else f"Whose responses {student} learns best from"
+        return Headline((), f"{asked} cannot be said: {answer}.", ())
+    found = _Words(student, measure, wording).among(standings, claims, bool(absent))
     if not absent:
         return found
-    missing = f"Not compared: {listed(absent)}, of which arms are missing."
+    missing = f"Not compared: {listed(absent)}, of which {'adapters' if wording.by_name else 'arms'} are missing."
     return replace(found, details=(missing, *found.details))
 
 
-def _lacking(origin: str, claims: Sequence[Claim]) -> bool:
-    """Whether the origin lacks an arm that its score in domain needs."""
-    return any(claim.kind == "gain" and claim.first == origin and claim.lacking for claim in claims)
+def _lacking(arm: str, claims: Sequence[Claim]) -> bool:
+    """Whether something is missing that the arm's score in domain needs."""
+    return any(claim.kind == "gain" and claim.first == arm and claim.lacking for claim in claims)
 
 
-def _among(student: str, measure: str, standings: Sequence[Standing], claims: Sequence[Claim], alone: str) -> Headline:
-    """The headline among origins that have all their arms."""
-    best = standings[0]
-    leads = {standing.origin: _lead(best.origin, standing.origin, claims) for standing in standings[1:]}
-    behind = [origin for origin, lead in leads.items() if lead.status == "holds"]
-    tied = [origin for origin in leads if origin not in behind]
-    score = f"{percent(best.score.value)} in domain ({interval(best.score, percent)})"
-    against_none = _against_none(best, measure, claims)
-    if not leads:
-        answer = f"Only {best.origin} responses {alone}: trained on them, {student} reaches {score}."
-        return Headline((best.origin,), answer, (against_none,))
-    named = [origin for origin in behind if len(leads) <= FEW or origin in (next(iter(leads)), "human")]
-    above = [f"{points(leads[o].estimate.value)} above {o} ({interval(leads[o].estimate)})" for o in named]
-    ahead = listed(above)
-    if not tied:
-        most = "" if len(named) == len(behind) else f" It is ahead of all {len(leads)} others."
-        answer = f"{student} learns best from {best.origin} responses: "
-        answer += f"{percent(best.score.value)} in domain, {ahead}.{most}"
-        return Headline((best.origin,), answer, (against_none,))
-    if len(leads) <= FEW:
-        between = f"between {listed([best.origin, *tied])} responses ({'; '.join(_distance(leads[o]) for o in tied)})"
-        answer = f"No single winner for {student}: no difference found in domain {between}."
-        details = [f"Training on {best.origin} responses scores {ahead}."] if behind else []
-    else:
-        answer = f"No single winner for {student}: training on {best.origin} responses scores highest, {score}, but "
-        apart = [_distance(leads[o]) for o in tied if o in (next(iter(leads)), "human")] or [_distance(leads[tied[0]])]
-        answer += f"{_many(tied)} cannot be told apart from it with certainty ({'; '.join(apart)})."
-        details = [f"It scores {ahead}."] if named else []
-        if behind and len(named) < len(behind):
-            details.append(f"It is ahead of {len(behind)} of the {len(leads)} other origins.")
-    return Headline((best.origin, *tied), answer, (*details, against_none))
+@dataclass(frozen=True)
+class _Words:
+    """The headline's sentences about one student."""
+
+    student: str
+    measure: str
+    wording: Wording
+
+    def among(self, standings: Sequence[Standing], claims: Sequence[Claim], some_missing: bool) -> Headline:
+        """The headline among arms that lack nothing, best first."""
+        best = standings[0]
+        leads = {standing.arm: _lead(best.arm, standing.arm, claims) for standing in standings[1:]}
+        behind = [arm for arm, lead in leads.items() if lead.status == HOLDS]
+        tied = [arm for arm in leads if arm not in behind]
+        against_none = self._against_none(best, claims)
+        if not leads:
+            return Headline((best.arm,), self._only(best, some_missing), (against_none,))
+        named = [arm for arm in behind if len(leads) <= FEW or arm in (next(iter(leads)), "human")]
+        above = [f"{points(leads[arm].estimate.value)} above {arm} ({interval(leads[arm].estimate)})" for arm in named]
+        ahead = listed(above)
+        if not tied:
+            most = "" if len(named) == len(behind) else f" It is ahead of all {len(leads)} others."
+            answer = f"{self._wins(best.arm)}: {percent(best.score.value)} in domain, {ahead}.{most}"
+            return Headline((best.arm,), answer, (against_none,))
+        if len(leads) <= FEW:
+            between = self.wording.together([best.arm, *tied])
+            apart = "; ".join(_distance(leads[arm]) for arm in tied)
+            answer = f"No single winner for {self.student}: no difference found in domain between {between} ({apart})."
+            details = [f"{self.wording.training(best.arm)} scores {ahead}."] if behind else []
+        else:
+            answer = self._one_of_many(best, leads, tied)
+            details = [f"It scores {ahead}."] if named else []
+            if behind and len(named) < len(behind):
+                details.append(f"It is ahead of {len(behind)} of the {len(leads)} other {self.wording.kind}s.")
+        return Headline((best.arm, *tied), answer, (*details, against_none))
+
+    def _wins(self, arm: str) -> str:
+        if self.wording.by_name:
+            return f"Arm {arm} is best for {self.student}"
+        return f"{self.student} learns best from {arm} responses"
+
+    def _only(self, best: Standing, some_missing: bool) -> str:
+        score = _in_domain(best)
+        if self.wording.by_name:
+            alone = "can be judged" if some_missing else "was studied"
+            return f"Only arm {best.arm} {alone}: with it, {self.student} reaches {score}."
+        alone = "can be judged" if some_missing else "were studied"
+        return f"Only {best.arm} responses {alone}: trained on them, {self.student} reaches {score}."
+
+    def _one_of_many(self, best: Standing, leads: Mapping[str, Claim], tied: Sequence[str]) -> str:
+        training = self.wording.training(best.arm)
+        apart = [_distance(leads[arm]) for arm in tied if arm in (next(iter(leads)), "human")]
+        return (
+            f"No single winner for {self.student}: {training[0].lower()}{training[1:]} scores highest, "
+            f"{_in_domain(best)}, but {_many(tied)} cannot be told apart from it with certainty "
+            f"({'; '.join(apart or [_distance(leads[tied[0]])])})."
+        )
+
+    def _against_none(self, best: Standing, claims: Sequence[Claim]) -> str:
+        gain = best.gain
+        if math.isnan(gain.value):
+            return "How that compares with no training is not known: the untrained model was not evaluated."
+        status = next(claim.status for claim in claims if claim.kind == "gain" and claim.first == best.arm)
+        verb = {HOLDS: "raises", REFUTED: "lowers"}.get(status, "is not shown to change")
+        return (
+            f"{self.wording.training(best.arm)} {verb} in-domain {self.measure} against no training: "
+            f"{points(gain.value, sign=True)}, {interval(gain)}."
+        )
 
 
-def _many(origins: Sequence[str]) -> str:
-    return listed(origins) if len(origins) <= FEW else f"{', '.join(origins[:FEW])} and {len(origins) - FEW} more"
+def _in_domain(standing: Standing) -> str:
+    return f"{percent(standing.score.value)} in domain ({interval(standing.score, percent)})"
+
+
+def _many(arms: Sequence[str]) -> str:
+    return listed(arms) if len(arms) <= FEW else f"{', '.join(arms[:FEW])} and {len(arms) - FEW} more"
 
 
 def _distance(lead: Claim) -> str:
@@ -91,7 +136,7 @@ def _distance(lead: Claim) -> str:
 
 
 def _lead(best: str, other: str, claims: Sequence[Claim]) -> Claim:
-    """The in-domain claim between two origins, turned so that `best` comes first."""
+    """The in-domain claim between two arms, turned so that `best` comes first."""
     for claim in claims:
         if claim.kind == "in_domain" and {claim.first, claim.second} == {best, other}:
             if claim.first == best:
@@ -99,15 +144,3 @@ def _lead(best: str, other: str, claims: Sequence[Claim]) -> Claim:
             turned = negative(claim.estimate)
             return replace(claim, first=best, second=other, estimate=turned, status=status_of(turned, claim.p_holm))
     raise KeyError(f"no claim between {best} and {other}")
-
-
-def _against_none(best: Standing, measure: str, claims: Sequence[Claim]) -> str:
-    gain = best.gain
-    if math.isnan(gain.value):
-        return "How that compares with no training is not known: the untrained model was not evaluated."
-    status = next(claim.status for claim in claims if claim.kind == "gain" and claim.first == best.origin)
-    verb = {"holds": "raises", "does not hold": "lowers"}.get(status, "is not shown to change")
-    return (
-        f"Training on {best.origin} responses {verb} in-domain {measure} against no training: "
-        f"{points(gain.value, sign=True)}, {interval(gain)}."
-    )

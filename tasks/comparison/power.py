@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.comparison.cell import Arm
 from tasks.comparison.claim import SIGNIFICANCE
+from tasks.comparison.wording import wording_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +28,7 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Design:
-    """What of a study decides how small a difference between two of its origins it tells.
+    """What of a study decides how small a difference between two of its arms it tells.
 
     `items` are the evaluation questions of each training benchmark's arms: in domain one count, on other benchmarks a
     count for each.
@@ -34,7 +36,7 @@ class Design:
 
     items: tuple[tuple[int, ...], ...]
     seeds: int
-    origins: int = 2
+    arms: int = 2
     claims: int = 1
     """Claims among which p-values are adjusted."""
 
@@ -67,7 +69,7 @@ class Design:
             seeds = np.array([(weight * SPREAD) ** 2 * (1 + 1 / len(c)) / 2 / self.seeds for c in self.items])
             noise = np.array([sum((weight / len(c)) ** 2 * NOISE / (self.seeds * n) for n in c) for c in self.items])
             true += 2 * float(seeds.sum())
-            chances = np.random.default_rng(0).chisquare(degrees, (DRAWS, max(2, self.origins), trained)) / degrees
+            chances = np.random.default_rng(0).chisquare(degrees, (DRAWS, max(2, self.arms), trained)) / degrees
             found = chances * (seeds + noise)
             own = np.maximum(0, found - noise)
             least = np.maximum(np.median(own, axis=(1, 2), keepdims=True), own.mean(axis=2, keepdims=True))
@@ -78,9 +80,15 @@ class Design:
         return math.sqrt(true), stdtrit(variance**2 / doubt, 1 - SIGNIFICANCE / self.claims / 2) * np.sqrt(variance)
 
 
-def claims_of(origins: Sequence[str], elsewhere: bool) -> int:
-    """How many claims a study makes of these origins (tasks/comparison/claim.py); `elsewhere` says whether any arm
-    answers a benchmark that it was not trained on."""
-    pairs = len(origins) * (len(origins) - 1) // 2
-    pooled = int("human" in origins and len(origins) > 2)
-    return pairs + (1 + elsewhere) * (pairs + pooled + len(origins))
+def claims_of(arms: Sequence[Arm], elsewhere: bool) -> int:
+    """How many claims a study makes of arms that compete with each other (tasks/comparison/claim.py).
+
+    Args:
+        arms: those of one student, training benchmark and size; those of one origin are taken to train on the same
+            responses.
+        elsewhere: whether any of them answers a benchmark that it was not trained on.
+    """
+    pairs = len(arms) * (len(arms) - 1) // 2
+    origins = len({arm.origin for arm in arms})
+    pooled = int(any(arm.arm == "human" for arm in arms) and len(arms) > 2 and not wording_of(arms).by_name)
+    return origins * (origins - 1) // 2 + (1 + elsewhere) * (pairs + pooled + len(arms))

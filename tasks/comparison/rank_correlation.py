@@ -1,9 +1,10 @@
 """Rank correlation over arms: does an arm do better whose training responses were more familiar, and is it length?
 
-An arm is an origin on one training benchmark; control arms are left out. Spearman's coefficient is taken of the median
-log-perplexity of the responses an arm trained on with its score, of their mean tokens with its score, and of the first
-two with the ranks of length held fixed (partial rank correlation). Benchmarks differ in difficulty, so each is also
-given with ranks taken within each training benchmark. Intervals are percentiles over resamplings
+A point is an arm on one training benchmark; control arms are left out. Methods learn differently from the same
+responses, so arms of each method are ranked among themselves, where they are enough. Spearman's coefficient is taken
+of the median log-perplexity of the responses an arm trained on with its score, of their mean tokens with its score,
+and of the first two with the ranks of length held fixed (partial rank correlation). Benchmarks differ in difficulty,
+so each is also given with ranks taken within each training benchmark. Intervals are percentiles over resamplings
 (tasks/comparison/bootstrap.py) of evaluation questions, seeds and training questions. The arms are taken as given.
 Fewer than `FEWEST` arms say nothing: NaN.
 """
@@ -11,7 +12,7 @@ Fewer than `FEWEST` arms say nothing: NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 FEWEST = 4
+FEWEST_ORIGINS = 3
+"""With fewer among arms that differ in more than their origin, there is no order of perplexities to speak of."""
 DEFINED = 0.9
 """Share of resamplings in which a coefficient must be defined, for its interval to be."""
 
 Responses = Mapping[tuple[str, str, str], "np.ndarray"]
-"""By student, origin and training benchmark: log-perplexity and tokens of the responses, (2, questions) with NaN for
-questions without one; columns are the same questions for all origins of a benchmark."""
+"""By student, arm and training benchmark: log-perplexity and tokens of the responses, (2, questions) with NaN for
+questions without one; columns are the same questions for all arms of a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Correlation:
     """
 
     on: str
+    method: str
     within_benchmarks: bool
     arms: int
     perplexity: Estimate
@@ -55,24 +59,32 @@ def correlations(arms: Arms, responses: Responses) -> list[Correlation]:
     """Over all arms and, with several training benchmarks, within each; in domain and, where evaluated, elsewhere."""
     found = []
     bootstrap = Bootstrap(arms.sample)
-    for on in ("in_domain", *(["elsewhere"] if arms.evaluated_elsewhere() else [])):
-        for within in (False, True) if len(arms.planned) > 1 else (False,):
-            correlation = _correlation(arms, bootstrap, responses, on, within)
-            found.append(replace(correlation, sentence=_sentence(correlation)))
+    methods = sorted({arms.method_of(name) for name in arms.names})
+    for method in methods:
+        names = [name for name in arms.names if arms.method_of(name) == method]
+        if arms.wording.by_name and len({arms.origin(name) for name in names}) < FEWEST_ORIGINS:
+            continue
+        for on in ("in_domain", *(["elsewhere"] if arms.evaluated_elsewhere() else [])):
+            for within in (False, True) if len(arms.planned) > 1 else (False,):
+                correlation = _correlation(arms, names, bootstrap, responses, on, within)
+                called = f"{method} arms" if len(methods) > 1 else "arms"
+                found.append(replace(correlation, method=method, sentence=_sentence(correlation, called)))
     return found
 
 
-def _correlation(arms: Arms, bootstrap: Bootstrap, responses: Responses, on: str, within: bool) -> Correlation:
+def _correlation(
+    arms: Arms, names: Sequence[str], bootstrap: Bootstrap, responses: Responses, on: str, within: bool
+) -> Correlation:
     import numpy as np
 
-    points = [(origin, train) for train in arms.planned for origin in arms.origins]
+    points = [(name, train) for train in arms.planned for name in names]
     known = [point for point in points if (arms.student, *point) in responses and _terms(arms, *point, on)]
     known = [point for point in known if np.isfinite(responses[arms.student, *point]).all(axis=0).any()]
     if within:
         known = [point for point in known if sum(other[1] == point[1] for other in known) > 1]
     if len(known) < FEWEST:
         undefined = Estimate(math.nan, items=len(known))
-        return Correlation(on, within, len(known), undefined, undefined, undefined, math.nan, math.nan)
+        return Correlation(on, "", within, len(known), undefined, undefined, undefined, math.nan, math.nan)
     values = [_values(arms, bootstrap, responses, point, on) for point in known]
     groups = np.array([arms.planned.index(train) if within else 0 for _, train in known])
     ranks = [_ranks(np.column_stack(column), groups) for column in zip(*values, strict=True)]
@@ -86,6 +98,7 @@ def _correlation(arms: Arms, bootstrap: Bootstrap, responses: Responses, on: str
     added = float((1 - by_length[0] ** 2) * partial[0] ** 2)
     return Correlation(
         on=on,
+        method="",
         within_benchmarks=within,
         arms=len(known),
         perplexity=_estimate(by_perplexity, len(known)),
@@ -96,9 +109,9 @@ def _correlation(arms: Arms, bootstrap: Bootstrap, responses: Responses, on: str
     )
 
 
-def _terms(arms: Arms, origin: str, train: str, on: str) -> list[Term]:
+def _terms(arms: Arms, name: str, train: str, on: str) -> list[Term]:
     """The arm's score in domain, or the mean of its scores elsewhere."""
-    arm = arms.by_name.get((origin, train))
+    arm = arms.by_name.get((name, train))
     if arm is None:
         return []
     where = arms.others(train, arm) if on == "elsewhere" else [train] if arms.sample.has(arm, train) else []
@@ -178,12 +191,14 @@ def _estimate(found: np.ndarray, arms: int) -> Estimate:
     return Estimate(value, min(value, float(low)), max(value, float(high)), items=arms)
 
 
-def _sentence(found: Correlation) -> str:
+def _sentence(found: Correlation, called: str) -> str:
     """What the coefficients say, and no more."""
     where = "in domain" if found.on == "in_domain" else "on the other benchmarks"
-    over = f"Over {found.arms} arms" + (", ranked within each training benchmark," if found.within_benchmarks else "")
+    over = f"Over {found.arms} {called}" + (
+        ", ranked within each training benchmark," if found.within_benchmarks else ""
+    )
     if math.isnan(found.perplexity.value):
-        why = f"fewer than {FEWEST} arms" if found.arms < FEWEST else "all arms rank the same"
+        why = f"fewer than {FEWEST} {called}" if found.arms < FEWEST else "all arms rank the same"
         return f"Whether familiarity goes with scores {where} is undefined: {why}."
     if found.perplexity.below:
         said = f"{over} lower perplexity goes with higher scores {where}"

@@ -1,8 +1,12 @@
 """What training seeds add to the variance of arms' scores.
 
-A few seeds can agree by luck, so an arm's part is taken as no less than the median over it and its peers, the arms of
-its student and method, and no less than the mean over it and its kin, the arms of its origin: some origins vary more
-than others.
+A few seeds can agree by luck, so an arm's part is taken as no less than the median over it and its peers, arms that are
+expected to vary as it does, and no less than the mean over it and its kin, the same arm on other training benchmarks:
+some arms vary more than others. Which they are: tasks/comparison/peers.py.
+
+Seeds of different arms are taken to be independent. An arm that starts from another's adapter of the same seed shares
+its luck, as arms that are trained on parts of the same responses may; where that makes them rise and fall together, a
+difference between them is surer than its interval says.
 """
 
 from __future__ import annotations
@@ -33,8 +37,8 @@ class SeedScores:
 class Peer:
     """An arm whose scores are expected to vary over seeds as much as another's.
 
-    `exchanged` says what the other's benchmarks are for it, where they are not the same. `kin` are of the same origin;
-    only those `counted` are among the peers whose median counts.
+    `exchanged` says what the other's benchmarks are for it, where they are not the same. `kin` are the same arm
+    elsewhere; only those `counted` are among the peers whose median counts.
     """
 
     arm: Any

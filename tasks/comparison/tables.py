@@ -23,7 +23,7 @@ GRADED = (*ARM, "eval_benchmark", "part", "n", "exact", "score")
 
 
 def summary(sample: Measured, arms: list[Arm], benchmarks: list[str]) -> pd.DataFrame:
-    """One row per arm and evaluation benchmark (`SUMMARY`), seeds pooled; missing ones have n 0 and no numbers.
+    """One row per arm, size and evaluation benchmark (`SUMMARY`), seeds pooled; missing ones have n 0 and no numbers.
 
     `n` counts items; Holm's family is all comparisons of an arm with the base model in the study.
     """

@@ -1,4 +1,4 @@
-"""Verdict: from paired comparisons, the answer to "whose responses does this model learn best from?", as data."""
+"""Verdict: from paired comparisons, the answer to "which training does this model learn best from?", as data."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -19,17 +19,21 @@ ONE_SEED = "One seed: intervals and p-values are of the questions alone, not of 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one student and method.
+    """The answer for one student, among all its arms, whatever their methods.
 
-    `leaders` has one origin when it is ahead of every other, else those tied for the lead. `train_benchmarks` are those
-    every origin has, over which `standings` are pooled; `arms` are the standings on each benchmark alone. `controls`
-    are the standings of control arms, which compete with nobody. `contrasts` answer the claims of the study file.
+    `method` lists their methods. `size` is the number of training questions that all of it is about: the largest, in a
+    study that varies it, else 0. `by_name` says whether arms differ in more than their origin, and are called by their
+    names. `leaders` has one arm when it is ahead of every other, else those tied for the lead. `train_benchmarks` are
+    those every arm has, over which `standings` are pooled; `arms` are the standings on each benchmark alone. `controls`
+    are the standings of control arms, which compete with none. `contrasts` answer the claims of the study file.
     `measure` is "accuracy", or "score" where an answer can be partly right. `seeds` is the least number of seeds an arm
     has.
     """
 
     student: str
     method: str
+    size: int
+    by_name: bool
     measure: str
     sentence: str
     details: tuple[str, ...]
@@ -56,11 +60,11 @@ def verdicts(
     measure: str = "accuracy",
     missing: Collection[tuple[Arm, str]] = (),
 ) -> list[Verdict]:
-    """One verdict for each student and method.
+    """One verdict for each student, on its arms of the study's largest size.
 
     Args:
         sample: scores by (`Arm`, evaluation benchmark).
-        familiarity: log-perplexities by ((student, origin), training benchmark).
+        familiarity: log-perplexities by ((student, arm), training benchmark).
         planned: all arms that were planned.
         benchmarks: all evaluation benchmarks.
         contrasts: the claims of the study file.
@@ -68,9 +72,12 @@ def verdicts(
         measure: the word for what was measured.
         missing: (arm, evaluation benchmark) that were planned and not made for every seed; see `Arms`.
     """
-    groups: dict[tuple[str, str], list[Arm]] = {}
+    planned = list(planned)
+    largest = max((arm.size for arm in planned), default=0)
+    groups: dict[str, list[Arm]] = {}
     for arm in planned:
-        groups.setdefault((arm.student, arm.method), []).append(arm)
+        if arm.size == largest:
+            groups.setdefault(arm.student, []).append(arm)
     compared = [Arms(sample, familiarity, group, benchmarks, missing) for _, group in sorted(groups.items())]
     made = [claims(arms, measure) for arms in compared]
     known = iter(judged([claim for of_group in made for claim in of_group]))
@@ -83,28 +90,36 @@ def verdicts(
 def _verdict(
     arms: Arms, made: Sequence[Claim], answered: Sequence[Answer], responses: Responses, measure: str
 ) -> Verdict:
-    standings = sorted((arms.standing(origin, arms.trained) for origin in arms.origins), key=by_score)
-    first = headline(arms.student, measure, standings, made)
-    in_domain = [arms.sample.scores[arms.by_name[o, t], t] for o in arms.origins for t in sorted(arms.trained_on(o))]
+    standings = sorted((arms.standing(name, arms.trained) for name in arms.names), key=by_score)
+    first = headline(arms.student, measure, standings, made, arms.wording)
+    in_domain = [arms.sample.scores[arms.by_name[a, t], t] for a in arms.names for t in sorted(arms.trained_on(a))]
     seeds = min((len(scores) for scores in in_domain), default=0)
     return Verdict(
         student=arms.student,
         method=arms.method,
+        size=arms.size,
+        by_name=arms.wording.by_name,
         measure=measure,
         sentence=first.sentence,
-        details=(*first.details, *([ONE_SEED] if seeds == 1 else [])),
+        details=(*first.details, *_limits(arms.size, seeds)),
         leaders=first.leaders,
         train_benchmarks=tuple(arms.trained),
         left_out=tuple(sorted(set(arms.planned) - set(arms.trained))),
         seeds=seeds,
         untrained=arms.untrained(),
         standings=tuple(standings),
-        controls=tuple(arms.standing(origin, sorted(arms.trained_on(origin))) for origin in arms.controls),
-        arms=tuple(arms.standing(origin, [on]) for on in arms.planned for origin in arms.origins),
+        controls=tuple(arms.standing(name, sorted(arms.trained_on(name))) for name in arms.controls),
+        arms=tuple(arms.standing(name, [on]) for on in arms.planned for name in arms.names),
         contrasts=tuple(answered),
         correlations=tuple(correlations(arms, responses)),
         claims=tuple(made),
     )
+
+
+def _limits(size: int, seeds: int) -> list[str]:
+    """What the answer leaves out."""
+    largest = f"All of this is about {size:,} training questions, the largest size of the study."
+    return [*([largest] if size else []), *([ONE_SEED] if seeds == 1 else [])]
 
 
 def plain(verdict: Verdict) -> dict[str, Any]:

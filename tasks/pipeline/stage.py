@@ -137,14 +137,14 @@ def read(value: Any, hint: Any, artifacts: Mapping[str, Artifact]) -> Any:
     if isinstance(value, Node):
         artifact = artifacts[value.key]
         return artifact if _wants_artifact(hint) else artifact.rows()
+    if not nodes_in(value):
+        return value
     if isinstance(value, Mapping):
         return {name: read(item, hint, artifacts) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return tuple(read(item, hint, artifacts) for item in value)
-    if is_record(value) and nodes_in(value):
-        hints = _record_hints(type(value), hint)
-        return replace(value, **{name: read(getattr(value, name), hints[name], artifacts) for name in hints})
-    return value
+    hints = _record_hints(type(value), hint)
+    return replace(value, **{name: read(getattr(value, name), hints[name], artifacts) for name in hints})
 
 
 def _record_hints(record: type, hint: Any) -> dict[str, Any]:

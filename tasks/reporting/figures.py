@@ -53,13 +53,13 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def marks(origins: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a marker for each origin, the same on every figure of a report; a control arm has its origin's."""
-    origins = sorted(set(origins))
-    names = sorted({origin.partition(CONTROL)[0] for origin in origins})
+def marks(arms: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a marker for each arm, the same on every figure of a report; a control has those of its arm."""
+    arms = sorted(set(arms))
+    names = sorted({arm.partition(CONTROL)[0] for arm in arms})
     spare = iter(OTHERS * (1 + len(names) // len(OTHERS)))
     look = {name: NAMED[name] if name in NAMED else next(spare) for name in names}
-    return {origin: look[origin.partition(CONTROL)[0]] for origin in origins}
+    return {arm: look[arm.partition(CONTROL)[0]] for arm in arms}
 
 
 def styled(draw: Callable[..., str]) -> Callable[..., str]:
@@ -77,34 +77,34 @@ def styled(draw: Callable[..., str]) -> Callable[..., str]:
 
 @styled
 def changes(verdict: Found) -> str:
-    """Each origin's change from no training, in domain and elsewhere, with intervals."""
+    """Each arm's change from no training, in domain and elsewhere, with intervals."""
     standings = list(reversed(verdict["standings"]))
-    look = marks(standing["origin"] for standing in standings)
+    look = marks(standing["arm"] for standing in standings)
     figure, (left, right) = _figure(0.9 + 0.36 * len(standings), columns=2)
     for axes, key, title in ((left, "gain", "In domain"), (right, "elsewhere", "On the other benchmarks")):
         for row, standing in enumerate(standings):
-            _interval(axes, standing[key], row, *look[standing["origin"]], says=True)
+            _interval(axes, standing[key], row, *look[standing["arm"]], says=True)
         _zero(axes)
         axes.set_title(title, pad=8)
         axes.set_ylim(-0.6, len(standings) - 0.4)
-        axes.set_yticks(range(len(standings)), [s["origin"] if axes is left else "" for s in standings])
+        axes.set_yticks(range(len(standings)), [s["arm"] if axes is left else "" for s in standings])
         axes.margins(x=0.12)
     figure.supxlabel(f"change in {verdict['measure']} against no training, points", fontsize=8.5)
-    return svg(figure, "changes", f"Change in {verdict['measure']} of each origin in domain and elsewhere")
+    return svg(figure, "changes", f"Change in {verdict['measure']} of each arm in domain and elsewhere")
 
 
 @styled
 def perplexities(responses: pd.DataFrame) -> str:
-    """Distribution of the student's perplexity of each origin's responses, a row an origin, on a log axis."""
+    """Distribution of the student's perplexity of each arm's responses, a row an arm, on a log axis."""
     import numpy as np
 
-    look = marks(responses["origin"])
+    look = marks(responses["arm"])
     known = responses[np.isfinite(responses["perplexity"].astype(float)) & (responses["perplexity"] > 0)]
     rows: list[tuple[str, str, Any]] = []
     for benchmark in sorted(known["train_benchmark"].unique())[:MOST_BENCHMARKS]:
         group = known[known["train_benchmark"] == benchmark]
-        order = group.groupby("origin")["perplexity"].median().sort_values().index
-        rows += [(benchmark, origin, np.log(group.loc[group["origin"] == origin, "perplexity"])) for origin in order]
+        order = group.groupby("arm")["perplexity"].median().sort_values().index
+        rows += [(benchmark, arm, np.log(group.loc[group["arm"] == arm, "perplexity"])) for arm in order]
     if not rows:
         return ""
     breaks = sum(1 for before, after in pairwise(rows) if before[0] != after[0])
@@ -113,34 +113,34 @@ def perplexities(responses: pd.DataFrame) -> str:
     room = max(0.05, 0.04 * (high - low))
     grid = np.linspace(low - room, high + room, 300)
     place, before, labels = 0.0, "", []
-    for benchmark, origin, values in rows:
+    for benchmark, arm, values in rows:
         if benchmark != before:
             place -= 0.8
             axes.text(0, place + 0.25, benchmark, transform=axes.get_yaxis_transform(), fontweight="bold", va="center")
             before = benchmark
         place -= 1.0
-        colour = look[origin][0]
+        colour = look[arm][0]
         width = max(1.06 * float(values.std(ddof=0)) * len(values) ** -0.2, (high - low + 2 * room) / 150)
         density = np.exp(-0.5 * ((grid[:, None] - values.to_numpy()[None, :]) / width) ** 2).sum(axis=1)
         axes.fill_between(np.exp(grid), place, place + 0.8 * density / density.max(), color=colour, alpha=0.45, lw=0)
         middle = float(np.exp(values.median()))
         axes.plot([middle, middle], [place, place + 0.8], color=colour, lw=1.6)
-        labels.append((place + 0.22, origin, middle))
+        labels.append((place + 0.22, arm, middle))
     axes.set_xscale("log")
     axes.set_xlim(math.exp(grid[0]), math.exp(grid[-1]))
     _log_ticks(axes)
     axes.set_ylim(place - 0.25, 0)
-    axes.set_yticks([y for y, _, _ in labels], [origin for _, origin, _ in labels])
+    axes.set_yticks([y for y, _, _ in labels], [arm for _, arm, _ in labels])
     for y, _, middle in labels:
         axes.text(1.01, y, f"{middle:.2f}", transform=axes.get_yaxis_transform(), va="center", ha="left")
     axes.text(1.01, 0, "median", transform=axes.get_yaxis_transform(), va="bottom", ha="left")
     axes.set_xlabel("perplexity of a response before fine-tuning (log axis)")
-    return svg(figure, "perplexity", "Distribution of perplexity by training benchmark and origin")
+    return svg(figure, "perplexity", "Distribution of perplexity by training benchmark and arm")
 
 
 @styled
 def accuracy_by_perplexity(verdict: Found) -> str:
-    """In-domain change against mean perplexity: a point for each training benchmark and origin, a line a benchmark."""
+    """In-domain change against mean perplexity: a point for each training benchmark and arm, a line a benchmark."""
     arms = [
         arm
         for arm in verdict["arms"]
@@ -148,7 +148,7 @@ def accuracy_by_perplexity(verdict: Found) -> str:
     ]
     if not arms:
         return ""
-    look = marks(arm["origin"] for arm in verdict["arms"])
+    look = marks(arm["arm"] for arm in verdict["arms"])
     benchmarks = sorted({arm["train_benchmarks"][0] for arm in arms})[:MOST_BENCHMARKS]
     columns = max(1, min(6, 72 // (6 + max(map(len, [*look, *benchmarks])))))
     figure, (axes,) = _figure(2.8 + 0.17 * -(-len([*look, *benchmarks]) // columns))
@@ -161,7 +161,7 @@ def accuracy_by_perplexity(verdict: Found) -> str:
             *zip(*at, strict=True), color=INK, alpha=0.45, lw=0.9, ls=dashes[number % 4], zorder=1, label=benchmark
         )
         for arm, (x, y) in zip(here, at, strict=True):
-            colour, marker = look[arm["origin"]]
+            colour, marker = look[arm["arm"]]
             if arm["gain"]["low"] is not None:
                 axes.plot([x, x], [100 * arm["gain"]["low"], 100 * arm["gain"]["high"]], color=colour, lw=1.4, zorder=2)
             axes.plot([x], [y], marker=marker, color=colour, ms=6, zorder=3)
@@ -193,16 +193,19 @@ def accuracy_by_perplexity(verdict: Found) -> str:
 
 @styled
 def forgetting(verdict: Found, summary: pd.DataFrame) -> str:
-    """Change on the benchmarks an arm was not trained on: mean with interval, and each benchmark as a small dot."""
+    """Change on the benchmarks an arm was not trained on: mean with interval, and each benchmark as a small dot.
+
+    Args:
+        summary: the rows of the verdict's student and size.
+    """
     benchmarks = sorted({arm["train_benchmarks"][0] for arm in verdict["arms"]})[:MOST_BENCHMARKS]
     arms = [arm for arm in verdict["arms"] if arm["elsewhere"]["value"] is not None]
     benchmarks = [b for b in benchmarks if any(arm["train_benchmarks"][0] == b for arm in arms)]
     if not benchmarks:
         return ""
-    look = marks(arm["origin"] for arm in verdict["arms"])
-    mine = summary[(summary["student"] == verdict["student"]) & (summary["method"].fillna("") == verdict["method"])]
-    order = [standing["origin"] for standing in verdict["standings"]]
-    arms.sort(key=lambda arm: order.index(arm["origin"]))
+    look = marks(arm["arm"] for arm in verdict["arms"])
+    order = [standing["arm"] for standing in verdict["standings"]]
+    arms.sort(key=lambda arm: order.index(arm["arm"]))
     figure, (axes,) = _figure(0.7 + 0.36 * len(arms) + 0.36 * len(benchmarks))
     place, labels = 0.0, []
     for benchmark in benchmarks:
@@ -217,8 +220,8 @@ def forgetting(verdict: Found, summary: pd.DataFrame) -> str:
         )
         for arm in [arm for arm in arms if arm["train_benchmarks"][0] == benchmark]:
             place -= 1.0
-            origin = arm["origin"]
-            each = mine[(mine["train_benchmark"] == benchmark) & (mine["origin"] == origin)]
+            name = arm["arm"]
+            each = summary[(summary["train_benchmark"] == benchmark) & (summary["arm"] == name)]
             each = each[each["eval_benchmark"] != benchmark]
             axes.plot(
                 100 * each["delta"],
@@ -226,15 +229,15 @@ def forgetting(verdict: Found, summary: pd.DataFrame) -> str:
                 ls="",
                 marker="o",
                 ms=3.2,
-                mec=look[origin][0],
+                mec=look[name][0],
                 mfc="none",
                 alpha=0.8,
             )
-            _interval(axes, arm["elsewhere"], place, *look[origin])
-            labels.append((place, origin))
+            _interval(axes, arm["elsewhere"], place, *look[name])
+            labels.append((place, name))
     _zero(axes)
     axes.set_ylim(place - 0.6, 0)
-    axes.set_yticks([y for y, _ in labels], [origin for _, origin in labels])
+    axes.set_yticks([y for y, _ in labels], [name for _, name in labels])
     axes.set_xlabel("change on the other benchmarks against no training, points")
     return svg(figure, "forgetting", f"Change in {verdict['measure']} on the benchmarks an arm was not trained on")
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.comparison.phrasing import signed
+from tasks.comparison.phrasing import MINUS, signed
 
 
 def ranged(text: str, low: float, high: float, sign: bool = True) -> str:
@@ -74,9 +74,11 @@ def fact(value: Any) -> str:
     """What a step says of itself: counts whole, other numbers with the digits that matter."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return setting(value)
-    if isinstance(value, int) or (value == int(value) and abs(value) >= 10):
-        return count(value)
-    return "–" if math.isnan(value) else f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.4g}"
+    if math.isnan(value):
+        return "–"
+    whole = isinstance(value, int) or (abs(value) >= 10 and value.is_integer())
+    text = count(value) if whole else f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.4g}"
+    return text.replace("-", MINUS, 1) if value < 0 else text
 
 
 FILTERS = {

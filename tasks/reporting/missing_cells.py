@@ -7,27 +7,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Lost:
-    """Cells of one origin and training benchmark that are missing for one reason."""
+    """Cells of one arm and training benchmark that are missing for one reason."""
 
     student: str
     train_benchmark: str
-    origin: str
+    arm: str
+    size: int
     why: str
     seeds: tuple[int, ...]
     eval_benchmarks: tuple[str, ...]
     cells: int
 
     @property
-    def arm(self) -> str:
-        """What a reader calls it: "self on abacus/boxes", or "no training"."""
-        return f"{self.origin} on {self.train_benchmark}" if self.train_benchmark else "no training"
+    def called(self) -> str:
+        """What a reader calls it: "self on abacus/boxes", "rft on abacus/boxes, size 50", or "no training"."""
+        size = f", size {self.size}" if self.size else ""
+        return f"{self.arm} on {self.train_benchmark}{size}" if self.train_benchmark else "no training"
 
 
 def lost(missing: Iterable[dict[str, Any]]) -> list[Lost]:
     """The missing cells of verdict.json, put together."""
-    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, str, int, str], list[dict[str, Any]]] = {}
     for cell in missing:
-        names = (cell["student"], cell["train_benchmark"], cell["origin"], cell["why"])
+        names = (cell["student"], cell["train_benchmark"], cell["arm"], cell["size"], cell["why"])
         groups.setdefault(names, []).append(cell)
     return [
         Lost(
@@ -48,7 +50,7 @@ def lines(missing: list[dict[str, Any]], most: int) -> list[str]:
     said = [f"Missing cells: {len(missing)}"]
     for one in groups[:most]:
         cells = "1 cell" if one.cells == 1 else f"{one.cells} cells"
-        said.append(f"  {one.arm} ({cells}): {one.why or 'not made'}")
+        said.append(f"  {one.called} ({cells}): {one.why or 'not made'}")
     if len(groups) > most:
         said.append(f"  and {len(groups) - most} more; the report lists them.")
     return said
@@ -56,4 +58,4 @@ def lines(missing: list[dict[str, Any]], most: int) -> list[str]:
 
 def rows(missing: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same for a page."""
-    return [{**asdict(one), "arm": one.arm} for one in lost(missing)]
+    return [{**asdict(one), "called": one.called} for one in lost(missing)]

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from tasks.comparison.phrasing import listed
 from tasks.pipeline.declaration import Fact
-from tasks.reporting.formatting import count
-from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
-
-Source = TypeVar("Source")
-UNUSABLE = ("no_response", "no_room", "no_verdict", "too_long")
-"""Reasons for which a question is left out that a reader is told of at the top of the page."""
 
 
 def stages_of(made: tuple[Artifact, ...]) -> list[dict[str, Any]]:
@@ -70,32 +64,9 @@ def _told(fact: Fact, facts: Mapping[str, Any]) -> bool:
     return fact.name in facts and fact.told(facts[fact.name])
 
 
-@dataclass(frozen=True)
-class TrainedOn(Generic[Source]):
-    """An adapter, and the choices of what it was trained on: nodes in a plan, artifacts when the report is made."""
-
-    adapter: Source
-    choices: Source
-    pool: str
-    """The name under which the choices have its rows."""
-
-
-@dataclass(frozen=True)
-class Steps(Generic[Source]):
-    """The steps of a study that its report tells of."""
-
-    made: tuple[Source, ...] = ()
-    """All of them, for counts, time, template hashes and what they say of themselves."""
-    choices: tuple[Source, ...] = ()
-    """Which questions and responses arms were to train on."""
-    trained: tuple[TrainedOn[Source], ...] = ()
-    asked: tuple[Source, ...] = ()
-    """The evaluation questions that a student has room to answer."""
-
-
 def matched_by(choices: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     """For each choice of training responses: questions each origin can answer, those all can, those that were taken,
-    and mean tokens of these by origin."""
+    and mean tokens of these, by whose responses they are."""
     return [
         {
             "label": artifact.manifest["label"],
@@ -109,43 +80,6 @@ def matched_by(choices: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def trained_by(choices: tuple[Artifact, ...], trained: tuple[TrainedOn[Artifact], ...]) -> dict[str, Any]:
-    """What each arm was trained on, and why not on the rest of the questions asked.
-
-    `arms`: label, origin, questions asked, `left_out` (questions by reason), rows that its adapters were trained on
-    (None where there is no adapter) and their mean tokens. `reasons`: what those that occur are called. `unusable`:
-    the arms with questions that had no response to train on, though one was asked for, in words. `longest`: tokens of
-    prompt and response that the trainers took at most.
-    """
-    arms: list[dict[str, Any]] = []
-    rows: dict[tuple[str, str], set[int]] = {}
-    for one in trained:
-        rows.setdefault((one.choices.manifest["key"], one.pool), set()).add(one.adapter.facts["rows"])
-    for artifact in choices:
-        for origin, facts in artifact.facts["origins"].items():
-            arms.append(
-                {
-                    "label": artifact.manifest["label"],
-                    "origin": origin,
-                    "asked": facts["asked"],
-                    "left_out": {reason: facts["left_out"].get(reason, 0) for reason in REASONS},
-                    "trained": max(rows.get((artifact.manifest["key"], origin), ()), default=None),
-                    "tokens": facts.get("tokens_mean"),
-                }
-            )
-    return {
-        "arms": arms,
-        "reasons": {reason: words for reason, words in REASONS.items() if any(arm["left_out"][reason] for arm in arms)},
-        "unusable": [
-            f"{arm['origin']} on {arm['label']}: {count(number)} of {count(arm['asked'])} {REASONS[reason]}"
-            for arm in arms
-            for reason, number in arm["left_out"].items()
-            if number and reason in UNUSABLE
-        ],
-        "longest": sorted({one.adapter.facts["longest"] for one in trained}),
-    }
-
-
 def not_asked_by(asked: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     """Evaluation questions that were left out, or leave little room for an answer, by student and benchmark."""
     return [
@@ -153,3 +87,19 @@ def not_asked_by(asked: tuple[Artifact, ...]) -> list[dict[str, Any]]:
         for artifact in asked
         if artifact.facts["left_out"] or artifact.facts["short_of_room"]
     ]
+
+
+def sampling_in_intervals(asked: Mapping[str, Any], seeds: int, per_seed: Sequence[str]) -> str:
+    """In a sentence, whether intervals hold what another draw of the training responses would change.
+
+    Args:
+        asked: the study's `questions`, whose `sampling` is "per_seed" where each seed has draws of its own.
+        seeds: the least number of seeds an arm has.
+        per_seed: arms whose responses were drawn for each seed, whatever the study asked for.
+    """
+    if seeds < 2:
+        return "There is one draw of the training responses: intervals leave out what the sampling of data adds."
+    if asked.get("sampling") == "per_seed":
+        return "Each seed trains on responses drawn for it: intervals include what the sampling of data adds."
+    said = "One draw of the training responses serves all seeds: intervals leave out what the sampling of data adds"
+    return said + (f", but for {listed(per_seed)}, where each seed has its own." if per_seed else ".")

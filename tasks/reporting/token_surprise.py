@@ -1,4 +1,4 @@
-"""Where the student is surprised, as the report shows it: coloured responses, and a small curve for each origin."""
+"""Where the student is surprised, as the report shows it: coloured responses, and a small curve for each arm."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ def legend() -> list[tuple[int, str]]:
 
 @styled
 def curves(frame: pd.DataFrame, order: Sequence[str]) -> str:
-    """Nats a token against the place in a response: a panel an origin, the others faint behind it.
+    """Nats a token against the place in a response: a panel an arm, the others faint behind it.
 
     Args:
         frame: rows of surprise.csv of one student.
-        order: the origins, first panel first.
+        order: the arms, first panel first.
     """
     import numpy as np
     from matplotlib.figure import Figure
 
     found = {}
-    for origin in order:
-        mine = frame[frame["origin"] == origin]
+    for arm in order:
+        mine = frame[frame["arm"] == arm]
         if len(mine):
             each = mine.pivot_table(index="place", columns="train_benchmark", values=["nll", "low"], dropna=False)
             nll: np.ndarray = each["nll"].to_numpy(dtype=float)
             low: np.ndarray = each["low"].to_numpy(dtype=float)
             reach = np.sqrt(((nll - low) ** 2).sum(axis=1)) / len(each["nll"].columns)
-            found[origin] = (100 * each.index.to_numpy(dtype=float), nll.mean(axis=1), reach)
+            found[arm] = (100 * each.index.to_numpy(dtype=float), nll.mean(axis=1), reach)
     if not found:
         return ""
     look = marks(found)
@@ -81,14 +81,14 @@ def curves(frame: pd.DataFrame, order: Sequence[str]) -> str:
     most = max(float((mean + np.nan_to_num(reach)).max()) for _, mean, reach in found.values())
     for axes in panels.flat[len(found) :]:
         axes.set_visible(False)
-    for place, (axes, (origin, (x, mean, reach))) in enumerate(zip(panels.flat, found.items(), strict=False)):
+    for place, (axes, (arm, (x, mean, reach))) in enumerate(zip(panels.flat, found.items(), strict=False)):
         for other, (ox, omean, _) in found.items():
-            if other != origin:
+            if other != arm:
                 axes.plot(ox, omean, color=INK, alpha=0.18, lw=0.7)
         if not np.isnan(reach).any():
-            axes.fill_between(x, np.maximum(0, mean - reach), mean + reach, color=look[origin][0], alpha=0.3, lw=0)
-        axes.plot(x, mean, color=look[origin][0], lw=1.6)
-        axes.set_title(origin, fontsize=8)
+            axes.fill_between(x, np.maximum(0, mean - reach), mean + reach, color=look[arm][0], alpha=0.3, lw=0)
+        axes.plot(x, mean, color=look[arm][0], lw=1.6)
+        axes.set_title(arm, fontsize=8)
         axes.grid(axis="y")
         axes.set_ylim(0, 1.05 * most)
         axes.set_xlim(0, 100)
@@ -96,4 +96,4 @@ def curves(frame: pd.DataFrame, order: Sequence[str]) -> str:
         axes.set_xticks([0, 50, 100], ["start", "", "end"] if below else ["", "", ""])
         axes.tick_params(labelbottom=below)
     figure.supylabel("nats a token", fontsize=8.5)
-    return svg(figure, "surprise", "Nats a token along the responses of each origin")
+    return svg(figure, "surprise", "Nats a token along the responses of each arm")

@@ -1,13 +1,14 @@
-"""The verdict in plain lines for a terminal: the answer, the origins side by side, and what is decided."""
+"""The verdict in plain lines for a terminal: the answer, the arms side by side, and what is shown or refuted."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.comparison.claim import HOLDS, MISSING, NOT_SHOWN, REFUTED
 from tasks.comparison.phrasing import signed
+from tasks.comparison.results import Results
 from tasks.reporting import missing_cells
 
 MOST_CLAIMS = 15
@@ -18,25 +19,25 @@ COLUMNS = ("trained on", "in domain, %", "change", "other benchmarks", "perplexi
 
 
 def verdict_text(folder: Path) -> str:
-    """What a `compare` artifact found; claims left undecided are counted, the report has them."""
-    found = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    """What a `compare` artifact found; claims that are not shown are counted, the report has them."""
+    results = Results.read(folder)
     lines: list[str] = []
-    for verdict in found["verdicts"]:
+    for verdict in results.verdicts:
         lines += [verdict["sentence"], *verdict["details"], "", *_standings(verdict), ""]
         lines += [_line(answer["status"], answer["claim"], answer["sentence"]) for answer in verdict["contrasts"]]
         lines += [""] * bool(verdict["contrasts"])
-        decided = [claim for claim in verdict["claims"] if claim["status"] not in ("undecided", "missing")]
+        decided = [claim for claim in verdict["claims"] if claim["status"] in (HOLDS, REFUTED)]
         if len(decided) <= MOST_CLAIMS:
             lines += [_line(claim["status"], claim["text"], claim["sentence"]) for claim in decided]
         else:
-            lines.append(f"  {len(decided)} claims about pairs of origins are decided; the report lists them.")
+            lines.append(f"  {len(decided)} claims about pairs hold or do not hold; the report lists them.")
         left = Counter(claim["status"] for claim in verdict["claims"])
-        if left["undecided"]:
-            lines.append(f"  {left['undecided']} claims are undecided; the report lists them.")
-        if left["missing"]:
-            lines.append(f"  {left['missing']} claims are not made, since an arm is missing that they need.")
-    if found["missing"]:
-        lines += ["", *missing_cells.lines(found["missing"], MOST_LOST)]
+        if left[NOT_SHOWN]:
+            lines.append(f"  {left[NOT_SHOWN]} claims are not shown, nor is their opposite; the report lists them.")
+        if left[MISSING]:
+            lines.append(f"  {left[MISSING]} claims are not made, since an arm is missing that they need.")
+    if results.missing:
+        lines += ["", *missing_cells.lines(results.missing, MOST_LOST)]
     return "\n".join(lines)
 
 
@@ -45,8 +46,8 @@ def _line(status: str, claim: str, sentence: str) -> str:
 
 
 def _standings(verdict: dict[str, Any]) -> list[str]:
-    """A line an origin: accuracy, its change in domain and elsewhere in points with intervals, perplexity."""
-    columns = [COLUMNS[0], f"in domain, % {verdict['measure']}", *COLUMNS[2:]]
+    """A line an arm: accuracy, its change in domain and elsewhere in points with intervals, perplexity."""
+    columns = ["arm" if verdict["by_name"] else COLUMNS[0], f"in domain, % {verdict['measure']}", *COLUMNS[2:]]
     standings = [*verdict["standings"], *verdict["controls"]]
     rows: list[Sequence[str]] = [columns, *(_standing(each) for each in standings)]
     rows.append(("no training", _value(verdict["untrained"], signs=False), "", "", ""))
@@ -57,7 +58,7 @@ def _standings(verdict: dict[str, Any]) -> list[str]:
 
 def _standing(each: dict[str, Any]) -> tuple[str, ...]:
     changes = (_value(each["gain"]), _value(each["elsewhere"]))
-    return each["origin"], _value(each["score"], signs=False), *changes, _perplexity(each["log_perplexity"])
+    return each["arm"], _value(each["score"], signs=False), *changes, _perplexity(each["log_perplexity"])
 
 
 def _value(estimate: dict[str, Any], signs: bool = True) -> str:

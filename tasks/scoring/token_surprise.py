@@ -20,7 +20,7 @@ COLUMNS = ("token_nll", "token_text")
 """What `score` adds: nats of each response token, the end of the turn included, and each token's text; null in most
 rows. The texts joined are the response; those of the end of the turn are empty."""
 PLACES = 20
-CURVES = ("student", "train_benchmark", "origin", "place", "nll", "low", "high", "responses")
+CURVES = ("student", "train_benchmark", "arm", "origin", "place", "nll", "low", "high", "responses")
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -69,15 +69,16 @@ def profile(nll: Sequence[float], places: int = PLACES) -> np.ndarray:
 
 
 def curves(responses: pd.DataFrame) -> pd.DataFrame:
-    """The mean profile of each student, training benchmark and origin (`CURVES`), over the responses trained on that
-    kept their tokens, with a 95 % t-interval; `place` is the middle of a part, 0 to 1."""
+    """The mean profile of each student, training benchmark and arm (`CURVES`), over the responses trained on that kept
+    their tokens, with a 95 % t-interval; `place` is the middle of a part, 0 to 1."""
     import numpy as np
     import pandas as pd
     from scipy.special import stdtrit
 
     rows: list[tuple[Any, ...]] = []
     known = responses[responses["token_nll"].notna()]
-    for (student, benchmark, origin), group in known.groupby(["student", "train_benchmark", "origin"], sort=True):
+    for (student, benchmark, arm), group in known.groupby(["student", "train_benchmark", "arm"], sort=True):
+        origin = group["origin"].iloc[0]
         used = group[group["chosen"]] if group["chosen"].any() else group
         found = np.stack([profile(each) for each in used["token_nll"]])
         count = len(found)
@@ -87,7 +88,7 @@ def curves(responses: pd.DataFrame) -> pd.DataFrame:
             reach = stdtrit(count - 1, 0.975) * found.std(axis=0, ddof=1) / np.sqrt(count)
         places = (np.arange(PLACES) + 0.5) / PLACES
         rows += [
-            (student, benchmark, origin, place, value, value - width, value + width, count)
+            (student, benchmark, arm, origin, place, value, value - width, value + width, count)
             for place, value, width in zip(places, mean, reach, strict=True)
         ]
     return pd.DataFrame(rows, columns=list(CURVES))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -62,7 +62,8 @@ def solved(expected: float, spread: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Regime:
-    """A kind of study. Accuracies and spreads are shares, by origin; `base` is the untrained model's accuracy."""
+    """A kind of study. Accuracies and spreads are shares, by arm; `base` is the untrained model's accuracy, `methods`
+    those of arms that are not trained by `METHOD`."""
 
     accuracies: Mapping[str, float]
     spreads: Mapping[str, float]
@@ -71,11 +72,14 @@ class Regime:
     seeds: int = 3
     trained: int = 2
     evaluated: int = 6
+    methods: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def arms(self) -> list[Arm]:
         return [
-            Arm(STUDENT, f"b{t}", origin, origin, METHOD) for origin in self.accuracies for t in range(self.trained)
+            Arm(STUDENT, f"b{t}", arm, arm, self.methods.get(arm, METHOD))
+            for arm in self.accuracies
+            for t in range(self.trained)
         ]
 
     def draw(self, rng: np.random.Generator) -> Measured:

@@ -15,13 +15,14 @@ def finish(runs: Path, named: str, number: int, items: int = 60, **changes: Any)
 
     Args:
         number: tells these results from others; the run finished in this minute.
-        changes: `chances` by origin, and anything of the manifest.
+        changes: `chances` by origin, `shape` of the simulated study, `contrasts`, and anything of the manifest.
     """
     folder = runs / named
     folder.mkdir(parents=True, exist_ok=True)
     chances = {**CHANCES, **changes.pop("chances", {})}
     study_values = {"name": named, "seeds": [0, 1, 2], "questions": {"evaluate": items}}
-    compared(simulate(train=("abacus/ledger",), seeds=(0, 1, 2), items=items, chances=chances), folder)
+    shape = {"train": ("abacus/ledger",), "seeds": (0, 1, 2), "items": items, "chances": chances}
+    compared(simulate(**{**shape, **changes.pop("shape", {})}), folder, contrasts=changes.pop("contrasts", ()))
     manifest = {
         "study": study_values,
         "students": {"abacus-student": "content"},

@@ -8,9 +8,10 @@ import pytest
 
 from data.errors import InputError
 from flows.cli import compare_page
-from flows.results import history
+from flows.results import history, tracking
 from flows.results.comparison import compare
 from tasks.comparison.cell import UNTRAINED
+from tasks.comparison.contrast import Contrast
 from tasks.storage.artifacts import Store
 from tests.flows.finished import finish
 
@@ -235,3 +236,65 @@ def test_the_listing(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("20261121T120200Z-00000002", True),
         ("20261121T120100Z-00000001", False),
     ]
+
+
+FORMER_COLUMNS = ["arm", "size", "draws", "seed"]
+
+
+def as_before_arms(folder: Path) -> None:
+    """Make of a results folder what it was before studies had arms: fewer columns, other words."""
+    import pandas as pd
+
+    for name in ("summary.csv", "perplexity.csv"):
+        table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+        table.drop(columns=[column for column in FORMER_COLUMNS if column in table]).to_csv(folder / name, index=False)
+    if (folder / "items.parquet").is_file():
+        items = pd.read_parquet(folder / "items.parquet").drop(columns=["arm", "size"])
+        items.to_parquet(folder / "items.parquet", index=False)
+    found = json.loads((folder / "verdict.json").read_text())
+    for verdict in found["verdicts"]:
+        del verdict["by_name"], verdict["size"]
+        for claim in verdict["claims"]:
+            claim["status"] = {"not shown": "undecided"}.get(claim["status"], claim["status"])
+        for contrast in verdict["contrasts"]:
+            former = {"not shown": "does not hold", "does not hold": "opposite"}
+            contrast["status"] = former.get(contrast["status"], contrast["status"])
+    (folder / "verdict.json").write_text(json.dumps(found))
+
+
+def test_a_run_from_before_there_were_arms_is_compared_in_todays_words(runs: Path, tmp_path: Path) -> None:
+    contrasts = (
+        Contrast(claim="Human beats self.", better="human", than="self"),
+        Contrast(claim="Teacher beats self.", better="teacher", than="self"),
+    )
+    former = finish(runs, "small", 1, contrasts=contrasts)
+    as_before_arms(former)
+    as_made_by(former, tmp_path / "store")
+    as_before_arms(former / "history" / "20261121T120100Z-00000001")
+    as_made_by(finish(runs, "small", 2, contrasts=contrasts), tmp_path / "store")
+    before, after = history.find("previous"), history.find("latest")
+    assert "arm" not in before.text("summary.csv").splitlines()[0]
+    assert [contrast["status"] for contrast in before.verdicts[0]["contrasts"]] == ["does not hold", "not shown"]
+    found = compare(before, after, Store(tmp_path / "store"))
+    assert found.paired
+    assert {cell.change for cell in found.cells} == {0.0}
+    assert [found.changed_cells, found.perplexities, found.verdicts] == [[], [], []]
+
+
+def test_arms_and_sizes_are_compared_each_with_itself(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = {"named": {"rft": ("self", "sft"), "dpo": ("pairs", "dpo")}, "sizes": (25, 100)}
+    chances = [{UNTRAINED: (0.4, 0.4), "rft": (0.6, 0.4), "dpo": (dpo, 0.4)} for dpo in (0.6, 0.98)]
+    for number, each in enumerate(chances, 1):
+        as_made_by(finish(runs, "small", number, shape=shape | {"chances": each}), tmp_path / "store")
+    found = compare(history.find("previous"), history.find("latest"), Store(tmp_path / "store"))
+    by_name = {(cell.name[2], cell.name[5], cell.name[6]): cell for cell in found.cells}
+    assert by_name["rft", "25", "abacus/ledger"].change == 0
+    assert by_name["dpo", "100", "abacus/ledger"].decided
+    assert by_name["dpo", "100", "abacus/ledger"].change > by_name["dpo", "25", "abacus/ledger"].change > 0
+    compare_page.show("previous", "latest", as_json=False)
+    assert any("dpo dpo size 100" in line and line.startswith("  *") for line in capsys.readouterr().out.splitlines())
+    metrics = tracking.finished_in(runs / "small").metrics
+    assert metrics["score/dpo size 100/abacus.ledger/abacus.ledger"] > 0.9
+    assert "perplexity/dpo size 100/abacus.ledger" in metrics

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from tasks.comparison.cell import UNTRAINED, Cell, ResponsesOf
 from tasks.comparison.records import Evaluated, Offered
 from tasks.kinds.verifiers import Verdict
-from tasks.storage.rows import Rows
+from tasks.storage.rows import Row, Rows
 
 CHANCES = {UNTRAINED: (0.55, 0.55), "self": (0.82, 0.54), "teacher": (0.80, 0.48), "human": (0.62, 0.33)}
-"""Chance of a right answer in domain and elsewhere, by origin."""
+"""Chance of a right answer in domain and elsewhere, by arm."""
 PERPLEXITIES = {"self": 1.15, "teacher": 1.9, "human": 4.2}
 
 
@@ -23,6 +23,8 @@ class Simulated:
     names: tuple[Cell, ...]
     scored: dict[ResponsesOf, Rows] = field(default_factory=dict)
     chosen: dict[ResponsesOf, Rows] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    """By arm."""
 
     @property
     def evaluated(self) -> tuple[Evaluated[Rows], ...]:
@@ -30,7 +32,8 @@ class Simulated:
 
     @property
     def offered(self) -> tuple[Offered[Rows], ...]:
-        return tuple(Offered(of, of.arm, rows, rows, self.chosen.get(of)) for of, rows in self.scored.items())
+        origins = self.origins
+        return tuple(Offered(of, origins[of.arm], rows, rows, self.chosen.get(of)) for of, rows in self.scored.items())
 
 
 def simulate(
@@ -42,30 +45,51 @@ def simulate(
     questions: int = 120,
     student: str = "abacus-student",
     errors: float = 0.0,
+    named: dict[str, tuple[str, str]] | None = None,
+    sizes: Iterable[int] = (0,),
+    drawn_per_seed: Iterable[str] = (),
 ) -> Simulated:
-    """Draw a study. An item's difficulty is the same for every arm; seeds of an arm differ a little."""
+    """Draw a study. An item's difficulty is the same for every arm; seeds of an arm differ a little.
+
+    Args:
+        chances: by arm.
+        named: origin and method of the arms, in a study that names them.
+        sizes: smallest first; of two neighbours the smaller gets half of what the larger gains.
+        drawn_per_seed: arms whose responses are drawn for each seed.
+    """
     rng = random.Random(20261121)
-    origins = [origin for origin in chances if origin != UNTRAINED]
+    seeds, sizes = list(seeds), list(sizes)
+    trained = [arm for arm in chances if arm != UNTRAINED]
+    origins = {arm: (named or {}).get(arm, (arm, "sft")) for arm in trained}
     arms = [
-        *((UNTRAINED, "", 0) for _ in range(UNTRAINED in chances)),
-        *((origin, benchmark, seed) for benchmark in train for origin in origins for seed in seeds),
+        *((UNTRAINED, "", 0, 0) for _ in range(UNTRAINED in chances)),
+        *((arm, benchmark, size, seed) for benchmark in train for arm in trained for size in sizes for seed in seeds),
     ]
     cells, names = [], []
     for on in evaluate:
         difficulty = [rng.gauss(0, 1) for _ in range(items)]
-        for origin, benchmark, seed in arms:
-            chance = chances[origin][0 if benchmark == on else 1]
+        for arm, benchmark, size, seed in arms:
+            place = 0 if benchmark == on else 1
+            chance = chances[arm][place]
+            if size and size != sizes[-1]:
+                untrained = chances[UNTRAINED][place]
+                chance = untrained + (chance - untrained) * 0.5 ** (len(sizes) - 1 - sizes.index(size))
             luck = rng.gauss(0, 0.1) if benchmark else 0.0
             rows = [_answer(rng, on, i, chance, difficulty[i] + luck, errors) for i in range(items)]
             cells.append(Rows.of(rows))
-            names.append(Cell(student, benchmark, origin, origin, "sft" if benchmark else "", 0, seed, on))
-    study = Simulated(tuple(cells), tuple(names))
+            origin, method = origins.get(arm, (UNTRAINED, ""))
+            names.append(Cell(student, benchmark, arm, origin, method, size, seed, on))
+    study = Simulated(tuple(cells), tuple(names), origins={arm: origin for arm, (origin, _) in origins.items()})
     for benchmark in train:
-        for origin in origins:
-            rows = [_response(rng, benchmark, origin, i) for i in range(questions)]
-            of = ResponsesOf(student, benchmark, origin)
-            study.scored[of] = Rows.of(rows)
-            study.chosen[of] = Rows.of([{**row, "origin": origin} for row in rows if row["verdict"] == "correct"])
+        drawn: dict[tuple[str, int | None], list[Row]] = {}
+        for arm, (origin, _) in origins.items():
+            for seed in seeds if arm in drawn_per_seed else [None]:
+                if (origin, seed) not in drawn:
+                    drawn[origin, seed] = [_response(rng, benchmark, origin, i) for i in range(questions)]
+                rows = drawn[origin, seed]
+                of = ResponsesOf(student, benchmark, arm, sizes[-1], seed)
+                study.scored[of] = Rows.of(rows)
+                study.chosen[of] = Rows.of([{**row, "origin": origin} for row in rows if row["verdict"] == "correct"])
     return study
 
 
@@ -89,7 +113,7 @@ def _answer(rng: random.Random, on: str, i: int, chance: float, difficulty: floa
     }
 
 
-def _response(rng: random.Random, benchmark: str, origin: str, i: int) -> dict[str, object]:
+def _response(rng: random.Random, benchmark: str, origin: str, i: int) -> Row:
     tokens = rng.randint(18, 60)
     nll = tokens * abs(rng.gauss(math.log(PERPLEXITIES.get(origin, 2.5)), 0.18 if origin != "self" else 0.05))
     words = {

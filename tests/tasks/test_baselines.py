@@ -13,6 +13,7 @@ from tasks.comparison.baselines import baselines
 from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.items import answers
 from tasks.comparison.records import Evaluated
+from tasks.comparison.results import Results
 from tasks.kinds import verifiers
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
@@ -124,7 +125,7 @@ def test_the_word_is_score_and_what_was_lost_is_found(folder: Path) -> None:
     assert not any("accuracy" in claim["text"] for claim in verdict["claims"])
     shown = json.loads((folder / "examples.json").read_text())["evaluation"]
     assert {example["id"] for example in shown} <= {"s0", "s1", "s2"}, "in which scores are far apart"
-    page = render(folder, "graded", {})
+    page = render(Results.read(folder), "graded", {})
     assert "<h2>Partly right answers</h2>" in page
     assert "score 50.0 %" in page
     assert "by the benchmark's own scoring" in page

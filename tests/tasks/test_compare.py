@@ -13,6 +13,7 @@ import pytest
 
 from tasks.compare import compare
 from tasks.comparison.cell import UNTRAINED, Cell
+from tasks.comparison.contrast import Contrast
 from tasks.comparison.items import CELL, ITEMS
 from tasks.comparison.records import MissingCell
 from tasks.comparison.responses import PERPLEXITY
@@ -26,10 +27,12 @@ from tasks.storage.rows import Rows
 from tests.tasks.simulated import CHANCES, Simulated, simulate
 
 
-def run(study: Simulated, folder: Path, missing: tuple[Cell, ...] = ()) -> dict[str, Any]:
+def run(
+    study: Simulated, folder: Path, missing: tuple[Cell, ...] = (), contrasts: tuple[Contrast, ...] = ()
+) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder, Runtime(Store(folder / "store")), "compare test", {})
-    compare.function(study.evaluated, study.offered, tuple(map(MissingCell, missing)), work=work)
+    compare.function(study.evaluated, study.offered, tuple(map(MissingCell, missing)), contrasts, work=work)
     found: dict[str, Any] = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     return found
 
@@ -103,7 +106,7 @@ def test_verdict_finds_the_truth_and_no_more(folder: Path):
     assert set(verdict["leaders"]) == {"self", "teacher"}
     assert "No single winner" in verdict["sentence"]
     assert claims(found, "in_domain") == {
-        ("self", "teacher"): "undecided",
+        ("self", "teacher"): "not shown",
         ("self", "human"): "holds",
         ("teacher", "human"): "holds",
         ("self and teacher", "human"): "holds",
@@ -111,7 +114,7 @@ def test_verdict_finds_the_truth_and_no_more(folder: Path):
     assert set(claims(found, "perplexity").values()) == {"holds"}
     assert claims(found, "elsewhere")["self", "human"] == "holds"
     assert claims(found, "loss")["human", UNTRAINED] == "holds"
-    assert claims(found, "loss")["self", UNTRAINED] == "undecided"
+    assert claims(found, "loss")["self", UNTRAINED] == "not shown"
 
 
 def test_a_clear_winner_is_named(tmp_path: Path):

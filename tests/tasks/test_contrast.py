@@ -53,7 +53,7 @@ def verdict(folder: Path) -> dict[str, Any]:
 
 def test_each_claim_is_answered(verdict: dict[str, Any]) -> None:
     assert [answer["status"] for answer in verdict["contrasts"]] == [
-        *("holds", "opposite", "does not hold", "holds", "holds", "holds", "holds", "undefined", "holds")
+        *("holds", "does not hold", "not shown", "holds", "holds", "holds", "holds", "undefined", "holds")
     ]
     assert [answer["claim"] for answer in verdict["contrasts"]] == [contrast.claim for contrast in CONTRASTS]
 
@@ -79,14 +79,15 @@ def test_sentences_carry_intervals_and_undefined_says_so(verdict: dict[str, Any]
         assert ("95 % interval" in answer["sentence"]) == (answer["status"] != "undefined")
     assert verdict["contrasts"][1]["sentence"].startswith("The opposite. Human minus self: −")
     assert "no training minus human" in verdict["contrasts"][5]["sentence"].lower()
-    assert "does not hold Teacher beats self." in verdict_text(folder)
+    assert "  does not hold Human beats self." in verdict_text(folder)
+    assert "  not shown     Teacher beats self." in verdict_text(folder)
 
 
 def test_control_arms_answer_claims_and_compete_with_none(verdict: dict[str, Any]) -> None:
-    assert [standing["origin"] for standing in verdict["controls"]] == ["human@same_length", "self@same_length"]
-    assert {standing["origin"] for standing in verdict["standings"]} == {"self", "teacher", "human"}
+    assert [standing["arm"] for standing in verdict["controls"]] == ["human@same_length", "self@same_length"]
+    assert {standing["arm"] for standing in verdict["standings"]} == {"self", "teacher", "human"}
     assert not any("@" in claim["first"] + claim["second"] for claim in verdict["claims"])
-    assert {arm["origin"] for arm in verdict["arms"]} == {"self", "teacher", "human"}
+    assert {arm["arm"] for arm in verdict["arms"]} == {"self", "teacher", "human"}
     assert "@" not in verdict["sentence"]
 
 

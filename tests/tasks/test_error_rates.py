@@ -9,6 +9,13 @@ from tests.bench.null_studies import Regime, simulate, uniform
 
 STUDIES = 60
 ORIGINS = ("self", "teacher", "human")
+SPREADS = {"sft": 0.02, "masked": 0.02, "rft": 0.02, "dpo": 0.10, "step_dpo": 0.10}
+OF_TWO_METHODS = Regime(
+    *(dict.fromkeys(SPREADS, 0.6), SPREADS, 0.6),
+    **{"items": 150, "seeds": 2, "trained": 1, "evaluated": 2},
+    methods={"dpo": "dpo", "step_dpo": "dpo"},
+)
+"""Were all arms peers of each other, 14 of 100 such studies would claim something false; arms of a method, 5."""
 BY_LUCK = int(stats.binom.ppf(0.99, STUDIES, 0.05))
 """Of as many studies, so many may be false where the chance of each is 5 %."""
 
@@ -20,8 +27,9 @@ BY_LUCK = int(stats.binom.ppf(0.99, STUDIES, 0.05))
         uniform(0.6, 0.07),
         uniform(0.6, 0.20),
         Regime(dict.fromkeys(ORIGINS, 0.5), {"self": 0.01, "teacher": 0.05, "human": 0.15}, 0.5),
+        OF_TWO_METHODS,
     ],
-    ids=["seeds alike", "7 points", "20 points", "1, 5 and 15 points"],
+    ids=["seeds alike", "7 points", "20 points", "1, 5 and 15 points", "a method of 2 and one of 10 points"],
 )
 def test_where_nothing_differs_hardly_any_study_claims_that_something_does(regime: Regime) -> None:
     rates = simulate(regime, STUDIES)
@@ -36,22 +44,34 @@ def test_where_nothing_differs_hardly_any_study_claims_that_something_does(regim
 
 
 def test_a_difference_of_the_size_that_a_plan_names_is_shown_in_four_of_five_studies() -> None:
-    size = Design(((100,), (100,)), seeds=3, origins=3).detectable()
+    size = Design(((100,), (100,)), seeds=3, arms=3).detectable()
     accuracies = {"self": 0.5 + size / 2, "teacher": 0.5, "human": 0.5 - size / 2}
     rates = simulate(Regime(accuracies, dict.fromkeys(ORIGINS, 0.05), 0.5), STUDIES)
     assert 0.65 <= rates.shown_alone / STUDIES <= 0.92
 
 
-@pytest.mark.parametrize("origins", [("self", "teacher", "human"), ("human", "self"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize(
+    ("names", "methods"),
+    [
+        (("self", "teacher", "human"), {}),
+        (("human", "self"), {}),
+        (("a", "b", "c", "d"), {}),
+        (("self", "teacher", "human"), {"self": "dpo"}),
+    ],
+)
 @pytest.mark.parametrize("evaluated", [1, 3])
-def test_claims_are_counted_before_they_are_made(origins: tuple[str, ...], evaluated: int) -> None:
+def test_claims_are_counted_before_they_are_made(
+    names: tuple[str, ...], methods: dict[str, str], evaluated: int
+) -> None:
     import numpy as np
 
     regime = Regime(
-        dict.fromkeys(origins, 0.5), dict.fromkeys(origins, 0.0), 0.5, items=10, trained=1, evaluated=evaluated
+        *(dict.fromkeys(names, 0.5), dict.fromkeys(names, 0.0), 0.5),
+        **{"items": 10, "trained": 1, "evaluated": evaluated},
+        methods=methods,
     )
     arms = regime.compared(regime.draw(np.random.default_rng(0)))
-    assert claims_of(origins, evaluated > 1) == len(claims(arms, "accuracy"))
+    assert claims_of(regime.arms, evaluated > 1) == len(claims(arms, "accuracy"))
 
 
 def test_more_seeds_and_questions_tell_smaller_differences() -> None:

@@ -11,6 +11,7 @@ from tasks.compare import compare
 from tasks.comparison.cell import UNTRAINED, Cell
 from tasks.comparison.contrast import Contrast
 from tasks.comparison.records import MissingCell
+from tasks.comparison.results import Results
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
 from tasks.report import render
@@ -109,10 +110,10 @@ def test_the_answer_is_among_those_that_have_all_their_arms(found: dict[str, Any
     verdict = found["verdicts"][0]
     assert verdict["leaders"] == ["teacher"]
     assert verdict["details"][0] == "Not compared: self, of which arms are missing."
-    standing = next(each for each in verdict["standings"] if each["origin"] == "self")
+    standing = next(each for each in verdict["standings"] if each["arm"] == "self")
     assert standing["score"]["value"] is None
     alone = next(
-        each for each in verdict["arms"] if (each["origin"], each["train_benchmarks"]) == ("self", ["abacus/ledger"])
+        each for each in verdict["arms"] if (each["arm"], each["train_benchmarks"]) == ("self", ["abacus/ledger"])
     )
     assert alone["score"]["value"] > 0.7, "what was measured on one benchmark is kept"
 
@@ -142,7 +143,7 @@ def test_a_lost_benchmark_leaves_no_answer_but_the_single_ones(study: Simulated,
     assert verdict["leaders"] == []
     assert any(each["score"]["value"] for each in verdict["arms"] if each["train_benchmarks"] == ["abacus/ledger"])
     assert verdict["sentence"] in verdict_text(tmp_path)
-    render(tmp_path, "lost", {})
+    render(Results.read(tmp_path), "lost", {})
 
 
 def test_the_untrained_model_is_needed_for_every_change(study: Simulated, tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def test_what_is_missing_is_told_once_with_its_reason(folder: Path) -> None:
     assert "Missing cells: 15" in text
     assert f"  self on abacus/boxes (15 cells): {WHY}" in text
     assert "claims are not made, since an arm is missing that they need" in text
-    page = render(folder, "abacus", {})
+    page = render(Results.read(folder), "abacus", {})
     assert "self on abacus/boxes" in page
     assert page.count(WHY) == 1
     assert "<b>15 cells are missing</b>" in page

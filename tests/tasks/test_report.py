@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
+from flows.ui.study_tables import main_table
+from tasks.comparison.cell import Arm
 from tasks.comparison.contrast import Contrast
+from tasks.comparison.results import Results
 from tasks.generate import generate
 from tasks.origins.minimum_change import words_kept
-from tasks.report import main_table, render, verdict_markdown
-from tasks.reporting.provenance import Steps, TrainedOn, matched_by, stages_of, told_by, trained_by
+from tasks.report import render
+from tasks.reporting.provenance import matched_by, stages_of, told_by
+from tasks.reporting.steps import Steps, TrainedOn
 from tasks.reporting.token_surprise import coloured
+from tasks.reporting.training import trained_by, training_of
+from tasks.reporting.verdict_markdown import verdict_markdown
 from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Rows
@@ -79,7 +85,7 @@ def folder(study: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    return render(folder, "abacus", PROVENANCE)
+    return render(Results.read(folder), "abacus", PROVENANCE)
 
 
 def test_everything_is_there(page: str, folder: Path):
@@ -122,7 +128,7 @@ def test_every_element_is_closed(page: str):
 
 
 def test_the_same_input_gives_the_same_page(folder: Path, page: str):
-    assert render(folder, "abacus", PROVENANCE) == page
+    assert render(Results.read(folder), "abacus", PROVENANCE) == page
 
 
 def test_nothing_undefined_is_shown(page: str):
@@ -151,14 +157,14 @@ def test_characters_that_nobody_sees_are_shown(study: Simulated, tmp_path: Path)
         return Rows.of([{**row, **named} for row in rows])
 
     run(with_texts(study, unseen), tmp_path)
-    page = render(tmp_path, said, {**PROVENANCE, "notes": said})
+    page = render(Results.read(tmp_path), said, {**PROVENANCE, "notes": said})
     assert page.count(r"an \u202eevil\u202c 18\u200b \x1b[2J\ufeff שלום") > 6
     assert not set("\u202e\u202c\u200b\x1b\ufeff") & set(page)
 
 
 def test_hostile_text_is_shown_and_not_run(study: Simulated, tmp_path: Path):
     run(with_texts(study, hostile), tmp_path)
-    page = render(tmp_path, HOSTILE, {**PROVENANCE, "notes": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}})
+    page = render(Results.read(tmp_path), HOSTILE, {**PROVENANCE, "notes": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}})
     found = Page(page)
     assert "script" not in found.tags
     assert "img" not in found.tags
@@ -186,7 +192,7 @@ def test_hostile_tokens_are_coloured_and_not_run():
 )
 def test_any_shape_of_study_has_a_page(shape: dict[str, Any], tmp_path: Path):
     run(simulate(items=shape.pop("items", 20), **shape), tmp_path)
-    assert Page(render(tmp_path, "odd", {})).open == []
+    assert Page(render(Results.read(tmp_path), "odd", {})).open == []
 
 
 def test_missing_cells_are_on_the_page(study: Simulated, tmp_path: Path):
@@ -197,17 +203,17 @@ def test_missing_cells_are_on_the_page(study: Simulated, tmp_path: Path):
         names=study.names[:lost] + study.names[lost + 1 :],
     )
     run(fewer, tmp_path, (study.names[lost],))
-    page = render(tmp_path, "abacus", {})
+    page = render(Results.read(tmp_path), "abacus", {})
     assert "<b>1 cell is missing</b>" in page
     assert '<h2 id="missing">' in page
 
 
 def test_tables_for_prefect_and_the_terminal(folder: Path):
-    artifact = Artifact(folder, {"facts": {}})
-    rows = main_table(artifact)
+    results = Results.read(folder)
+    rows = main_table(results)
     assert len(rows) == 30
     assert re.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\)", rows[0]["score"])
-    assert "- **holds**: " in verdict_markdown(artifact)
+    assert "- **holds**: " in verdict_markdown(results)
 
 
 def artifact(folder: Path, stage: str, label: str, facts: dict[str, Any]) -> Artifact:
@@ -226,7 +232,7 @@ def artifact(folder: Path, stage: str, label: str, facts: dict[str, Any]) -> Art
 def test_stages_are_summed(folder: Path):
     made = tuple(artifact(folder, "generate", "x", {"template": template}) for template in ("a1", "a1", "b2"))
     assert stages_of(made) == [{"stage": "generate", "runs": 3, "rows": 30, "seconds": 4.5, "templates": ["a1", "b2"]}]
-    assert "a1, b2" in render(folder, "abacus", {}, Steps(made))
+    assert "a1, b2" in render(Results.read(folder), "abacus", {}, Steps(made))
 
 
 def test_what_teachers_cost_and_what_was_kept_is_told(folder: Path):
@@ -244,7 +250,7 @@ def test_what_teachers_cost_and_what_was_kept_is_told(folder: Path):
     assert [step for step, _ in told["lines"]] == [
         *("generate teacher/boxes", "generate teacher/choice", "words_kept minimum_change/boxes")
     ]
-    page = render(folder, "abacus", {}, Steps(made), declared)
+    page = render(Results.read(folder), "abacus", {}, Steps(made), declared)
     assert "<td>generate teacher/choice</td>" in page
     assert ">0.81</td>" in page
     assert told_by((), declared)["lines"] == []
@@ -267,10 +273,17 @@ def test_how_many_questions_matching_left_is_told(folder: Path):
     made = (artifact(folder, "select", "abacus/boxes same_length", facts),)
     (line,) = matched_by(made)
     assert (line["shared"], line["taken"]) == (200, 88)
-    assert "human 40.3, self 42.0: 4.2 % apart" in render(folder, "abacus", {}, Steps(made, choices=made))
+    assert "human 40.3, self 42.0: 4.2 % apart" in render(Results.read(folder), "abacus", {}, Steps(made, choices=made))
 
 
 def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
+    def adapter(seed: int, loss: float) -> Artifact:
+        said = {"rows": 30, "longest": 2048, "steps": 6, "loss_first": 2.0, "loss_last": loss, "device": "cpu"}
+        said |= {"masked_share": 0.25, "broken": seed > 0}
+        made = artifact(folder, "finetune", f"sft/boxes seed {seed}", said)
+        method = {"kind": "sft", "code": "Sft", "rank": 8, "mask_above": None}
+        return replace(made, manifest={**made.manifest, "ingredients": {"values": {"method": method}}})
+
     facts = {
         "left": {"usable": {"a": 30, "b": 45}, "shared": {"a": 30, "b": 30}, "taken": {"a": 30, "b": 30}},
         "tokens_within": None,
@@ -281,20 +294,29 @@ def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
     }
     chosen = artifact(folder, "select", "boxes", facts)
     room = {"asked": 10, "left_out": 1, "short_of_room": 2, "longest": 3030, "context": 2048}
-    adapters = (artifact(folder, "finetune", f"a/boxes seed {seed}", {"rows": 30, "longest": 2048}) for seed in (0, 1))
+    of = Arm("abacus-student", "boxes", "sft", "a", "sft")
     steps = Steps(
         choices=(chosen,),
-        trained=tuple(TrainedOn(adapter, chosen, "a") for adapter in adapters),
+        trained=tuple(TrainedOn(of, seed, adapter(seed, loss), chosen, "a") for seed, loss in enumerate((0.5, 0.25))),
         asked=(artifact(folder, "answerable", "boxes test", room),),
     )
     told = trained_by(steps.choices, steps.trained)
-    assert [(arm["origin"], arm["trained"], arm["tokens"]) for arm in told["arms"]] == [
-        ("a", 30, 56),
-        ("b", None, 49.5),
+    assert [(one["pool"], one["arms"], one["trained"], one["tokens"]) for one in told["arms"]] == [
+        ("a", ["sft"], 30, 56),
+        ("b", ["b"], None, 49.5),
     ]
+    (line,) = training_of(steps.trained)
+    assert (line["settings"], line["adapters"], line["rows"], line["steps"]) == ({"rank": 8}, 2, "30", "6")
+    assert (line["loss_last"], line["facts"], line["alarms"]) == (
+        "0.25 to 0.50",
+        {"masked_share": "0.25"},
+        {"broken": 1},
+    )
     assert told["reasons"] == {"too_long": REASONS["too_long"], "unmatched": REASONS["unmatched"]}
     assert told["unusable"] == ["a on boxes: 15 of 45 too long for the student"]
-    page = render(folder, "abacus", {}, steps)
+    page = render(Results.read(folder), "abacus", {}, steps)
+    assert "<b>Broken</b>: 1 of 2 adapters of sft." in page
+    assert "masked share 0.25" in page
     assert "a on boxes: 15 of 45 too long for the student" in page
     assert (
         '<td class="number">15</td><td class="number"></td><td class="number">30</td><td class="number">56.0</td>'
@@ -335,16 +357,16 @@ def full(study: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_claims_of_the_study_stand_on_the_page_with_intervals(full: Path):
-    page = render(full, "abacus", {})
+    page = render(Results.read(full), "abacus", {})
     assert "<h2>Claims of the paper in this study</h2>" in page
     assert "&lt;b&gt;Hostile&lt;/b&gt;" in page
     for answer in json.loads((full / "verdict.json").read_text())["verdicts"][0]["contrasts"]:
         assert answer["sentence"] in page.replace("\N{NO-BREAK SPACE}", " ")
-    assert "- **opposite**: Human beats self. " in verdict_markdown(Artifact(full, {"facts": {}}))
+    assert "- **does not hold**: Human beats self. " in verdict_markdown(Results.read(full))
 
 
 def test_where_the_student_is_surprised_is_coloured_and_drawn(full: Path):
-    page = render(full, "abacus", {})
+    page = render(Results.read(full), "abacus", {})
     assert "<h2>Where the student is surprised</h2>" in page
     assert page.count("<svg") == 5
     assert '<i class="s0">over 50' in page
@@ -356,7 +378,7 @@ def test_where_the_student_is_surprised_is_coloured_and_drawn(full: Path):
 
 
 def test_rank_correlations_are_on_the_page(full: Path):
-    page = render(full, "abacus", {})
+    page = render(Results.read(full), "abacus", {})
     assert "Rank correlation over arms, and length" in page
     assert "within each training benchmark" in page
     verdict = json.loads((full / "verdict.json").read_text())["verdicts"][0]
@@ -373,8 +395,8 @@ def test_trivial_baselines_stand_under_the_origins_and_over_the_matrix(page: str
 def test_with_many_origins_pairs_and_long_examples_are_folded(tmp_path: Path):
     names = ["self", "teacher", "human", *(f"origin_{number}" for number in range(5))]
     run(simulate(chances=dict.fromkeys(names, (0.7, 0.5)), seeds=(0,), items=30), tmp_path)
-    page = render(tmp_path, "abacus", {})
+    page = render(Results.read(tmp_path), "abacus", {})
     assert "<summary>29 claims: " in page
     assert "<summary>8 responses</summary>" in page
     assert Page(page).open == []
-    assert "claims about pairs of origins are in the report" in verdict_markdown(Artifact(tmp_path, {"facts": {}}))
+    assert "claims about pairs of origins are in the report" in verdict_markdown(Results.read(tmp_path))

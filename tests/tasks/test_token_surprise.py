@@ -117,11 +117,11 @@ def test_a_profile_has_the_responses_mean() -> None:
 
 def frame(values: dict[tuple[str, bool], list[list[float]]]) -> pd.DataFrame:
     rows = [
-        {"student": "s", "train_benchmark": "x", "origin": origin, "chosen": chosen, "token_nll": each}
+        {"student": "s", "train_benchmark": "x", "arm": origin, "origin": origin, "chosen": chosen, "token_nll": each}
         for (origin, chosen), responses in values.items()
         for each in responses
     ]
-    rows.append({"student": "s", "train_benchmark": "x", "origin": "a", "chosen": True, "token_nll": None})
+    rows.append({"student": "s", "train_benchmark": "x", "arm": "a", "origin": "a", "chosen": True, "token_nll": None})
     return pd.DataFrame(rows)
 
 
