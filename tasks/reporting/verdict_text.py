@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.comparison.claim import HOLDS, MISSING, NOT_SHOWN, REFUTED
+from tasks.comparison.claim import HOLDS, MISSING, NOT_SHOWN, REFUTED, UNDEFINED
 from tasks.comparison.phrasing import signed
 from tasks.comparison.results import Results
 from tasks.reporting import missing_cells
@@ -34,6 +34,8 @@ def verdict_text(folder: Path) -> str:
         left = Counter(claim["status"] for claim in verdict["claims"])
         if left[NOT_SHOWN]:
             lines.append(f"  {left[NOT_SHOWN]} claims are not shown, nor is their opposite; the report lists them.")
+        if left[UNDEFINED]:
+            lines.append(f"  {left[UNDEFINED]} claims are undefined: there is nothing to compare.")
         if left[MISSING]:
             lines.append(f"  {left[MISSING]} claims are not made, since an arm is missing that they need.")
     if results.missing:
