@@ -31,7 +31,7 @@ from tasks.reporting.provenance import (
 from tasks.reporting.scaling_figure import scaling
 from tasks.reporting.steps import Steps
 from tasks.reporting.token_surprise import coloured, curves, legend
-from tasks.reporting.training import alarms_of, trained_by, training_of
+from tasks.reporting.training import alarms_of, shared_settings, trained_by, training_of
 from tasks.storage.artifacts import Artifact
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def render(
         matched=matched_by(steps.choices),
         trained=trained_by(steps.choices, steps.trained),
         training=(training := training_of(steps.trained)),
+        shared_settings=shared_settings(training),
         alarms=alarms_of(training),
         not_asked=not_asked_by(steps.asked),
         versions=versions_of(steps.made) if steps.made else versions(),

@@ -73,6 +73,16 @@ def training_of(trained: Iterable[TrainedOn[Artifact]]) -> list[dict[str, Any]]:
     return [_line(of, adapters) for of, adapters in sorted(arms.items())]
 
 
+def shared_settings(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings that all of `training_of`'s lines have with the same value, where there are several lines."""
+    first = training[0]["settings"] if len(training) > 1 else {}
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in line["settings"] and line["settings"][name] == value for line in training)
+    }
+
+
 def alarms_of(training: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The alarms of `training_of`'s lines by arm: how many of its `adapters`, of how many, have each."""
     alarms: dict[tuple[str, str], dict[str, Any]] = {}

@@ -58,13 +58,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_results_have_the_columns_that_are_promised(finished: Path) -> None:
     summary = pd.read_csv(finished / "runs" / "small" / "summary.csv")
     assert list(summary.columns) == [
-        *("student", "train_benchmark", "origin", "method", "eval_benchmark", "n", "score", "ci_low", "ci_high"),
+        *("student", "train_benchmark", "arm", "origin", "method", "size", "eval_benchmark"),
+        *("n", "score", "ci_low", "ci_high"),
         *("base_score", "delta", "delta_ci_low", "delta_ci_high", "p_holm"),
     ]
     assert len(summary) == 2 * 2  # origins x evaluation benchmarks, seeds pooled
     perplexity = pd.read_csv(finished / "runs" / "small" / "perplexity.csv")
     assert list(perplexity.columns) == [
-        *("student", "benchmark", "origin", "rows", "missing", "tokens_mean"),
+        *("student", "benchmark", "arm", "origin", "size", "draws", "rows", "missing", "tokens_mean"),
         *("ppl_mean", "ppl_median", "ppl_corpus", "pass_rate"),
         *("rows_trained", "ppl_trained", "tokens_trained", "rows_scored"),
     ]

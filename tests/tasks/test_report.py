@@ -20,7 +20,7 @@ from tasks.report import render
 from tasks.reporting.provenance import matched_by, stages_of, told_by
 from tasks.reporting.steps import Steps, TrainedOn
 from tasks.reporting.token_surprise import coloured
-from tasks.reporting.training import trained_by, training_of
+from tasks.reporting.training import shared_settings, trained_by, training_of
 from tasks.reporting.verdict_markdown import verdict_markdown
 from tasks.selection.exclusions import REASONS
 from tasks.storage.artifacts import Artifact
@@ -306,6 +306,9 @@ def test_what_arms_were_trained_on_and_why_not_on_more_is_told(folder: Path):
         ("b", ["b"], None, 49.5),
     ]
     (line,) = training_of(steps.trained)
+    other = {**line, "settings": {"rank": 8, "beta": 0.1}}
+    assert shared_settings([line, other]) == {"rank": 8}
+    assert shared_settings([line]) == {}, "then it stands with the arm"
     assert (line["settings"], line["adapters"], line["rows"], line["steps"]) == ({"rank": 8}, 2, "30", "6")
     assert (line["loss_last"], line["facts"], line["alarms"]) == (
         "0.25 to 0.50",
