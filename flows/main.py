@@ -229,11 +229,11 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """How familiar is this data to my model? Adds tokens, nll and perplexity to every row."""
-    from flows.cli import single_file
+    from flows.cli import score_file
 
     columns = {"question": question, "response": response, "id": id_}
     thinks = None if thinking is None else thinking is Thinking.on
-    single_file.score(file, model, columns, prompt, group, out, as_json, thinks)
+    score_file.score(file, model, columns, prompt, group, out, as_json, thinks)
 
 
 @app.command()
@@ -253,10 +253,10 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Judge every response against its gold answer. Adds verdict, answer and score."""
-    from flows.cli import single_file
+    from flows.cli import verify_file
 
     columns = {"question": question, "response": response, "gold": gold, "id": id_}
-    single_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
+    verify_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """The study file: one YAML file that says which arms are trained and where they are evaluated."""
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,19 +19,18 @@ from data import benchmark as bundled
 from data import kinds, variables
 from data.benchmark import Benchmark
 from data.bounds import LONGEST_NAME, MOST_QUESTIONS, MOST_SEEDS, Seed, Whole
-from data.errors import InputError, at, shown
+from data.errors import InputError, at
 from data.options import OptionError, checked, of_kind
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
-from flows.config import server_values
+from flows.config import consistency, server_values
 from flows.config.arms import AnyMethod, ArmOptions, ArmPlan, check_arms, planned
 from flows.config.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
-from flows.config.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, check_name
+from flows.config.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, by_name, check_name
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import secrets
 from tasks.kinds import methods, origins, verifiers
 from tasks.kinds.origins import Origin
-from tasks.models import endpoint
 from tasks.models.endpoint import EndpointSettings
 from tasks.models.model import Model, Named, title, weights
 from tasks.models.model import bundled as models
@@ -140,11 +137,7 @@ class Study(BaseModel):
     @field_validator("benchmarks", mode="before")
     @classmethod
     def _named_benchmarks(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            raise ValueError("allowed is a map from a name to its options")
-        for name, options in given.items():
-            if not isinstance(options, Mapping | BaseModel):
-                raise OptionError(f"benchmarks.{name}: {shown(options)} is not allowed: a map of options is")
+        given = by_name(given, "benchmarks")
         return {
             name: checked(
                 LocatedBenchmark if "path" in options else UserBenchmark,
@@ -175,24 +168,11 @@ class Study(BaseModel):
     @field_validator("endpoints", mode="before")
     @classmethod
     def _known_endpoints(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            raise ValueError("allowed is a map from a model id to its options")
-        for id, options in given.items():
-            if not isinstance(options, Mapping | BaseModel):
-                raise OptionError(f"endpoints.{id}: {shown(options)} is not allowed: a map of options is")
+        given = by_name(given, "endpoints")
         return {
             str(id): checked(EndpointSettings, options, f"endpoints.{id}") if isinstance(options, Mapping) else options
             for id, options in given.items()
         }
-
-    @model_validator(mode="after")
-    def _asked_endpoints(self) -> "Study":
-        written = json.dumps([origin.model_dump(mode="json") for origin in self.origins.values()])
-        asked = set(re.findall(rf'"{endpoint.PREFIX}([^"]+)"', written))
-        for id in self.endpoints:
-            if id not in asked:
-                raise OptionError(f"endpoints.{id}: {kinds.unknown('teacher', id, sorted(asked))}")
-        return self
 
     @field_validator("seeds")
     @classmethod
@@ -237,29 +217,14 @@ class Study(BaseModel):
         by = Named("student", self.roots, frozenset(self.trust_remote_code))
         return tuple(weights(name, by).choosing(self.thinking.get(name)) for name in self.students)
 
-    @model_validator(mode="after")
-    def _known_models(self) -> "Study":
-        written = (origin.model_dump(mode="json").get("model") for origin in self.origins.values())
-        known = [*self.students, *(name for name in written if isinstance(name, str))]
-        named = {f"trust_remote_code.{number}": name for number, name in enumerate(self.trust_remote_code)}
-        for where, name in [*named.items(), *((f"thinking.{name}", name) for name in self.thinking)]:
-            if name not in known:
-                raise OptionError(f"{where}: {kinds.unknown('model of this study', name, known)}")
-            if name.startswith(endpoint.PREFIX):
-                raise OptionError(f"{where}: {name} is behind an endpoint, whose server decides this")
-        return self
-
     @field_validator("arms", mode="before")
     @classmethod
     def _named_arms(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            raise ValueError("allowed is a map from a name to its options")
-        for name, options in given.items():
+        given = by_name(given, "arms")
+        for name in given:
             check_name(name, f"arms.{name}")
             if name == UNTRAINED:
                 raise OptionError(f"arms.{name}: allowed are other names: {UNTRAINED} is the student untrained")
-            if not isinstance(options, Mapping | BaseModel):
-                raise OptionError(f"arms.{name}: {shown(options)} is not allowed: a map of options is")
         return {
             name: checked(ArmOptions, options, f"arms.{name}") if isinstance(options, Mapping) else options
             for name, options in given.items()
@@ -273,31 +238,13 @@ class Study(BaseModel):
         return sorted(sizes)
 
     @model_validator(mode="after")
-    def _consistent_arms(self) -> "Study":
-        if self.arms and self.controls:
-            name = next(iter(self.controls))
-            raise OptionError(
-                f"controls.{name}: a study that names its arms has no controls: give an arm a `match` of its own"
-            )
+    def _consistent(self) -> "Study":
+        consistency.check_endpoints(self.endpoints, self.origins)
+        consistency.check_models(self.students, self.origins, self.trust_remote_code, self.thinking)
+        consistency.check_controls(self.arms, self.controls)
         check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
-        most = [(self.questions.train, "questions.train")]
-        most += [(count, f"questions.train_each.{name}") for name, count in self.questions.train_each.items()]
-        for size in self.sizes:
-            for count, where in most:
-                if count is not None and size > count:
-                    raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count}")
-        if self.sizes and self.questions.keep is not None:
-            raise OptionError("sizes: they say how many questions an arm gets; allowed without questions.keep")
-        return self
-
-    @model_validator(mode="after")
-    def _contrasts_of_known_arms(self) -> "Study":
-        known = (*(arm.name for arm in self.compared), UNTRAINED)
-        for number, contrast in enumerate(self.contrasts):
-            for side in ("better", "than"):
-                if getattr(contrast, side) not in known:
-                    where = f"contrasts.{number}.{side}"
-                    raise OptionError(f"{where}: {kinds.unknown('arm', getattr(contrast, side), known)}")
+        consistency.check_sizes(self.sizes, self.questions)
+        consistency.check_contrasts(self.contrasts, [arm.name for arm in self.compared])
         return self
 
     @property

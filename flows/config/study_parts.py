@@ -1,11 +1,13 @@
 """Parts of a study: how many questions, controls, and what things may be called."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.bounds import LONGEST_NAME, MOST_QUESTIONS, Seed, Whole
+from data.errors import shown
 from data.options import OptionError
 from tasks.selection.match import Match
 
@@ -28,6 +30,21 @@ def check_name(name: Any, where: str) -> None:
             f"{where}: allowed are letters, digits, dot, dash and underscore, at most {LONGEST_NAME} characters, the "
             "first of them a letter or a digit"
         )
+
+
+def by_name(given: Any, where: str) -> Mapping[Any, Any]:
+    """What a study gives as a map from names to maps of options.
+
+    Raises:
+        ValueError: it is no map.
+        OptionError: what one name has is none.
+    """
+    if not isinstance(given, Mapping):
+        raise ValueError("allowed is a map from a name to its options")
+    for name, options in given.items():
+        if not isinstance(options, Mapping | BaseModel):
+            raise OptionError(f"{where}.{name}: {shown(options)} is not allowed: a map of options is")
+    return given
 
 
 class Questions(BaseModel):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from flows.cli import plan_page, run, single_file
+from flows.cli import plan_page, run, score_file
 from flows.config.schema import Study
 from flows.config.study_file import load
 from flows.planning import rendering_checks
@@ -172,9 +172,9 @@ def test_a_score_is_of_the_templates_own_text(
     file = tmp_path / "answers.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     with pytest.raises(InputError, match="Choose how it is asked, scored and trained"):
-        single_file.score(file, str(student), COLUMNS, None, None, None, True)
+        score_file.score(file, str(student), COLUMNS, None, None, None, True)
     assert not file.with_name("answers.scored.jsonl").exists()
-    single_file.score(file, str(student), COLUMNS, None, None, None, True, thinking)
+    score_file.score(file, str(student), COLUMNS, None, None, None, True, thinking)
     printed = json.loads(capsys.readouterr().out)
     assert f"thinking {'on' if thinking else 'off'}" in printed["rendering"][0]
     for row in map(json.loads, Path(printed["file"]).read_text().splitlines()):
@@ -189,7 +189,7 @@ def test_thoughts_that_do_not_count_are_said(student: Path, tmp_path: Path, caps
     file = tmp_path / "answers.jsonl"
     thought = {**ROWS[0], "response": f"<think>\n3 + 4\n</think>\n\n{ROWS[0]['response']}"}
     file.write_text("".join(json.dumps(row) + "\n" for row in (ROWS[0], thought)))
-    single_file.score(file, str(student), COLUMNS, None, None, None, False, False)
+    score_file.score(file, str(student), COLUMNS, None, None, None, False, False)
     assert "1 response has thoughts: thinking is off, and only what follows them counts" in capsys.readouterr().out
     one, other = map(json.loads, file.with_name("answers.scored.jsonl").read_text().splitlines())
     assert one["nll"] == pytest.approx(other["nll"], abs=1e-4)

@@ -14,7 +14,7 @@ import pytest
 
 from data.errors import InputError
 from data.table_file import TableFile
-from flows.cli import single_file
+from flows.cli import verify_file
 from flows.cli.result_file import ResultFile
 
 COLUMNS = {"question": "question", "response": "response", "gold": "gold", "id": "id"}
@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def verify(name: str, out: str | None = None, benchmark: str = "gsm8k") -> Path:
     """The result file of `mothertongue verify`."""
     before = set(Path().iterdir())
-    single_file.verify(Path(name), benchmark, COLUMNS, None, None if out is None else Path(out), as_json=True)
+    verify_file.verify(Path(name), benchmark, COLUMNS, None, None if out is None else Path(out), as_json=True)
     (made,) = set(Path().iterdir()) - before
     return made
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from data.errors import InputError
-from flows.cli import single_file
+from flows.cli import score_file, verify_file
 
 ROWS = [
     {"question": "Which is largest? A) 4 + 9 B) 3 * 5 C) 17 - 6 D) 8 + 4", "response": "B: 3 * 5 = 15. Final answer: B",
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_score_adds_tokens_nll_perplexity(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    single_file.score(file, "abacus-student", COLUMNS, None, "by", None, as_json=True)
+    score_file.score(file, "abacus-student", COLUMNS, None, "by", None, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     scored = [json.loads(line) for line in Path(printed["file"]).read_text().splitlines()]
     assert [{name: row[name] for name in ROWS[0]} for row in scored] == ROWS
@@ -47,7 +47,7 @@ def test_score_adds_tokens_nll_perplexity(file: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
 def test_verify_adds_verdict_answer_score(file: Path, ending: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = file.with_name(f"judged{ending}")
-    single_file.verify(file, "abacus/choice", {**COLUMNS, "gold": "gold"}, "by", out, as_json=True)
+    verify_file.verify(file, "abacus/choice", {**COLUMNS, "gold": "gold"}, "by", out, as_json=True)
     groups = {group["group"]: group for group in json.loads(capsys.readouterr().out)["groups"]}
     assert (groups["model"]["correct"], groups["human"]["wrong"], groups["human"]["unparseable"]) == (1, 1, 1)
     assert groups["all"]["share_correct"] == pytest.approx(1 / 3)
@@ -72,7 +72,7 @@ def test_the_lists_that_a_verifier_needs_are_the_files(
 ) -> None:
     file, out = tmp_path / "answers.jsonl", tmp_path / "out.jsonl"
     file.write_text(json.dumps({"question": "?", **row}) + "\n")
-    single_file.verify(file, benchmark, {**COLUMNS, "gold": "gold"}, None, out, as_json=True)
+    verify_file.verify(file, benchmark, {**COLUMNS, "gold": "gold"}, None, out, as_json=True)
     assert json.loads(out.read_text())["verdict"] == verdict
 
 
@@ -80,25 +80,25 @@ def test_a_missing_list_is_named(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     file.write_text(json.dumps({"question": "?", "gold": "x", "response": "x"}) + "\n")
     with pytest.raises(InputError, match=r"answers.jsonl, row 1: the verifier span needs a column 'answers'"):
-        single_file.verify(file, "squad2", {**COLUMNS, "gold": "gold"}, None, None, as_json=True)
+        verify_file.verify(file, "squad2", {**COLUMNS, "gold": "gold"}, None, None, as_json=True)
 
 
 def test_a_missing_column_is_named_and_nothing_is_written(file: Path) -> None:
     with pytest.raises(InputError, match=r"answers\.jsonl.*'answer'.*response"):
-        single_file.score(file, "abacus-student", {**COLUMNS, "response": "answer"}, None, None, None, as_json=False)
+        score_file.score(file, "abacus-student", {**COLUMNS, "response": "answer"}, None, None, None, as_json=False)
     assert sorted(path.name for path in file.parent.iterdir()) == ["answers.jsonl"]
 
 
 def test_a_broken_row_is_named(file: Path) -> None:
     file.write_text(file.read_text() + '{"question": "x"\n')
     with pytest.raises(InputError, match=r"answers\.jsonl, row 4"):
-        single_file.verify(file, "abacus/choice", {**COLUMNS, "gold": "gold"}, None, None, as_json=False)
+        verify_file.verify(file, "abacus/choice", {**COLUMNS, "gold": "gold"}, None, None, as_json=False)
 
 
 def test_an_unknown_ending_is_refused(file: Path) -> None:
     out = file.with_name("out.xlsx")
     with pytest.raises(InputError, match=r"\.xlsx ending is unknown; allowed: \.jsonl, \.csv, \.parquet"):
-        single_file.verify(file, "abacus/choice", {**COLUMNS, "gold": "gold"}, None, out, as_json=False)
+        verify_file.verify(file, "abacus/choice", {**COLUMNS, "gold": "gold"}, None, out, as_json=False)
 
 
 GOLD = {**COLUMNS, "gold": None, "question": None}
@@ -115,7 +115,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def scored(file: Path, capsys: pytest.CaptureFixture[str], prompt: Path | None = None) -> dict[str, float]:
     out = file.with_name("scored.jsonl")
-    single_file.score(file, "abacus-student", COLUMNS, prompt, None, out, as_json=True)
+    score_file.score(file, "abacus-student", COLUMNS, prompt, None, out, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     return {**printed["groups"][-1], "end_tokens": printed["end_tokens"]}
 
@@ -126,7 +126,7 @@ def test_missing_responses_are_in_no_figure(tmp_path: Path, capsys: pytest.Captu
     alone = scored(written(tmp_path / "one.jsonl", row), capsys)
     three = written(tmp_path / "three.jsonl", row, *missing)
     assert scored(three, capsys) == alone | {"missing": 2}
-    single_file.verify(three, None, GOLD, None, tmp_path / "o.jsonl", as_json=False, verifier="number")
+    verify_file.verify(three, None, GOLD, None, tmp_path / "o.jsonl", as_json=False, verifier="number")
     said = capsys.readouterr().out
     assert "left out of all figures: 2." in said
     assert "100.0%" in said
@@ -141,7 +141,7 @@ def test_a_token_that_ends_a_turn_is_no_part_of_a_response(
     alone = scored(written(tmp_path / "one.jsonl", row), capsys)
     ended = written(tmp_path / "ended.jsonl", {**row, "response": row["response"] + token})
     assert scored(ended, capsys) == alone | {"end_tokens": 1}
-    single_file.verify(ended, None, GOLD, None, tmp_path / "o.jsonl", as_json=False, verifier="number")
+    verify_file.verify(ended, None, GOLD, None, tmp_path / "o.jsonl", as_json=False, verifier="number")
     assert "each taken up to it: 1." in capsys.readouterr().out
     assert lines(tmp_path / "o.jsonl")[0]["response"] == row["response"] + token
 
@@ -164,7 +164,7 @@ def test_a_prompt_is_tried_on_a_row_before_the_model_is_loaded(
     prompt = file.with_name("p.jinja")
     prompt.write_bytes(template)
     with pytest.raises(InputError, match=f"^--prompt .*p.jinja: .*{said}") as error:
-        single_file.score(file, "abacus-student", COLUMNS, prompt, None, None, as_json=True)
+        score_file.score(file, "abacus-student", COLUMNS, prompt, None, None, as_json=True)
     assert str(error.value).isprintable()
 
 
@@ -190,15 +190,15 @@ def test_a_prompt_is_over_the_files_columns_and_has_no_byte_order_mark(
 def test_no_column_of_the_file_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"gold": "7", "answer": "So it is 7.\n#### 7", "score": 5, "verdict": "mine", "nll": "x"}
     file, out = written(tmp_path / "x.jsonl", row), tmp_path / "o.jsonl"
-    single_file.verify(file, "gsm8k", {**GOLD, "response": "answer"}, None, out, as_json=False)
+    verify_file.verify(file, "gsm8k", {**GOLD, "response": "answer"}, None, out, as_json=False)
     (made,) = lines(out)
     assert {name: made[name] for name in row} == row
     assert (made["verified_verdict"], made["verified_answer"], made["verified_score"]) == ("correct", "7", 1.0)
     assert "those added are called `verified_verdict`, `verified_answer`, `verified_score`" in capsys.readouterr().out
     again = tmp_path / "again.jsonl"
-    single_file.verify(out, "gsm8k", {**GOLD, "response": "answer"}, None, again, as_json=False)
+    verify_file.verify(out, "gsm8k", {**GOLD, "response": "answer"}, None, again, as_json=False)
     assert lines(again)[0]["verified_verified_verdict"] == "correct"
-    single_file.score(
+    score_file.score(
         file, "abacus-student", {**COLUMNS, "response": "answer", "question": "gold"}, None, None, out, as_json=True
     )
     (made,) = lines(out)
@@ -212,7 +212,7 @@ def test_the_file_itself_is_no_place_for_the_result(file: Path) -> None:
     link.symlink_to(file)
     for out in (file, link, file.parent / "." / file.name):
         with pytest.raises(InputError, match="is the file that is read; allowed: another"):
-            single_file.verify(file, "abacus/choice", GOLD, None, out, as_json=False)
+            verify_file.verify(file, "abacus/choice", GOLD, None, out, as_json=False)
     assert file.read_bytes() == before
 
 
@@ -233,7 +233,7 @@ def test_a_benchmarks_own_rows_are_read_as_a_study_reads_them(
     benchmark: str, row: dict[str, object], answer: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "o.jsonl"
-    single_file.verify(written(tmp_path / "x.jsonl", row), benchmark, GOLD, None, out, as_json=True)
+    verify_file.verify(written(tmp_path / "x.jsonl", row), benchmark, GOLD, None, out, as_json=True)
     (made,) = lines(out)
     assert made["verdict"] == "correct"
     assert made["verified_answer" if "answer" in row else "answer"] == answer
@@ -248,35 +248,35 @@ def test_rows_that_a_study_leaves_out_are_left_out_and_counted(
     ]
     file = tmp_path / "answers.jsonl"
     file.write_text("".join(json.dumps({**row, "response": row["solution"]}) + "\n" for row in problems))
-    single_file.verify(file, "math", GOLD, None, None, as_json=True)
+    verify_file.verify(file, "math", GOLD, None, None, as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert said["left_out"] == 1
     assert said["groups"][-1]["correct"] == len(problems) - 1
     file.write_text(json.dumps({**problems[-1], "response": "None."}) + "\n")
     with pytest.raises(InputError, match="a study of math leaves out every row of it"):
-        single_file.verify(file, "math", GOLD, None, None, as_json=True)
+        verify_file.verify(file, "math", GOLD, None, None, as_json=True)
 
 
 def test_what_is_wrong_with_a_benchmarks_own_row_is_named(tmp_path: Path) -> None:
     file = written(tmp_path / "x.jsonl", {"question": "?", "answer": "seven", "response": "#### 7"})
     with pytest.raises(InputError, match=r"x.jsonl, row 1: column 'answer' does not end in '#### <number>': 'seven'"):
-        single_file.verify(file, "gsm8k", GOLD, None, None, as_json=True)
+        verify_file.verify(file, "gsm8k", GOLD, None, None, as_json=True)
 
 
 def test_gold_answers_are_read_before_any_response_is_judged(tmp_path: Path) -> None:
     good = {"gold": "7", "response": "#### 7"}
     file = written(tmp_path / "x.jsonl", good, {**good, "gold": "1 or 2"}, {**good, "gold": "many"})
     with pytest.raises(InputError, match=r"x.jsonl, row 2: column 'gold' is '1 or 2': .*no number.*such rows: 2"):
-        single_file.verify(file, "gsm8k", GOLD, None, None, as_json=True)
+        verify_file.verify(file, "gsm8k", GOLD, None, None, as_json=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.jsonl"]
     file = written(tmp_path / "x.jsonl", good, {**good, "gold": None})
     with pytest.raises(InputError, match=r"x.jsonl, row 2: column 'gold' is empty"):
-        single_file.verify(file, "gsm8k", GOLD, None, None, as_json=True)
+        verify_file.verify(file, "gsm8k", GOLD, None, None, as_json=True)
 
 
 def test_a_verifier_alone_and_a_benchmark_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path / "x.jsonl", {"gold": "Paris", "response": "Final answer: Paris\n\nI hope this helps!"})
-    single_file.verify(file, None, GOLD, None, tmp_path / "o.jsonl", as_json=True, verifier="exact")
+    verify_file.verify(file, None, GOLD, None, tmp_path / "o.jsonl", as_json=True, verifier="exact")
     assert lines(tmp_path / "o.jsonl")[0]["verdict"] == "correct"
     tickets = tmp_path / "t.csv"
     tickets.write_text("text,kind,response\nIt broke,bug,Final answer: bug\nMoney,billing,Final answer: bug\n")
@@ -287,7 +287,7 @@ def test_a_verifier_alone_and_a_benchmark_of_ones_own(tmp_path: Path, monkeypatc
         "origins: {self: {}}\n"
     )
     monkeypatch.chdir(tmp_path)
-    single_file.verify(tickets, "tickets", GOLD, None, tmp_path / "o.jsonl", as_json=True, study="ours.yaml")
+    verify_file.verify(tickets, "tickets", GOLD, None, tmp_path / "o.jsonl", as_json=True, study="ours.yaml")
     assert [row["verdict"] for row in lines(tmp_path / "o.jsonl")] == ["correct", "wrong"]
     for options, message in (
         ({}, "give either --benchmark NAME or --verifier NAME"),
@@ -295,4 +295,4 @@ def test_a_verifier_alone_and_a_benchmark_of_ones_own(tmp_path: Path, monkeypatc
         ({"verifier": "exact", "study": "ours.yaml"}, "a --verifier has no use for it"),
     ):
         with pytest.raises(InputError, match=message):
-            single_file.verify(file, None, GOLD, None, None, as_json=True, **options)
+            verify_file.verify(file, None, GOLD, None, None, as_json=True, **options)

@@ -1,0 +1,88 @@
+"""Whether the parts of a study fit together: what one names, another has."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from data import kinds
+from data.options import OptionError
+from flows.config.arms import ArmOptions
+from flows.config.study_parts import Control, Questions
+from tasks.comparison.cell import UNTRAINED
+from tasks.comparison.contrast import Contrast
+from tasks.kinds.origins import Origin
+from tasks.models import endpoint
+
+
+def check_endpoints(endpoints: Iterable[str], origins: Mapping[str, Origin]) -> None:
+    """See that each endpoint with settings is asked by an origin.
+
+    Raises:
+        OptionError: one is not; as all of these, one line with the key, its value and what is allowed.
+    """
+    written = json.dumps([origin.model_dump(mode="json") for origin in origins.values()])
+    asked = set(re.findall(rf'"{endpoint.PREFIX}([^"]+)"', written))
+    for id in endpoints:
+        if id not in asked:
+            raise OptionError(f"endpoints.{id}: {kinds.unknown('teacher', id, sorted(asked))}")
+
+
+def check_models(
+    students: Sequence[str], origins: Mapping[str, Origin], trusted: Sequence[str], thinking: Iterable[str]
+) -> None:
+    """See that models which are trusted, or think, are models of the study, and served here.
+
+    Raises:
+        OptionError: one is not.
+    """
+    written = (origin.model_dump(mode="json").get("model") for origin in origins.values())
+    known = [*students, *(name for name in written if isinstance(name, str))]
+    named = {f"trust_remote_code.{number}": name for number, name in enumerate(trusted)}
+    for where, name in [*named.items(), *((f"thinking.{name}", name) for name in thinking)]:
+        if name not in known:
+            raise OptionError(f"{where}: {kinds.unknown('model of this study', name, known)}")
+        if name.startswith(endpoint.PREFIX):
+            raise OptionError(f"{where}: {name} is behind an endpoint, whose server decides this")
+
+
+def check_controls(arms: Mapping[str, ArmOptions], controls: Mapping[str, Control]) -> None:
+    """See that a study has arms or controls, not both.
+
+    Raises:
+        OptionError: it has both.
+    """
+    if arms and controls:
+        raise OptionError(
+            f"controls.{next(iter(controls))}: a study that names its arms has no controls: give an arm a `match` of "
+            "its own"
+        )
+
+
+def check_sizes(sizes: Sequence[int], questions: Questions) -> None:
+    """See that no size is larger than the number of training questions, where the study says that.
+
+    Raises:
+        OptionError: one is, or arms get a fixed number of questions in another way too.
+    """
+    most = [(questions.train, "questions.train")]
+    most += [(count, f"questions.train_each.{name}") for name, count in questions.train_each.items()]
+    for size in sizes:
+        for count, where in most:
+            if count is not None and size > count:
+                raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count}")
+    if sizes and questions.keep is not None:
+        raise OptionError("sizes: they say how many questions an arm gets; allowed without questions.keep")
+
+
+def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str]) -> None:
+    """See that contrasts are between arms of the study, or with the untrained student.
+
+    Raises:
+        OptionError: one is not.
+    """
+    known = (*arms, UNTRAINED)
+    for number, contrast in enumerate(contrasts):
+        for side in ("better", "than"):
+            if getattr(contrast, side) not in known:
+                where = f"contrasts.{number}.{side}"
+                raise OptionError(f"{where}: {kinds.unknown('arm', getattr(contrast, side), known)}")
