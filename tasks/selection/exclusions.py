@@ -37,8 +37,8 @@ REASONS = OBSTACLES | {
     "surplus": "more than an arm gets",
 }
 """Why a question is not trained on; the last four keep out questions with a response that could be taken."""
-COLUMNS = ("verdict", "response", "finish", "tokens", "prompt_tokens", "nll")
-"""What `obstacles` looks at."""
+COLUMNS = ("verdict", "response", "finish", "tokens", "prompt_tokens", "nll", "rejected_tokens")
+"""What `obstacles` looks at; the last column only pairs have."""
 
 
 def obstacles(table: pa.Table, match: Match, longest: int | None) -> np.ndarray:
@@ -79,7 +79,9 @@ def _too_long(table: pa.Table, longest: int | None) -> np.ndarray:
     if "nll" in table.column_names:
         found |= filled(pc.is_nan(table.column("nll").cast(pa.float64())))
     if longest is not None and "prompt_tokens" in table.column_names:
-        found |= filled(pc.greater(pc.add(table.column("prompt_tokens"), table.column("tokens")), longest))
+        for tokens in ("tokens", "rejected_tokens"):
+            if tokens in table.column_names:
+                found |= filled(pc.greater(pc.add(table.column("prompt_tokens"), table.column(tokens)), longest))
     return found
 
 

@@ -76,6 +76,15 @@ def test_pairs_are_selected_like_responses(work: Work) -> None:
     assert work.facts["origins"]["pairs"]["rows"] == 3
 
 
+def test_a_pair_whose_rejected_response_is_too_long_is_left_out(work: Work) -> None:
+    rows = [response("q", 0, "right", "correct"), response("q", 1, "wrong " * 30, "wrong")]
+    pairs = Rows.of(list(any_pairs.function(Rows.of(rows), Rows.of(rows), 1, work=work)))
+    assert pairs[0]["rejected_tokens"] == 30
+    assert len(selected({"pairs": pairs}, Match(minimum=1), None, 0, None, 34)) == 1
+    with pytest.raises(StageFailed, match="1 too long for the student"):
+        selected({"pairs": pairs}, Match(minimum=1), None, 0, None, 33)
+
+
 def test_more_responses_to_a_question_are_taken_each_text_once() -> None:
     rows = Rows.of(ROWS)
     first = np.array([0, 5, 15])  # q1, q2 and q5
