@@ -31,7 +31,7 @@ OBSTACLES = {
 TAKEABLE = len(OBSTACLES)
 """The number of a response that nothing keeps from being taken."""
 REASONS = OBSTACLES | {
-    "other_questions": "not a question of the study's own arms",
+    "other_questions": "not among the questions that these arms are given",
     "unmatched": "no match in another arm",
     "lengths": "left out to bring the lengths together",
     "surplus": "more than an arm gets",

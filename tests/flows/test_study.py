@@ -134,7 +134,10 @@ def test_a_flipped_byte_is_noticed_and_repaired(finished: Path) -> None:
     [
         (("run", "nowhere"), "nowhere: no such study file"),
         (("plan", "abacus", "--set", "student=nobody"), "nobody: no such model. Allowed: a bundled model"),
-        (("plan", "abacus", "--set", "origins.self.sampels=3"), "origins.self.sampels: unknown key; allowed: kind, "),
+        (
+            ("plan", "abacus", "--set", "origins.self.sampels=3"),
+            "origins.self.sampels: unknown key; allowed: by, keep, kind, ",
+        ),
         (("run", "abacus", "--set", "train=[abacus/legder]"), "no benchmark is called 'abacus/legder'"),
         (("run", "abacus", "--set", "train=[abacus/boxes]", "--set", "questions.evaluate=5000"), "abacus/boxes/test"),
         (("score", "none.jsonl", "--model", "abacus-student"), "none.jsonl"),

@@ -168,7 +168,9 @@ def test_a_cap_that_small_logits_hide_is_found() -> None:
 
 
 def test_a_model_that_is_run_whole_is_said_in_one_line(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "load", lambda model, gpu=None: random_network("modernbert-decoder", vocab_size=600))
+    monkeypatch.setattr(
+        scoring, "load", lambda model, gpu=None, adapter=None: random_network("modernbert-decoder", vocab_size=600)
+    )
     with pytest.warns(UserWarning, match="ModernBertDecoderForCausalLM is run whole") as said:
         scored = list(score.function(Rows.of(responses(3)), model, PROMPT))
     assert len(said) == 1
@@ -264,7 +266,7 @@ def test_threads_share_one_model_and_let_it_go(model: Model) -> None:
         results.append(sorted(made, key=lambda row: row["id"]))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    with scoring._loaded(model):
+    with scoring._loaded(model, None):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -287,17 +289,17 @@ def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monke
     loaded = threading.Event()
 
     def other() -> None:
-        with scoring._loaded(second, work):
+        with scoring._loaded(second, None, work):
             loaded.set()
 
     waits = threading.Thread(target=other, daemon=True)
-    with scoring._loaded(model, work):
+    with scoring._loaded(model, None, work):
         waits.start()
         until = time.monotonic() + 20
         while not told and time.monotonic() < until:
             time.sleep(0.05)
         assert "waiting for the trainer slot" in told[0]
-        with scoring._loaded(model, work):  # one more for the first student is not kept waiting
+        with scoring._loaded(model, None, work):  # one more for the first student is not kept waiting
             assert not loaded.is_set()
     waits.join(20)
     assert loaded.is_set()

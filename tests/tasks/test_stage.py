@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 import pytest
 
+from tasks.models.model import Model
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work, stage
@@ -278,25 +279,20 @@ def test_manifest_says_what_went_in(runtime: Runtime) -> None:
     assert set(manifest["files"]) == {"rows.parquet"}
 
 
-class OneModel:
-    content = "abc"
-    thinking = None
-
-    def identity(self) -> str:
-        return self.content
+ONE_MODEL = Model("one", "one", "", content="abc")
 
 
 @stage()
-def rendered(model: OneModel, template: str, rows: Rows | None = None, *, work: Work) -> list[Row]:
+def rendered(model: Model, template: str, rows: Rows | None = None, *, work: Work) -> list[Row]:
     work.facts["template"] = template
     return [{"id": "1"}]
 
 
 def test_one_model_is_rendered_one_way_in_a_study(runtime: Runtime) -> None:
-    first = rendered(OneModel(), "t1")
-    run(rendered(OneModel(), "t1", first), runtime)
+    first = rendered(ONE_MODEL, "t1")
+    run(rendered(ONE_MODEL, "t1", first), runtime)
     with pytest.raises(StageFailed, match="template t2, those of a stage before it by t1"):
-        run(rendered(OneModel(), "t2", first), runtime)
+        run(rendered(ONE_MODEL, "t2", first), runtime)
 
 
 def test_a_record_holds_rows_or_artifacts_as_its_type_says(runtime: Runtime) -> None:
