@@ -23,10 +23,10 @@ class Identified(Protocol):
     def identity(self) -> Any: ...
 
 
-def encode(value: Any, code: Callable[[FunctionType | type], None], where: str = "value") -> Any:
+def encode(value: Any, code: Callable[[FunctionType | type], str], where: str = "value") -> Any:
     """Encode `value` as JSON-able data.
 
-    Functions and classes are handed to `code`, so that their source becomes part of the key, and appear by name.
+    Functions and classes are handed to `code`, which says what stands for them: a name, or a digest of their source.
 
     Raises:
         TypeError: naming `where` in the value the thing that has no exact encoding stands.
@@ -43,8 +43,7 @@ def encode(value: Any, code: Callable[[FunctionType | type], None], where: str =
                 raise TypeError(f"{where} is {value}: only finite numbers can be part of a key")
             return value
         case FunctionType() | type():
-            code(value)
-            return f"{value.__module__}.{value.__qualname__}"
+            return code(value)
         case Identified():
             return encode(value.identity(), code, where)
         case BaseModel():

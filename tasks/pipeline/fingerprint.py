@@ -1,14 +1,17 @@
 """A fingerprint of the code a stage runs: the normalised syntax trees of its function and what it reaches.
 
 Comments, formatting, docstrings and type annotations are left out, so that only a change that can change a result
-changes a key. Code that decides where a stage runs, not what it computes, is not followed (`PLACEMENT`).
+changes a key; where a definition lies is left out too. Code that decides where a stage runs, not what it computes, is
+not followed (`PLACEMENT`).
 """
 
 import ast
+import copy
 import functools
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FunctionType
 
@@ -198,16 +201,51 @@ def _resolve(definition: Definition) -> Definition:
     return definition
 
 
+class _Unplaced(ast.NodeTransformer):
+    """Leaves out imports, which say where a definition lies; what they bring in is followed, and counts itself."""
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        return ast.Pass()
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        return ast.Pass()
+
+
 @functools.cache
 def _tree_digest(definition: Definition) -> str:
     module = _module(definition[0])
     trees = module.definitions.get(definition[1], []) if module else []
-    return hashlib.sha256("\n".join(ast.dump(tree) for tree in trees).encode()).hexdigest()
+    dumped = (ast.dump(_Unplaced().visit(copy.deepcopy(tree))) for tree in trees)
+    return hashlib.sha256("\n".join(dumped).encode()).hexdigest()
 
 
 @functools.cache
 def fingerprint(*roots: Definition) -> dict[str, str]:
-    """Digests of the code that top-level definitions reach together, by source file relative to the project."""
+    """Digests of the code that top-level definitions reach together, by source file relative to the project: for
+    people, who want to know where a change is. Keys are of `content`."""
+    by_file: dict[str, list[str]] = {}
+    for definition in _reached(roots):
+        source = _module(definition[0])
+        assert source is not None
+        package = "/".join(definition[0].split("."))
+        file = f"{package}/__init__.py" if source.path.name == "__init__.py" else f"{package}.py"
+        by_file.setdefault(file, []).append(_line(definition))
+    return {file: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for file, lines in by_file.items()}
+
+
+@functools.cache
+def content(*roots: Definition) -> str:
+    """A digest of the same code wherever it lies: moving a definition, or renaming its module, changes nothing."""
+    lines = sorted({_line(definition) for definition in _reached(roots)})
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _line(definition: Definition) -> str:
+    return f"{definition[1]} {_tree_digest(definition)}"
+
+
+def _reached(roots: Sequence[Definition]) -> list[Definition]:
+    """All definitions that code in the project reaches from some, themselves among them, placement aside."""
     reached: dict[Definition, None] = {}
     queue = [_resolve(root) for root in roots]
     while queue:
@@ -216,14 +254,7 @@ def fingerprint(*roots: Definition) -> dict[str, str]:
             continue
         reached[definition] = None
         queue.extend(_resolve(other) for other in _reached_from(definition))
-    by_file: dict[str, list[str]] = {}
-    for definition in sorted(reached):
-        source = _module(definition[0])
-        if source is not None and definition[1] in source.definitions:
-            package = "/".join(definition[0].split("."))
-            file = f"{package}/__init__.py" if source.path.name == "__init__.py" else f"{package}.py"
-            by_file.setdefault(file, []).append(f"{definition[1]} {_tree_digest(definition)}")
-    return {file: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for file, lines in by_file.items()}
+    return [d for d in sorted(reached) if (source := _module(d[0])) is not None and d[1] in source.definitions]
 
 
 def _is_placement(module: str) -> bool:

@@ -60,16 +60,31 @@ class Node:
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
-        """Everything the key is hashed from, by name, so that a miss can be explained."""
+        """Everything the key is made of, by name, so that a miss can be explained; code by where it lies."""
         roots = [*self.stage.roots]
-        values = cache_key.encode(self.values, lambda code: roots.append(fingerprint.root(code)), self.stage.name)
-        inputs = {name: _keys(value, f"{self.stage.name}.{name}") for name, value in self.inputs.items()}
+
+        def named(code: FunctionType | type) -> str:
+            roots.append(fingerprint.root(code))
+            return f"{code.__module__}.{code.__qualname__}"
+
+        values = cache_key.encode(self.values, named, self.stage.name)
         code = fingerprint.fingerprint(*dict.fromkeys(roots))
-        return {"stage": self.stage.name, "values": values, "inputs": inputs, "code": code}
+        return {"stage": self.stage.name, "values": values, "inputs": self._input_keys, "code": code}
 
     @cached_property
     def key(self) -> str:
-        return cache_key.digest(self.ingredients)
+        """A digest of the same, of code by what it says and not where it lies."""
+
+        def content(code: FunctionType | type) -> str:
+            return fingerprint.content(fingerprint.root(code))
+
+        values = cache_key.encode(self.values, content, self.stage.name)
+        code = fingerprint.content(*self.stage.roots)
+        return cache_key.digest({"stage": self.stage.name, "values": values, "inputs": self._input_keys, "code": code})
+
+    @cached_property
+    def _input_keys(self) -> dict[str, Any]:
+        return {name: _keys(value, f"{self.stage.name}.{name}") for name, value in self.inputs.items()}
 
     @cached_property
     def upstream(self) -> tuple["Node", ...]:
@@ -128,7 +143,7 @@ def _keys(value: Any, where: str) -> Any:
     return cache_key.encode(value, _no_code, where)
 
 
-def _no_code(code: Any) -> None:
+def _no_code(code: Any) -> str:
     raise TypeError(f"{code.__qualname__} is code, which stands in no input: make it a value of its own")
 
 

@@ -52,6 +52,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
             fingerprint._reached_from,
             fingerprint._tree_digest,
             fingerprint.fingerprint,
+            fingerprint.content,
         ):
             cached.cache_clear()
         return fingerprint.fingerprint(("room.judge", "judge"))
@@ -59,7 +60,10 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     yield of
     for name in [name for name in sys.modules if name.split(".")[0] == "room"]:
         del sys.modules[name]
-    for cached in (fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest, fingerprint.fingerprint):
+    for cached in (
+        *(fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest),
+        *(fingerprint.fingerprint, fingerprint.content),
+    ):
         cached.cache_clear()
 
 
@@ -87,6 +91,24 @@ def test_changes_with_what_matters(write: Write, file: str, old: str, new: str, 
     assert old in BASE[file]
     after = write({**BASE, file: BASE[file].replace(old, new)})
     assert {name for name in before if before[name] != after[name]} == ({changed} if changed else set())
+
+
+def test_content_is_the_same_wherever_code_lies(write: Write) -> None:
+    write(BASE)
+    judged = fingerprint.content(("room.judge", "judge"))
+    hidden, rest = "def _hidden():\n    from room.deep import depth\n    return depth()\n", BASE["numbers.py"]
+    moved = {
+        "ruling.py": BASE["judge.py"].replace("room.numbers", "room.sums"),
+        "sums.py": "from room.depths import _hidden\n" + rest.replace(hidden, ""),
+        "depths.py": hidden.replace("room.deep", "room.deeper"),
+        "deeper.py": BASE["deep.py"],
+    }
+    assert hidden in rest
+    write({**BASE, **moved})
+    assert fingerprint.content(("room.ruling", "judge")) == judged
+    assert set(fingerprint.fingerprint(("room.ruling", "judge"))) == {f"room/{name}" for name in moved}
+    write({**BASE, **moved, "deeper.py": "def depth():\n    return 1\n"})
+    assert fingerprint.content(("room.ruling", "judge")) != judged
 
 
 def test_two_roots_in_one_file_both_count(write: Write) -> None:
