@@ -1,6 +1,7 @@
 """Imports go one way: no circle among files, none among rooms, no arrow that runs back up."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -96,6 +97,39 @@ def test_folders_import_only_from_those_below(arrows: dict[str, set[str]]) -> No
         if order[target.partition(".")[0]] > order[name.partition(".")[0]]
     ]
     assert upward == []
+
+
+def named_in(docstring: str) -> set[str] | None:
+    """The rooms that a room's docstring says it imports; None where it may import any."""
+    sentence = docstring.partition("\nImport")[2].partition(";")[0]
+    assert sentence, f"says nothing of its imports: {docstring}"
+    return None if "other room" in sentence else set(re.findall(r"`([\w.]+)`", sentence))
+
+
+def may_be_imported(target: str, here: str, named: set[str]) -> bool:
+    """Whether a room's docstring names another room, or the whole of a folder above its own (`data`, `tasks`)."""
+    top, _, inside = target.partition(".")
+    if top == here.partition(".")[0]:
+        return not inside or inside in named
+    return top in named or (top == "data" and "tasks" in named)
+
+
+@pytest.mark.parametrize("top", ["tasks", "flows"])
+def test_each_room_says_what_it_imports(top: str, arrows: dict[str, set[str]]) -> None:
+    known = modules()
+    unsaid: list[tuple[str, str]] = []
+    for file in sorted((PROJECT / top).glob("*/**/__init__.py")):
+        here = ".".join(file.parent.relative_to(PROJECT).parts)
+        named = named_in(ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "")
+        for name, targets in arrows.items():
+            if named is not None and room(name, known[name]) == here:
+                rooms = {target: room(target, known[target]) for target in targets}
+                unsaid += [
+                    (name, target)
+                    for target, other in rooms.items()
+                    if other != here and not may_be_imported(other, here, named)
+                ]
+    assert unsaid == []
 
 
 def test_the_listing_of_tasks_is_the_chain() -> None:

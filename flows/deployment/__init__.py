@@ -1,3 +1,3 @@
 """Studies on a Prefect server: deployments and work pools.
-Imports `config`, `server` and the study flow.
+Imports `config`, `server`, `study` (the flow) and `tasks`.
 """

@@ -1,3 +1,3 @@
-"""Asking a model behind an OpenAI-compatible endpoint: budget, rate limit, cache, secrets.
-Imports `data`, `models`, `storage`, `resources` and `pipeline`.
+"""Requests to models behind OpenAI-compatible endpoints: budget, rate limit, cache, secrets.
+Imports `data`, `answer`, `models`, `storage`, `resources` and `pipeline`.
 """

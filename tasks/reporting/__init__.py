@@ -1,3 +1,3 @@
 """The report page and its figures, drawn from the comparison's data.
-Imports `comparison`, `selection`, `storage` and `pipeline`.
+Imports `data`, `comparison`, `selection`, `storage` and `pipeline`.
 """

@@ -1,3 +1,3 @@
 """Which responses an arm trains on: candidates, exclusions, matching.
-Imports `models` and `storage`; never a stage.
+Imports `data`, `models`, `scoring` and `storage`; never a stage.
 """

@@ -1,3 +1,3 @@
 """Fine-tuning an adapter: batches, the loop, checkpoints, memory, what is measured before and after.
-Imports `kinds`, `models`, `scoring`, `storage`, `pipeline` and `resources`; never a method by name.
+Imports `data`, `kinds`, `models`, `scoring`, `storage`, `pipeline` and `resources`; never a method by name.
 """

@@ -1,3 +1,3 @@
 """The verdict on a response: in parallel, missing responses and unusable gold answers told apart.
-Imports `kinds`, `answer`, `models` and `storage`; never a stage.
+Imports `data`, `kinds`, `answer`, `models` and `storage`; never a stage.
 """

@@ -1,3 +1,3 @@
 """Experiment trackers, one file each, with a function `tracker() -> Tracker`.
-Import `flows.results.tracking`.
+Import `results` and `tasks`.
 """
