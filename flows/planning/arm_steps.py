@@ -43,6 +43,8 @@ class Selection:
     node: Node
     rows: Mapping[str, OriginRows]
     """What it chooses from, by pool."""
+    draw: Draw
+    """For which size and seed it is made."""
     arms: Mapping[str, tuple[tuple[Arm, int], ...]]
     """For which arms and seeds, by pool."""
 
@@ -126,21 +128,21 @@ class ArmSteps:
         chosen = self._selection(arm.group, self._depths[arm.name], draw)
         if chosen is None or arm.pool not in chosen.rows:
             raise _Lost
-        rows, drawn = chosen.rows[arm.pool], self._draw(arm.on, draw)
-        of_rows = Draw(draw.size, drawn.seed)
+        rows = chosen.rows[arm.pool]
         tags = [f"origin:{arm.origin}", *([f"arm:{arm.name}"] if self._study.arms else []), *self._tags]
         taken = training_rows(chosen.node, rows.perplexities, arm.pool)
-        taken = taken.named(f"{self._label(arm.name)}{self._selection_draw(arm, draw).label}", *tags)
+        taken = taken.named(f"{self._label(arm.name)}{chosen.draw.label}", *tags)
         adapter = finetune(taken, self._student, self._prompt(arm.on, draw), arm.method, draw.seed, start)
         named = (f"{self._label(arm.name)}{draw.label}", *tags, f"seed:{draw.seed}")
         adapter = adapter.named(*named)
-        of = Arm(
-            *(self._student.title, self._benchmark.name, arm.name, arm.origin, arm.method.kind),
-            size=draw.size or 0,
-        )
-        responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, of_rows.seed)
+        of = self._of(arm, draw)
+        responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, self._draw(arm.on, draw).seed)
         offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node)
         return TrainedArm(of, draw.seed, offered, LiveAdapter(adapter, attest(adapter, self._student).named(*named)))
+
+    def _of(self, arm: ArmPlan, draw: Draw) -> Arm:
+        names = (self._student.title, self._benchmark.name, arm.name, arm.origin, arm.method.kind)
+        return Arm(*names, size=draw.size or 0)
 
     def _after(self, name: str, draw: Draw) -> LiveAdapter:
         arm = self._arm(name, draw) if name in self._arms else None
@@ -186,9 +188,9 @@ class ArmSteps:
                 keep={name: count for name, count in keep.items() if name in pool} or None,
             ).named(label + made_for.label, *self._tags)
             if not (gone := self._short.get(chosen.key)):
-                found = Selection(chosen, pool, self._users(arms, made_for))
-                self.selections.append(found)
-                return found
+                selection = Selection(chosen, pool, made_for, self._users(arms, made_for))
+                self.selections.append(selection)
+                return selection
             pool = {name: rows for name, rows in pool.items() if name not in gone}
         return None
 
@@ -196,10 +198,7 @@ class ArmSteps:
         seeds = self._study.seeds if made_for.seed is None else [made_for.seed]
         users: dict[str, tuple[tuple[Arm, int], ...]] = {}
         for arm in arms:
-            of = Arm(
-                *(self._student.title, self._benchmark.name, arm.name, arm.origin, arm.method.kind),
-                size=made_for.size or 0,
-            )
+            of = self._of(arm, made_for)
             users[arm.pool] = (*users.get(arm.pool, ()), *((of, seed) for seed in seeds))
         return users
 
@@ -231,12 +230,6 @@ class ArmSteps:
         if written_by_arms(name, self._study.origins):
             return draw
         return Draw(None, draw.seed if self._study.questions.sampling == "per_seed" else None)
-
-    def _selection_draw(self, arm: ArmPlan, draw: Draw) -> Draw:
-        """For which size and seed an arm's training rows are chosen."""
-        chosen = self._selection(arm.group, self._depths[arm.name], draw)
-        assert chosen is not None
-        return Draw(draw.size, draw.seed if len(chosen.arms[arm.pool]) < len(self._study.seeds) else None)
 
     def _context(self, name: str, draw: Draw) -> Context:
         study, drawn = self._study, self._draw(name, draw)

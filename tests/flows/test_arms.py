@@ -102,6 +102,19 @@ def test_data_drawn_for_each_seed_reaches_every_step_after_it(tmp_path: Path) ->
     assert set(of_stage(once, "training_rows")) == {"sft/abacus/boxes"}
 
 
+def test_what_arms_of_one_origin_share_is_called_by_its_seed(tmp_path: Path) -> None:
+    questions = {**STUDY["questions"], "sampling": "per_seed"}
+    plan = planned(
+        tmp_path,
+        questions=questions,
+        origins={"teacher": STUDY["origins"]["teacher"]},
+        arms={"sft": {"on": "teacher"}, "longer": {"on": "teacher", "method": {"kind": "sft", "epochs": 9}}},
+        sizes=[],
+    )
+    shared = [node.label for node in plan.nodes if node.stage.name == "training_rows"]
+    assert sorted(shared) == ["sft/abacus/boxes seed 0", "sft/abacus/boxes seed 1"]
+
+
 def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
     origins = {"human": {}, "teacher": {"model": "abacus-teacher"}}
     plain = planned(tmp_path, arms={}, origins=origins, sizes=[])
