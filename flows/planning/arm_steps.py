@@ -233,10 +233,14 @@ class ArmSteps:
 
     def _context(self, name: str, draw: Draw) -> Context:
         study, drawn = self._study, self._draw(name, draw)
-        seed = study.questions.seed
+
+        def draw_of(other: str) -> tuple[int, str]:
+            its = Draw(drawn.size, self._draw(other, draw).seed)
+            return self._seed(its), its.label
+
         return Context(
             *(name, self._benchmark.name, self._student, self._benchmark.prompt),
-            seed if drawn.seed is None else seed_of(seed, "draw", drawn.seed) % 2**31,
+            self._seed(drawn),
             study.roots,
             of=prefix(study, self._student),
             verifier=self._judge,
@@ -246,7 +250,13 @@ class ArmSteps:
             endpoints=StudyEndpoints(study.name, study.endpoints),
             after=lambda arm: self._after(arm, draw),
             drawn=drawn.label,
+            draw_of=draw_of,
         )
+
+    def _seed(self, drawn: Draw) -> int:
+        """The seed of responses that are drawn for all seeds of an arm, or for one."""
+        seed = self._study.questions.seed
+        return seed if drawn.seed is None else seed_of(seed, "draw", drawn.seed) % 2**31
 
     def _prompt(self, origin: str, draw: Draw) -> str:
         return self._study.origins[origin].prompt_template(self._context(origin, draw))

@@ -81,6 +81,9 @@ class Context:
     """The adapter of an arm of this study, by the arm's name: of the same student, benchmark, size and seed."""
     drawn: str = ""
     """What steps of rows that are drawn for one size and seed are called by last: ` size 50 seed 0`."""
+    draw_of: Callable[[str], tuple[int, str]] | None = None
+    """`seed` and `drawn` of another of the study's origins, which need not be drawn anew where this one is; None: this
+    one's."""
 
     @property
     def label(self) -> str:
@@ -122,7 +125,8 @@ class Context:
             raise InputError(f"origins.{self.origin}.of: {' needs '.join([*inside, name])}, which has no beginning")
         if (other := self.origins[name]).gives != "responses":
             raise InputError(f"origins.{self.origin}.of: {name} gives {other.gives}; allowed are origins of responses")
-        return other, replace(self, origin=name, inside=inside)
+        seed, drawn = self.draw_of(name) if self.draw_of is not None else (self.seed, self.drawn)
+        return other, replace(self, origin=name, inside=inside, seed=seed, drawn=drawn)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,20 @@ def test_data_drawn_for_each_seed_reaches_every_step_after_it(tmp_path: Path) ->
     assert set(of_stage(once, "training_rows")) == {"sft/abacus/boxes"}
 
 
+def test_an_origin_that_works_on_others_redraws_only_those_that_need_an_arm(tmp_path: Path) -> None:
+    origins = {**STUDY["origins"], "mixed": {"kind": "mixture", "of": {"teacher": 1, "resampled": 1}}}
+    del origins["any_pairs"]
+    arms = {**STUDY["arms"], "both": {"on": "mixed"}}
+    alone, sized = (planned(tmp_path, origins=origins, arms=arms, sizes=sizes) for sizes in ([], [60, 30]))
+    generated = of_stage(alone, "generate")
+    assert set(generated) == {"teacher/abacus/boxes", *(f"resampled/abacus/boxes seed {seed}" for seed in (0, 1))}
+    for node in of_stage(alone, "mix").values():
+        assert node.inputs["sources"]["teacher"].key == generated["teacher/abacus/boxes"].key
+    by_teacher = {label: node for label, node in of_stage(sized, "generate").items() if label.startswith("teacher")}
+    assert set(by_teacher) == {"teacher/abacus/boxes", "teacher/abacus/boxes size 30"}  # at size 60 all are asked
+    assert len({node.values["seed"] for node in by_teacher.values()}) == 1
+
+
 def test_what_arms_of_one_origin_share_is_called_by_its_seed(tmp_path: Path) -> None:
     questions = {**STUDY["questions"], "sampling": "per_seed"}
     plan = planned(
