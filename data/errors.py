@@ -1,4 +1,4 @@
-"""The one error a person can mend: something they wrote or supplied is wrong."""
+"""The one error a person can put right: something they wrote or supplied is wrong."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

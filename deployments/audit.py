@@ -78,7 +78,7 @@ def audit_of(packages: list[str]) -> Audit | str:
         unknown=tuple(one["name"] for one in dependencies if "skip_reason" in one),
         found=tuple(
             f"{one['name']} {one['version']}: {known['id']}"
-            + (f", mended in {', '.join(known['fix_versions'])}" if known["fix_versions"] else ", not mended yet")
+            + (f", fixed in {', '.join(known['fix_versions'])}" if known["fix_versions"] else ", not fixed yet")
             for one in dependencies
             for known in one.get("vulns", [])
         ),

@@ -260,7 +260,7 @@ def verify(
 
 
 def main() -> None:
-    """Entry point: turns what a person can mend into one line and an exit code; a bug keeps its traceback."""
+    """Entry point: turns what a person can put right into one line and an exit code; a bug keeps its traceback."""
     from data.errors import one_line
     from flows.cli import terminal
     from flows.server import library_environment

@@ -38,22 +38,22 @@ class Replanning:
     def run(self) -> None:
         """Run all but the conclusion; where something is lost, what remains without it, until nothing more is lost.
 
-        Nothing costly starts before the gates have passed over the benchmarks that remain, nor where the study asks for
-        questions in a way that can't be met; and in a strict run nothing at all after a failure.
+        Nothing costly starts before the checks have passed over the benchmarks that remain, nor where the study asks
+        for questions in a way that can't be met; and in a strict run nothing at all after a failure.
         """
         scheduler = self._scheduler
-        scheduler.run(self.plan.gates)
+        scheduler.run(self.plan.checks)
         if any(isinstance(error, InputError) for error in scheduler.errors):
             return
         while not (scheduler.strict and scheduler.failed):
-            passed = all(gate.key in scheduler.done for gate in self.plan.gates)
+            passed = all(check.key in scheduler.done for check in self.plan.checks)
             if passed:
                 scheduler.run(self._steps())
                 self._find_short()
-            elif any(self._found_leak(gate) for gate in self.plan.gates):
+            elif any(self._found_leak(check) for check in self.plan.checks):
                 return
             self.plan = expand(self._whole.study, scheduler.failed, self._short)
-            scheduler.run(self.plan.gates)
+            scheduler.run(self.plan.checks)
             if not any(cell.trained for cell in self.plan.cells):
                 return
             if passed and all(node.key in scheduler.done or node.key in scheduler.failed for node in self._steps()):
@@ -81,9 +81,9 @@ class Replanning:
         compared, page = self.plan.conclusion()
         return [node for node in self.plan.nodes if node.key not in (compared.key, page.key)]
 
-    def _found_leak(self, gate: Node) -> bool:
-        """Whether a gate failed by itself: all that it reads is there."""
-        return bool(gate.upstream) and gate.key in self._scheduler.failed and self._all_done(gate.upstream)
+    def _found_leak(self, check: Node) -> bool:
+        """Whether a check failed by itself: all that it reads is there."""
+        return bool(check.upstream) and check.key in self._scheduler.failed and self._all_done(check.upstream)
 
     def _all_done(self, nodes: Iterable[Node]) -> bool:
         return all(node.key in self._scheduler.done for node in nodes)

@@ -31,7 +31,7 @@ class Plan:
     """Every step of a study, inputs before what needs them."""
 
     study: Study
-    gates: tuple[Node, ...] = ()
+    checks: tuple[Node, ...] = ()
     """Checks that must pass before anything costly starts."""
     cells: dict[Cell, Node] = field(default_factory=dict)
     offered: dict[tuple[Arm, int], Offered[Node]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Plan:
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """All steps up to and including the report."""
-        return ordered([*self.gates, *self.conclusion()])
+        return ordered([*self.checks, *self.conclusion()])
 
     def conclusion(self, lost: Collection[str] = (), missing: Mapping[Cell, str] = NOTHING) -> tuple[Node, Node]:
         """The comparison and the report.
@@ -58,7 +58,7 @@ class Plan:
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
         ).named(self.study.name)
-        made = ordered([*self.gates, *cells.values()])
+        made = ordered([*self.checks, *cells.values()])
         page = report(
             compared=compared,
             title=self.study.name,
@@ -118,11 +118,11 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
     to_evaluate = {name: node for name, node in to_evaluate.items() if node.key not in lost}
     if not to_train or not to_evaluate:
         return Plan(study)
-    gate = leak(train=to_train, evaluation=to_evaluate).named(study.name)
+    leaks = leak(train=to_train, evaluation=to_evaluate).named(study.name)
     students = study.models
     with_room = {student: _with_room(study, student, evaluation, to_evaluate) for student in students}
     rooms = [node for nodes in with_room.values() for node in nodes.values()]
-    plan = Plan(study, (*to_train.values(), *to_evaluate.values(), *rooms, gate))
+    plan = Plan(study, (*to_train.values(), *to_evaluate.values(), *rooms, leaks))
     for student in students:
         trained: list[TrainedArm] = []
         for name, asked in to_train.items():

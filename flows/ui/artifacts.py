@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from data.visible import all_visible
-from flows.ui.background_sender import mailbox
+from flows.ui.background_sender import sender
 from flows.ui.run_log import artifact_key, shown_artifact
 from flows.ui.study_tables import Table, main_table, matrix, perplexity, verdict_counts
 from tasks.comparison.results import Results
@@ -30,7 +30,7 @@ def show_step(node: Node, made: Artifact) -> None:
     """Leave what a step found as a table of its run."""
     if rows := node.stage.step_table(made.facts):
         table = [{node.stage.name: name, node.label: value} for name, value in rows.items()]
-        mailbox.artifact(shown_artifact("table", artifact_key(node.run_name), _cells(table), node.run_name))
+        sender.artifact(shown_artifact("table", artifact_key(node.run_name), _cells(table), node.run_name))
 
 
 def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapping[str, Any]]) -> None:
@@ -64,7 +64,7 @@ def show_study(name: str, compared: Artifact, report: Path, spent: Iterable[Mapp
         ("markdown", "report", page, "Report"),
     ]
     for kind, key, data, what in left:
-        mailbox.artifact(shown_artifact(kind, artifact_key(key), data, f"{what}: {name}"))
+        sender.artifact(shown_artifact(kind, artifact_key(key), data, f"{what}: {name}"))
 
 
 def places(name: str, compared: Artifact, report: Path) -> tuple[str, str]:

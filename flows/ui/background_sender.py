@@ -16,13 +16,13 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from tasks.pipeline import runtime
 
 MOST_WAITING = 1000
-"""Letters kept while the server does not answer; the oldest are dropped first."""
+"""Messages kept while the server does not answer; the oldest are dropped first."""
 PATIENCE = 10.0
-"""Seconds to wait for an answer, and for the last letters when the process ends."""
+"""Seconds to wait for an answer, and for the last messages when the process ends."""
 PAUSE = 5.0
 """Seconds to leave a server alone that did not answer."""
 
-Letter = Callable[[SyncPrefectClient], Any]
+Message = Callable[[SyncPrefectClient], Any]
 log = logging.getLogger(__name__)
 
 
@@ -30,30 +30,30 @@ def _connected() -> SyncPrefectClient:
     return get_client(httpx_settings={"timeout": PATIENCE}, sync_client=True)
 
 
-class Mailbox:
-    """Sends letters in the order they came. What cannot be sent is dropped: nothing of a study depends on it."""
+class BackgroundSender:
+    """Sends messages in the order they came. What cannot be sent is dropped: nothing of a study depends on it."""
 
     def __init__(
         self, connect: Callable[[], SyncPrefectClient] = _connected, say: Callable[[str], None] = lambda text: None
     ) -> None:
-        """`say` is told, in the context of the run whose letter it was, when the server has stopped to answer."""
+        """`say` is told, in the context of the run whose message it was, when the server has stopped to answer."""
         self._connect = connect
         self._say = say
-        self._waiting: dict[Hashable, tuple[Letter, contextvars.Context]] = {}
+        self._waiting: dict[Hashable, tuple[Message, contextvars.Context]] = {}
         """With the run each is of, to tell that one."""
         self._changed = threading.Condition()
         self._sending = False
         self._thread: threading.Thread | None = None
         self._known: dict[Hashable, UUID] = {}
 
-    def send(self, letter: Letter, about: Hashable | None = None) -> None:
-        """Have something sent; it replaces a letter about the same thing that still waits."""
+    def send(self, message: Message, about: Hashable | None = None) -> None:
+        """Have something sent; it replaces a message about the same thing that still waits."""
         with self._changed:
-            self._waiting[about if about is not None else object()] = letter, contextvars.copy_context()
+            self._waiting[about if about is not None else object()] = message, contextvars.copy_context()
             if len(self._waiting) > MOST_WAITING:
                 self._waiting.pop(next(iter(self._waiting)))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._carry, name="mailbox", daemon=True)
+                self._thread = threading.Thread(target=self._send_all, name="background sender", daemon=True)
                 self._thread.start()
                 atexit.register(self.settle)
             self._changed.notify_all()
@@ -85,7 +85,7 @@ class Mailbox:
                 self._changed.wait(left)
         return True
 
-    def _carry(self) -> None:
+    def _send_all(self) -> None:
         client: SyncPrefectClient | None = None
         lost = False
         while True:
@@ -94,12 +94,12 @@ class Mailbox:
                 self._changed.notify_all()
                 while not self._waiting:
                     self._changed.wait()
-                letter, of_run = self._waiting.pop(next(iter(self._waiting)))
+                message, of_run = self._waiting.pop(next(iter(self._waiting)))
                 self._sending = True
             try:
                 if client is None:
                     client = self._connect().__enter__()
-                letter(client)
+                message(client)
                 lost = False
             except Exception as error:
                 log.debug("not told to the Prefect server: %s", error)
@@ -115,5 +115,5 @@ def _note(text: str) -> None:
         running.listener("note", "prefect", {"text": text})
 
 
-mailbox = Mailbox(say=_note)
-"""One thread sends for all runs of the process; each letter is sent in the context of the run that it is of."""
+sender = BackgroundSender(say=_note)
+"""One thread sends for all runs of the process; each message is sent in the context of the run that it is of."""

@@ -20,7 +20,7 @@ from prefect.states import Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
 from data.visible import visible
-from flows.ui.background_sender import mailbox
+from flows.ui.background_sender import sender
 from tasks.pipeline.runtime import Listener
 from tasks.reporting.formatting import duration
 from tasks.reporting.markdown import escaped
@@ -119,7 +119,7 @@ class Inspection:
         key = f"{artifact_key(run)}-progress"
         description = f"{run}: {text}"
         made = shown_artifact("progress", key, round(100 * done / max(total, 1), 1), description)
-        mailbox.keep_up(made.task_run_id or key, made)
+        sender.keep_up(made.task_run_id or key, made)
 
 
 def listener(next: Listener | None = None) -> Listener:
@@ -200,7 +200,7 @@ def tag_flow_run(tags: Iterable[str]) -> None:
     if context is None or context.flow_run is None:
         return
     run, all_tags = context.flow_run.id, sorted({*context.flow_run.tags, *tags})
-    mailbox.send(lambda client: client.update_flow_run(run, tags=all_tags))
+    sender.send(lambda client: client.update_flow_run(run, tags=all_tags))
 
 
 def outcome(artifact: Artifact, hit: bool) -> str:

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.ui import background_sender as mailboxes
+from flows.ui import background_sender
 from flows.ui import run_log
 from flows.ui.artifacts import cost
-from flows.ui.background_sender import Mailbox
+from flows.ui.background_sender import BackgroundSender
 from flows.ui.run_log import how_far
 from tasks.reporting.formatting import duration
 from tests.flows.inspected import ROWS
@@ -103,8 +103,8 @@ def test_a_state_says_what_was_made_and_where(server: str, little: dict[str, Any
 def test_what_cannot_be_sent_is_dropped_and_the_rest_comes_in_order(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailboxes, "PAUSE", 0.01)
-    box, came = Mailbox(lambda: SyncPrefectClient(server)), []
+    monkeypatch.setattr(background_sender, "PAUSE", 0.01)
+    box, came = BackgroundSender(lambda: SyncPrefectClient(server)), []
 
     def lost(client: Any) -> None:
         raise httpx.ConnectError("no server")
@@ -116,9 +116,9 @@ def test_what_cannot_be_sent_is_dropped_and_the_rest_comes_in_order(
     assert came == [0, 1, 2]
 
 
-def test_only_the_newest_letter_about_a_thing_is_sent(server: str) -> None:
-    box, came = Mailbox(lambda: SyncPrefectClient(server)), []
-    with box._changed:  # the thread cannot take a letter before all are there
+def test_only_the_newest_message_about_a_thing_is_sent(server: str) -> None:
+    box, came = BackgroundSender(lambda: SyncPrefectClient(server)), []
+    with box._changed:  # the thread cannot take a message before all are there
         for number in range(100):
             box.send(lambda client, number=number: came.append(number), about="a stage")  # type: ignore[misc]
     assert box.settle(60)

@@ -130,7 +130,7 @@ def test_its_progress_is_told_in_its_unit(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(execution, "PROGRESS_SECONDS", 0.0)
     monkeypatch.setattr(run_log, "LINE_EVERY", 0.0)
     monkeypatch.setattr(run_log, "SHOWN_AFTER", 0.0)
-    monkeypatch.setattr(run_log.mailbox, "keep_up", lambda about, artifact: shown.append(artifact.description))
+    monkeypatch.setattr(run_log.sender, "keep_up", lambda about, artifact: shown.append(artifact.description))
     monkeypatch.setattr(run_log, "line", lambda text, error=False: lines.append(text))
     view = View(plan, minutes=None)
     view.console = Console(file=io.StringIO(), force_terminal=True, width=140)
@@ -156,7 +156,7 @@ def test_its_facts_are_in_the_ui_and_the_report(tmp_path: Path, monkeypatch: pyt
     dropped = dropped_words(made(node.upstream[0], Runtime(store)), 4)
     assert dropped > 12
     sent: list[Any] = []
-    monkeypatch.setattr(artifacts.mailbox, "artifact", sent.append)
+    monkeypatch.setattr(artifacts.sender, "artifact", sent.append)
     artifacts.show_step(node, artifact)
     table = {row["shorten"]: row["shortened/abacus/ledger"] for row in json.loads(sent[0].data)}
     assert table["words left out"] == f"{dropped:,}"

@@ -155,7 +155,7 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
         keys = {node.key for node in rows}
         trained = [node for node in plan.nodes if node.stage.name == "finetune" and node.upstream[0].key in keys]
         assert models == {node.values["student"].path for node in trained}
-    measured = [node for node in plan.gates if node.stage.name == "answerable"]
+    measured = [node for node in plan.checks if node.stage.name == "answerable"]
     assert len(measured) == 2 * len(study.names(study.evaluate))
     for cell, answered in plan.cells.items():
         (asked,) = (node for node in measured if node in answered.upstream)

@@ -140,9 +140,9 @@ def test_without_a_benchmark_that_cannot_be_read_the_rest_still_passes_the_leak_
     whole, replanning, order = replanned("questions abacus/boxes train", "questions abacus/clock test")
     assert {cell.train_benchmark for cell in replanning.plan.cells} == {"", "abacus/ledger"}
     assert {cell.eval_benchmark for cell in replanning.plan.cells} == {"abacus/ledger", "abacus/boxes"}
-    gate = replanning.plan.gates[-1]
-    assert set(gate.inputs["train"]) == {"abacus/ledger"}
-    assert order.index(gate.run_name) < order.index("generate self/abacus/ledger")
+    check = replanning.plan.checks[-1]
+    assert set(check.inputs["train"]) == {"abacus/ledger"}
+    assert order.index(check.run_name) < order.index("generate self/abacus/ledger")
     assert len(whole.cells) == len(replanning.plan.cells) + len(replanning.missing)
     assert {failure.step for failure in replanning.missing.values()} == {
         *("questions abacus/boxes train", "questions abacus/clock test")
