@@ -25,7 +25,7 @@ from tasks.pipeline.stage import Work, stage
 from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
-from tasks.scoring.likelihood import Likelihood, lanes, negative_log_likelihoods
+from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods, pass_threads
 from tasks.scoring.token_surprise import COLUMNS, KEPT, kept, pieces
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
@@ -173,7 +173,7 @@ def score(
                 unknown = {"nll": math.nan, "perplexity": math.nan, "token_nll": None, "token_text": None}
                 yield {**window[index], **_lengths(rendered[index]), **unknown}
             examples = [rendered[index] for index in short]
-            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.lanes, halved)
+            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved)
             try:
                 for position, each in found:
                     nats = each.float().numpy()
@@ -217,13 +217,13 @@ def _windows(rows: Rows) -> Iterator[list[Row]]:
 
 
 class _Shared:
-    """A model held by any number of scoring threads, whose forward passes share its lanes.
+    """A model held by any number of scoring threads, whose forward passes share its threads.
 
     Where there are GPUs it is on that of a trainer's slot, which it keeps as long as it is loaded.
     """
 
     likelihood: Likelihood
-    lanes: ThreadPoolExecutor
+    threads: ThreadPoolExecutor
 
     def __init__(self) -> None:
         self.users = 0
@@ -248,11 +248,11 @@ class _Shared:
         except BaseException:
             self._slot.close()
             raise
-        self.lanes = lanes(self.likelihood)
+        self.threads = pass_threads(self.likelihood)
 
     def close(self) -> None:
         if self._loaded:
-            self.lanes.shutdown(cancel_futures=True)
+            self.threads.shutdown(cancel_futures=True)
         self._slot.close()
 
 

@@ -1,6 +1,6 @@
 """What runs first inside bubblewrap: waits for work, and gives each piece a process that can reach nothing.
 
-Two of these wait in each lane (see `tasks.sandbox`), one for programs and one for their tests, with the standard
+Two of these wait in each worker (see `tasks.sandbox`), one for programs and one for their tests, with the standard
 modules already loaded. For each piece of work a fresh process is forked into namespaces of its own (processes, mounts,
 IPC, host name), with an empty /tmp of its own, limits, no capabilities, a system-call filter, and no file open but its
 channels. It has never seen other work; when it is done, everything it has started is killed with its namespace.

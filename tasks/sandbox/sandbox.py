@@ -1,6 +1,6 @@
 """Runs a program against its tests where it can harm nothing and fake nothing: inside bubblewrap.
 
-A lane is two bubblewrap sandboxes, one for programs and one for their tests, each with a Python that waits with the
+A worker is two bubblewrap sandboxes, one for programs and one for their tests, each with a Python that waits with the
 standard modules loaded (`tasks.sandbox.cell`). A judgement forks one fresh process in each: the tests' process finds
 the code in the response and runs the tests (`tasks.sandbox.tests`), the program's process executes it and answers what
 the tests ask (`tasks.sandbox.program`), over a socket that carries plain values only (`tasks.sandbox.values`).
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tasks.sandbox.command import SandboxMissing
-from tasks.sandbox.lane import Judgement, Lane, Limits, SandboxBroken
+from tasks.sandbox.worker import Judgement, Limits, SandboxBroken, Worker
 
 LIMITS = Limits()
 
@@ -39,8 +39,8 @@ def judge(response: str, question: str, tests: str, limits: Limits = LIMITS) -> 
         SandboxMissing: bubblewrap is not there or may not be used; says what to do.
         SandboxBroken: the sandbox failed.
     """
-    with _lane(limits) as lane:
-        return lane.judge({"response": response, "question": question, "tests": tests})
+    with _worker(limits) as worker:
+        return worker.judge({"response": response, "question": question, "tests": tests})
 
 
 def problem() -> str | None:
@@ -55,33 +55,33 @@ def problem() -> str | None:
     return None
 
 
-_idle: dict[Limits, "queue.SimpleQueue[Lane]"] = {}
-_lanes: list[Lane] = []
+_idle: dict[Limits, "queue.SimpleQueue[Worker]"] = {}
+_workers: list[Worker] = []
 _lock = threading.Lock()
 _numbers = itertools.count()
-MOST_LANES = 64
-"""Lanes of a process that have users of their own; processes with neighbouring numbers have others."""
+MOST_WORKERS = 64
+"""Workers of a process that have users of their own; processes with neighbouring numbers have others."""
 
 
 @contextmanager
-def _lane(limits: Limits) -> Iterator[Lane]:
-    """An idle lane, or a new one; one in which something broke is not used again."""
+def _worker(limits: Limits) -> Iterator[Worker]:
+    """An idle worker, or a new one; one in which something broke is not used again."""
     with _lock:
         idle = _idle.setdefault(limits, queue.SimpleQueue())
     try:
-        lane = idle.get_nowait()
+        worker = idle.get_nowait()
     except queue.Empty:
-        lane = Lane(limits, os.getpid() * MOST_LANES + next(_numbers) % MOST_LANES)
+        worker = Worker(limits, os.getpid() * MOST_WORKERS + next(_numbers) % MOST_WORKERS)
         with _lock:
-            _lanes.append(lane)
+            _workers.append(worker)
     try:
-        yield lane
+        yield worker
     except BaseException:
         with _lock, suppress(ValueError):
-            _lanes.remove(lane)
-        lane.close()
+            _workers.remove(worker)
+        worker.close()
         raise
-    idle.put(lane)
+    idle.put(worker)
 
 
 @atexit.register
@@ -89,5 +89,5 @@ def close() -> None:
     """End every sandbox. They end with this process anyway, however it ends."""
     with _lock:
         _idle.clear()
-        while _lanes:
-            _lanes.pop().close()
+        while _workers:
+            _workers.pop().close()

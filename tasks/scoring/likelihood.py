@@ -24,7 +24,8 @@ parameters."""
 SMALL = 30_000_000
 """Parameters below which several passes at once, of one torch thread each, are faster on a CPU than one pass of several
 threads: the work between two joins is too short, and on a busy machine joining took four times as long as computing."""
-MOST_LANES = 8
+MOST_PASSES = 8
+"""Forward passes at once."""
 TOLERANCE = 1e-3
 """Nats a token by which body and head may be off the whole model."""
 SAMPLE = 16
@@ -169,12 +170,12 @@ class Likelihood:
         return torch.cat([part(*piece) for piece in pieces])
 
 
-def lanes(likelihood: Likelihood) -> ThreadPoolExecutor:
+def pass_threads(likelihood: Likelihood) -> ThreadPoolExecutor:
     """Threads that run forward passes. A small model on a CPU gets a few, each with one torch thread; any other one."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count, threads = (min(MOST_LANES, cores), 1) if likelihood.on_cpu and likelihood.small else (1, cores)
+    count, threads = (min(MOST_PASSES, cores), 1) if likelihood.on_cpu and likelihood.small else (1, cores)
     return ThreadPoolExecutor(count, "likelihood", initializer=torch.set_num_threads, initargs=(threads,))
 
 
@@ -192,7 +193,7 @@ def negative_log_likelihoods(
         examples: prompt and response ids of each row.
         budget: tokens a forward pass may hold, padding included; on a CPU, no more than its cache holds. A batch that
             memory has no room for is split.
-        pool: `lanes` of the model, where several callers share it.
+        pool: `pass_threads` of the model, where several callers share it.
         halved: told the smaller budget when memory ran out.
 
     Yields:
@@ -211,7 +212,7 @@ def negative_log_likelihoods(
             return list(zip(batch, likelihood.nll(padded).cpu().split(padded.counts), strict=True))
 
     limit = min(budget, likelihood.cached_tokens) if likelihood.on_cpu else budget
-    own = lanes(likelihood) if pool is None else None
+    own = pass_threads(likelihood) if pool is None else None
     waiting = {(own or pool).submit(scored, batch): batch for batch in _batches(examples, limit)}  # type: ignore[union-attr]
     try:
         while waiting:

@@ -1,4 +1,4 @@
-"""Judging many rows at once: a verifier's `LANES` says how, the order stays, and only a few rows are judged ahead.
+"""Judging many rows at once: a verifier's `PARALLEL` says how, the order stays, and only a few rows are judged ahead.
 
 Processes are for verifiers that compute, or that need a main thread (signals); each row goes to a worker process that
 has imported the verifier and does nothing else. Threads are for verifiers that wait for processes of their own. How
@@ -36,9 +36,9 @@ _lock = threading.Lock()
 
 def kind(verifier: FunctionType) -> str | None:
     """How a verifier wants to be run: "processes", "threads" or one row after another (None)."""
-    lanes: str | None = getattr(sys.modules.get(verifier.__module__), "LANES", None)
-    assert lanes in (None, "processes", "threads"), f"{verifier.__module__}.LANES is {lanes!r}"
-    return lanes
+    how: str | None = getattr(sys.modules.get(verifier.__module__), "PARALLEL", None)
+    assert how in (None, "processes", "threads"), f"{verifier.__module__}.PARALLEL is {how!r}"
+    return how
 
 
 def count() -> int:
@@ -47,7 +47,7 @@ def count() -> int:
 
 
 def judged_all(rows: Iterable[Row], verifier: FunctionType) -> Iterator[tuple[Row, Verdict]]:
-    """Each row with the verdict on its response, in order: in parallel where the verifier's module says so (`LANES`).
+    """Each row with the verdict on its response, in order; in parallel where the verifier's module says so: `PARALLEL`.
 
     Rows are asked for only a little ahead of the verdicts. A verdict that is there is handed out before another row is
     asked for. A process that dies over a row, or takes longer than `TIME_LIMIT`, makes that row's an error.

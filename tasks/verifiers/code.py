@@ -24,7 +24,7 @@ from tasks.answer.turn import turn
 from tasks.kinds.verifiers import Verdict
 from tasks.sandbox import sandbox
 
-LANES = "threads"
+PARALLEL = "threads"
 
 
 def gold_problem(row: dict[str, Any]) -> str:

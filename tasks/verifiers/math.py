@@ -37,7 +37,7 @@ from tasks.answer.quantity import Quantity, equal, quantity
 from tasks.answer.symbolic import time_limit
 from tasks.kinds.verifiers import Verdict
 
-LANES: Literal["processes", "threads"] = "processes"
+PARALLEL: Literal["processes", "threads"] = "processes"
 """Rows are judged in parallel in processes: the work is sympy's, and its alarms need a main thread."""
 
 LONGEST = 600

@@ -127,14 +127,14 @@ class Shared:
 
     def __init__(self) -> None:
         self.likelihood = Scorer()
-        self.lanes = ThreadPoolExecutor(1)
+        self.threads = ThreadPoolExecutor(1)
         self.users = 0
 
     def load(self, model: Model, work: Work | None) -> None:
         pass
 
     def close(self) -> None:
-        self.lanes.shutdown()
+        self.threads.shutdown()
 
 
 @functools.cache

@@ -31,7 +31,7 @@ Way = Callable[[list[Row]], list[str]]
 
 BLOCKS = 8
 WARM_UP: list[Row] = [{"id": str(n), "gold": f"x+{n}", "response": f"So it is $\\boxed{{{n}+x}}$."} for n in range(32)]
-"""Rows that load math-verify and start the lanes before any time is taken."""
+"""Rows that load math-verify and start the workers before any time is taken."""
 
 
 def number_rows(count: int) -> list[Row]:
@@ -117,7 +117,7 @@ def one_after_another(name: str, rows: list[Row]) -> list[str]:
     return [judge(row["response"], row).verdict for row in rows]
 
 
-def in_lanes(name: str, rows: list[Row]) -> list[str]:
+def in_parallel(name: str, rows: list[Row]) -> list[str]:
     return [verdict.verdict for _, verdict in judged_all(iter(rows), find(name))]
 
 
@@ -139,7 +139,7 @@ NUMBER: dict[str, Way] = {
     "math-verify on the extracted answer": math_verify_extracted,
 }
 MATH: dict[str, Way] = {
-    "math in lanes": partial(in_lanes, "math"),
+    "math in parallel": partial(in_parallel, "math"),
     "math-verify": math_verify,
     "math-verify on the extracted answer": math_verify_extracted,
     "math, one after another": partial(one_after_another, "math"),

@@ -50,7 +50,7 @@ def test_nothing_known_is_well(advisories: Path, capsys: pytest.CaptureFixture[s
 def test_what_is_known_is_named_and_fails(advisories: Path, capsys: pytest.CaptureFixture[str]) -> None:
     advisories.write_text(answer(torch="CVE-2026-1"))
     assert audit.main() == 1
-    assert "torch 1: CVE-2026-1, mended in 9.9" in capsys.readouterr().out
+    assert "torch 1: CVE-2026-1, fixed in 9.9" in capsys.readouterr().out
 
 
 def test_a_package_that_is_not_looked_up_fails(advisories: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,10 +94,10 @@ def test_the_other_arms_reach_the_report_and_the_next_run_does_the_rest(folder: 
     whole = STUDY.replace(", long]", "]").replace("  imported: {path: imported.jsonl}\n", "")
     (folder / "arms.yaml").write_text(whole)
     shutil.copy(TEACHER / "config.json", folder / "teacher" / "config.json")
-    mended = mothertongue(folder, "run", "arms.yaml")
-    assert mended.returncode == 0, mended.stderr
-    assert "generate self" not in mended.stderr
-    assert "score human" not in mended.stderr
+    fixed = mothertongue(folder, "run", "arms.yaml")
+    assert fixed.returncode == 0, fixed.stderr
+    assert "generate self" not in fixed.stderr
+    assert "score human" not in fixed.stderr
     assert json.loads((folder / "runs" / "arms" / "verdict.json").read_text())["missing"] == []
     assert json.loads((folder / "runs" / "arms" / "manifest.json").read_text())["failed"] == {}
 

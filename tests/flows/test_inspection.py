@@ -11,8 +11,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.ui import background_sender
-from flows.ui import run_log
+from flows.ui import background_sender, run_log
 from flows.ui.artifacts import cost
 from flows.ui.background_sender import BackgroundSender
 from flows.ui.run_log import how_far

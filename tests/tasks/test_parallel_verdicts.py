@@ -15,7 +15,7 @@ from tasks.verification import parallel_verdicts
 from tasks.verification.parallel_verdicts import judged_all
 from tasks.verify import verify
 
-LANES = "processes"
+PARALLEL = "processes"
 
 
 def where(response: str, row: Row) -> Verdict:
@@ -95,13 +95,13 @@ def test_a_verdict_that_is_there_is_handed_out_before_the_next_row_is_waited_for
     assert came.index("judged 0") < came.index("asked after 1")
 
 
-def test_a_verifier_without_lanes_is_called_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.tasks.test_parallel_verdicts.LANES", None)
+def test_a_verifier_that_is_not_parallel_is_called_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.tasks.test_parallel_verdicts.PARALLEL", None)
     ((_, verdict),) = judged_all(rows("ok"), where)
     assert str(verdict.answer).split()[1] == str(os.getpid())
 
 
-def test_the_number_of_lanes_is_no_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_workers_is_no_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(where, FunctionType)
     before = verify(answered(), where).key
     monkeypatch.setattr(parallel_verdicts, "count", lambda: 64)

@@ -22,7 +22,7 @@ from tasks.kinds.verifiers import find
 from tasks.sandbox import sandbox
 from tasks.sandbox.cell import REFUSED, system_call_filter
 from tasks.sandbox.command import command
-from tasks.sandbox.lane import Limits
+from tasks.sandbox.worker import Limits
 from tasks.storage.rows import Rows
 from tasks.verify import verify
 
@@ -335,7 +335,7 @@ def test_all_that_runs_inside_is_part_of_the_key() -> None:
     code = fingerprint.fingerprint(fingerprint.root(find("code")))
     inside = {
         f"tasks/sandbox/{name}.py"
-        for name in ("answer", "cell", "command", "lane", "program", "sandbox", "tests", "values")
+        for name in ("answer", "cell", "command", "program", "sandbox", "tests", "values", "worker")
     }
     assert inside | {"tasks/verifiers/code.py"} <= set(code)
 

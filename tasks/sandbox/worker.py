@@ -1,4 +1,4 @@
-"""A lane of the sandbox: two bubblewrap sandboxes that do one judgement at a time (see `tasks.sandbox`)."""
+"""A worker of the sandbox: two bubblewrap sandboxes that do one judgement at a time (see `tasks.sandbox`)."""
 
 import functools
 import json
@@ -65,7 +65,7 @@ class Judgement(NamedTuple):
     reason: str
 
 
-class Lane:
+class Worker:
     """Two sandboxes that do one judgement at a time."""
 
     def __init__(self, limits: Limits, number: int) -> None:
