@@ -5,8 +5,11 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
+from typing import TypeVar
 
 from data.errors import InputError, shown
+
+Kind = TypeVar("Kind")
 
 LONGEST_COMPARED = 200
 """Characters of a name that is looked for among others: the comparison is slow for long ones."""
@@ -31,6 +34,17 @@ def load(package: str, name: str, what: str) -> ModuleType:
     if name not in found:
         raise InputError(unknown(what, name, found))
     return importlib.import_module(f"{package}.{name}")
+
+
+def only_class(module: ModuleType, base: type[Kind]) -> type[Kind]:
+    """The one subclass of `base` that a module defines itself, beside those that it imports."""
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+    assert len(classes) == 1, f"{module.__name__} must define one {base.__name__}, not {len(classes)}"
+    return classes[0]
 
 
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:

@@ -257,6 +257,8 @@ class _Shared:
 
 
 _models: dict[str, _Shared] = {}
+"""The process's own, by the content of model and adapter: studies at the same time that score by one share it, and none
+changes what it gives. Gone with the last of its users."""
 _models_lock = threading.Lock()
 
 

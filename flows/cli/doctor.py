@@ -16,7 +16,8 @@ from tasks.resources.errors import Transient
 from tasks.sandbox import sandbox
 from tasks.storage.opening import open_store
 
-NEEDED = {"prefect": "prefect", "transformers": "transformers", "peft": "peft", "trl": "trl", "torch": "torch"}
+NEEDED = ("prefect", "transformers", "peft", "torch")
+"""Packages without which no study runs; the engine is looked for by itself."""
 LEAST_DISK_GIB = 5
 LEAST_MEMORY_GIB = 6
 

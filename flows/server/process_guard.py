@@ -15,6 +15,7 @@ except ProcessLookupError:
 """
 """Waits for the end of its standard input, whose other end only this process has open, then signals the other one."""
 _guards: list["subprocess.Popen[bytes]"] = []
+"""Kept, since a guard acts when its pipe closes: with this process, and no sooner."""
 
 
 def end_with_this_process(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -5,6 +5,7 @@ import threading
 
 _lock = threading.Lock()
 _running: asyncio.AbstractEventLoop | None = None
+"""One a process: it holds nothing of a study, whose clients and limits are their own."""
 
 
 def loop() -> asyncio.AbstractEventLoop:

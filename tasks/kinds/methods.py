@@ -126,13 +126,7 @@ class Method(TrainingSettings, ABC):
 @functools.cache
 def kinds_by_name() -> Mapping[str, type[Method]]:
     """Every method by name."""
-    return {name: _find(name) for name in kinds.names("tasks.methods")}
-
-
-def _find(name: str) -> type[Method]:
-    module = kinds.load("tasks.methods", name, "method")
-    return next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
-    )
+    return {
+        name: kinds.only_class(kinds.load("tasks.methods", name, "method"), Method)  # type: ignore[type-abstract]
+        for name in kinds.names("tasks.methods")
+    }

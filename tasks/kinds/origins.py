@@ -221,14 +221,7 @@ def find(kind: str) -> type[Origin]:
     Raises:
         InputError: there is none; names the nearest and all there are.
     """
-    module = kinds.load("tasks.origins", kind, "origin")
-    classes = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Origin) and value.__module__ == module.__name__
-    ]
-    assert len(classes) == 1, f"{module.__name__} must define one origin, not {len(classes)}"
-    return classes[0]
+    return kinds.only_class(kinds.load("tasks.origins", kind, "origin"), Origin)  # type: ignore[type-abstract]
 
 
 def kinds_by_name() -> Mapping[str, type[Origin]]:

@@ -115,7 +115,7 @@ def wanted(slot: Slot) -> bool:
 
 @contextmanager
 def alone(where: Path) -> Iterator[None]:
-    """Be the only one in a folder, for a moment."""
+    """Hold a folder's mutex: one process or thread at a time is inside."""
     descriptor = os.open(where / "mutex", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

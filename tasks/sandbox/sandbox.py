@@ -57,6 +57,7 @@ def problem() -> str | None:
 
 _idle: dict[Limits, "queue.SimpleQueue[Worker]"] = {}
 _workers: list[Worker] = []
+"""The process's own, idle ones by their limits: each judgement is a fresh process, so studies share the workers."""
 _lock = threading.Lock()
 _numbers = itertools.count()
 MOST_WORKERS = 64

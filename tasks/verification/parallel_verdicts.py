@@ -31,6 +31,7 @@ TIME_LIMIT = 120.0
 """Seconds a worker process has for one row; then it is ended, and the row is an error."""
 
 _pools: dict[FunctionType, ProcessPool] = {}
+"""The process's own, one a verifier: a verdict depends on the row alone, so studies share the workers."""
 _lock = threading.Lock()
 
 
