@@ -113,7 +113,7 @@ def render(
     perplexity = perplexity[~perplexity["arm"].map(is_control).astype(bool)]
     arms = list(results.tables["summary"]["arm"])
     cells = results.tables["cells"]
-    several_draws = [str(arm) for arm in perplexity.loc[perplexity["draws"] > 1, "arm"].unique()]
+    draws = {str(arm): int(most) for arm, most in perplexity.groupby("arm", sort=True)["draws"].max().items()}
     seeds = min((verdict["seeds"] for verdict in results.verdicts), default=0)
     return environment.get_template("page.html.jinja").render(
         title=title,
@@ -121,7 +121,12 @@ def render(
         notes=str(provenance.get("notes") or ""),
         by_name=any(verdict["by_name"] for verdict in results.verdicts),
         parts=[_part(verdict, number, results) for number, verdict in enumerate(results.verdicts)],
-        sampling=sampling_in_intervals(provenance.get("questions") or {}, seeds, several_draws),
+        sampling=sampling_in_intervals(
+            provenance.get("questions") or {},
+            seeds,
+            per_seed=[arm for arm, number in draws.items() if number > 1],
+            once=[arm for arm, number in draws.items() if number == 1],
+        ),
         trivial=TRIVIAL,
         most_claims=MOST_CLAIMS,
         most_answers=MOST_ANSWERS,

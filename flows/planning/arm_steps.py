@@ -96,6 +96,7 @@ class ArmSteps:
         self._tags = [f"benchmark:{benchmark.name}", f"student:{student.title}"]
         self._arms = {arm.name: arm for arm in study.compared if self._is_here(arm)}
         self._depths = {name: depth(arm, self._arms, study.origins) for name, arm in self._arms.items()}
+        self._drawn: dict[str, bool] = {}
         self._rows: dict[tuple[str, Draw], OriginRows | None] = {}
         self._selected: dict[tuple[str, int, Draw], Selection | None] = {}
         self._trained: dict[tuple[str, Draw], TrainedArm | None] = {}
@@ -136,7 +137,7 @@ class ArmSteps:
         named = (f"{self._label(arm.name)}{draw.label}", *tags, f"seed:{draw.seed}")
         adapter = adapter.named(*named)
         of = self._of(arm, draw)
-        responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, self._draw(arm.on, draw).seed)
+        responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, chosen.draw.seed)
         offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node)
         return TrainedArm(of, draw.seed, offered, LiveAdapter(adapter, attest(adapter, self._student).named(*named)))
 
@@ -207,7 +208,7 @@ class ArmSteps:
         key = (name, self._draw(name, draw))
         if key not in self._rows:
             try:
-                context = self._context(name, draw)
+                context = self._context(name, draw, self._draw(name, draw))
                 origin = self._study.origins[name]
                 rows = origin.rows(self._asked_of(name, context, draw), context)
                 gone = rows.verdicts.key in self._lost or rows.perplexities.key in self._lost
@@ -229,10 +230,24 @@ class ArmSteps:
         """For which size and seed an origin's rows are drawn."""
         if written_by_arms(name, self._study.origins):
             return draw
-        return Draw(None, draw.seed if self._study.questions.sampling == "per_seed" else None)
+        return Draw(None, draw.seed if self._is_drawn(name) else None)
 
-    def _context(self, name: str, draw: Draw) -> Context:
-        study, drawn = self._study, self._draw(name, draw)
+    def _is_drawn(self, name: str) -> bool:
+        """Whether each seed has responses of its own: not of people, nor of a file, which are what they are."""
+        if self._study.questions.sampling != "per_seed":
+            return False
+        if name not in self._drawn:
+            origin, keys = self._study.origins[name], set()
+            for drawn in (Draw(seed=0), Draw(seed=1)):
+                context = self._context(name, drawn, drawn)
+                rows = origin.rows(origin.questions(self._asked, context), context)
+                keys.add((rows.verdicts.key, rows.perplexities.key))
+            self._drawn[name] = len(keys) > 1
+        return self._drawn[name]
+
+    def _context(self, name: str, draw: Draw, drawn: Draw) -> Context:
+        """What an origin is told of the study, for rows that are drawn for `drawn` and an arm's adapters of `draw`."""
+        study = self._study
 
         def draw_of(other: str) -> tuple[int, str]:
             its = Draw(drawn.size, self._draw(other, draw).seed)
@@ -259,7 +274,7 @@ class ArmSteps:
         return seed if drawn.seed is None else seed_of(seed, "draw", drawn.seed) % 2**31
 
     def _prompt(self, origin: str, draw: Draw) -> str:
-        return self._study.origins[origin].prompt_template(self._context(origin, draw))
+        return self._study.origins[origin].prompt_template(self._context(origin, draw, self._draw(origin, draw)))
 
     def _questions(self, size: int) -> Node:
         """The first `size` training questions, as the seed has them: a part of those of each larger size."""

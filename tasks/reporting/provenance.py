@@ -89,17 +89,19 @@ def not_asked_by(asked: tuple[Artifact, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def sampling_in_intervals(asked: Mapping[str, Any], seeds: int, per_seed: Sequence[str]) -> str:
+def sampling_in_intervals(asked: Mapping[str, Any], seeds: int, per_seed: Sequence[str], once: Sequence[str]) -> str:
     """In a sentence, whether intervals hold what another draw of the training responses would change.
 
     Args:
         asked: the study's `questions`, whose `sampling` is "per_seed" where each seed has draws of its own.
         seeds: the least number of seeds an arm has.
         per_seed: arms whose responses were drawn for each seed, whatever the study asked for.
+        once: arms whose responses are the same for every seed, such as people's.
     """
     if seeds < 2:
         return "There is one draw of the training responses: intervals leave out what the sampling of data adds."
     if asked.get("sampling") == "per_seed":
-        return "Each seed trains on responses drawn for it: intervals include what the sampling of data adds."
-    said = "One draw of the training responses serves all seeds: intervals leave out what the sampling of data adds"
-    return said + (f", but for {listed(per_seed)}, where each seed has its own." if per_seed else ".")
+        text = "Each seed trains on responses drawn for it: intervals include what the sampling of data adds"
+        return text + (f", but for {listed(once)}, where all seeds have the same." if once else ".")
+    text = "One draw of the training responses serves all seeds: intervals leave out what the sampling of data adds"
+    return text + (f", but for {listed(per_seed)}, where each seed has its own." if per_seed else ".")

@@ -129,6 +129,24 @@ def test_what_arms_of_one_origin_share_is_called_by_its_seed(tmp_path: Path) -> 
     assert sorted(shared) == ["sft/abacus/boxes seed 0", "sft/abacus/boxes seed 1"]
 
 
+def test_what_people_wrote_is_not_drawn_for_each_seed(tmp_path: Path) -> None:
+    questions = {**STUDY["questions"], "sampling": "per_seed"}
+    origins = {
+        "human": {},
+        "teacher": {"model": "abacus-teacher"},
+        "mixed": {"kind": "mixture", "of": {"human": 1, "teacher": 1}},
+    }
+    plan = planned(tmp_path, questions=questions, origins=origins, arms={}, sizes=[])
+    assert set(of_stage(plan, "score")) == {
+        "human/abacus/boxes",
+        *(f"{origin}/abacus/boxes seed {seed}" for origin in ("teacher", "mixed") for seed in (0, 1)),
+    }
+    matched = {(one.of.arm, one.of.seed) for one in plan.offered.values()}
+    assert matched == {(arm, seed) for arm in origins for seed in (0, 1)}  # which questions they share, seeds differ in
+    alone = planned(tmp_path, questions=questions, origins={"human": {}}, arms={}, sizes=[])
+    assert {one.of.seed for one in alone.offered.values()} == {None}
+
+
 def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
     origins = {"human": {}, "teacher": {"model": "abacus-teacher"}}
     plain = planned(tmp_path, arms={}, origins=origins, sizes=[])

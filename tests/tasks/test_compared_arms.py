@@ -186,7 +186,11 @@ def test_examples_show_a_response_that_arms_share_once(results: Results) -> None
             "One draw of the training responses serves all seeds: intervals leave out what the sampling of data adds, "
             "but for dpo and rft, where each seed has its own.",
         ),
-        ("per_seed", "Each seed trains on responses drawn for it: intervals include what the sampling of data adds."),
+        (
+            "per_seed",
+            "Each seed trains on responses drawn for it: intervals include what the sampling of data adds, "
+            "but for masked and sft, where all seeds have the same.",
+        ),
     ],
 )
 def test_the_page_says_whether_intervals_include_the_sampling_of_data(
