@@ -155,11 +155,18 @@ class ArmSteps:
         """The choices for the arms of a group, of which none needs another: made once for all seeds where they can."""
         arms = [arm for name, arm in self._arms.items() if arm.group == group and self._depths[name] == level]
         per_seed = any(self._draw(arm.on, draw).seed is not None for arm in arms)
+        if (own := self._study_selection(arms, level, draw)) is not None:
+            per_seed |= own.draw.seed is not None
         made_for = Draw(draw.size, draw.seed if per_seed else None)
         key = (group, level, made_for)
         if key not in self._selected:
             self._selected[key] = self._select(group, arms, draw, made_for)
         return self._selected[key]
+
+    def _study_selection(self, arms: list[ArmPlan], level: int, draw: Draw) -> Selection | None:
+        """The study's own choices, where the arms of a control are to have the same questions."""
+        control = arms[0].control
+        return self._selection(STUDY, level, draw) if control is not None and control.same_questions else None
 
     def _select(self, group: str, arms: list[ArmPlan], draw: Draw, made_for: Draw) -> Selection | None:
         study = self._study
@@ -167,7 +174,7 @@ class ArmSteps:
         control = arms[0].control
         within = None if draw.size is None else self._questions(draw.size)
         if control is not None and control.same_questions:
-            own = self._selection(STUDY, self._depths[arms[0].name], draw)
+            own = self._study_selection(arms, self._depths[arms[0].name], draw)
             if own is None:
                 return None
             within = own.node

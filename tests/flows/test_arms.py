@@ -147,6 +147,21 @@ def test_what_people_wrote_is_not_drawn_for_each_seed(tmp_path: Path) -> None:
     assert {one.of.seed for one in alone.offered.values()} == {None}
 
 
+def test_a_control_has_the_questions_of_its_seed(tmp_path: Path) -> None:
+    plan = planned(
+        tmp_path,
+        questions={**STUDY["questions"], "sampling": "per_seed"},
+        origins={"human": {}, "teacher": {"model": "abacus-teacher"}},
+        arms={},
+        controls={"free": {"origins": ["human"], "match": {}, "same_questions": True}},
+        sizes=[],
+    )
+    choices = of_stage(plan, "select")
+    for seed in (0, 1):
+        control = choices[f"abacus/boxes free seed {seed}"]
+        assert control.inputs["within"].key == choices[f"abacus/boxes seed {seed}"].key
+
+
 def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
     origins = {"human": {}, "teacher": {"model": "abacus-teacher"}}
     plain = planned(tmp_path, arms={}, origins=origins, sizes=[])

@@ -15,6 +15,7 @@ from data.errors import InputError
 from flows.config.schema import Study
 from flows.config.study_file import load
 from flows.planning.plan import expand, provenance
+from tasks.comparison.results import Results
 from tasks.kinds import origins, verifiers
 from tasks.report import render
 from tests.tasks.simulated import simulate
@@ -123,7 +124,7 @@ def test_the_plan_has_both_and_their_stages_run(tmp_path: Path) -> None:
 def test_the_report_has_the_origin(tmp_path: Path) -> None:
     chances = {"base": (0.5, 0.5), "human": (0.6, 0.5), "shouted": (0.7, 0.5)}
     run(simulate(chances=chances, items=20, seeds=(0,)), tmp_path / "compared")
-    page = render(tmp_path / "compared", "new", provenance(expand(study(tmp_path))))
+    page = render(Results.read(tmp_path / "compared"), "new", provenance(expand(study(tmp_path))))
     assert "<b>shouted</b>" in page or ">shouted<" in page
     assert "marks" in page
 
