@@ -1,7 +1,5 @@
 """Whether the parts of a study fit together: what one names, another has."""
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from data import kinds
@@ -20,8 +18,8 @@ def check_endpoints(endpoints: Iterable[str], origins: Mapping[str, Origin]) -> 
     Raises:
         OptionError: one is not; as all of these, one line with the key, its value and what is allowed.
     """
-    written = json.dumps([origin.model_dump(mode="json") for origin in origins.values()])
-    asked = set(re.findall(rf'"{endpoint.PREFIX}([^"]+)"', written))
+    named = (name for origin in origins.values() for name in origin.models_asked)
+    asked = {name.removeprefix(endpoint.PREFIX) for name in named if name.startswith(endpoint.PREFIX)}
     for id in endpoints:
         if id not in asked:
             raise OptionError(f"endpoints.{id}: {kinds.unknown('teacher', id, sorted(asked))}")
@@ -35,8 +33,7 @@ def check_models(
     Raises:
         OptionError: one is not.
     """
-    written = (origin.model_dump(mode="json").get("model") for origin in origins.values())
-    known = [*students, *(name for name in written if isinstance(name, str))]
+    known = [*students, *(name for origin in origins.values() for name in origin.models_asked)]
     named = {f"trust_remote_code.{number}": name for number, name in enumerate(trusted)}
     for where, name in [*named.items(), *((f"thinking.{name}", name) for name in thinking)]:
         if name not in known:

@@ -58,13 +58,13 @@ def check(study: Study, fetch: bool = False) -> tuple[str, ...]:
 
 
 def _teachers(study: Study, where: str, origin: Origin) -> Iterator[Model]:
-    """The model that an origin asks, where it lies on this machine and may need a look."""
-    name = getattr(origin, "model", None)
-    if not isinstance(name, str) or name.startswith(endpoint.PREFIX):
-        return
-    model = weights(name, Named(where, study.roots, frozenset(study.trust_remote_code)))
-    if model.folder is not None and model.folder.parent != BUNDLED and not model.remote_code:
-        yield model.choosing(study.thinking.get(name))
+    """The models that an origin asks, where they lie on this machine and may need a look."""
+    for name in origin.models_asked:
+        if name.startswith(endpoint.PREFIX):
+            continue
+        model = weights(name, Named(where, study.roots, frozenset(study.trust_remote_code)))
+        if model.folder is not None and model.folder.parent != BUNDLED and not model.remote_code:
+            yield model.choosing(study.thinking.get(name))
 
 
 def _worth_a_look(model: Model, folder: Path) -> bool:

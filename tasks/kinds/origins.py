@@ -182,6 +182,11 @@ class Origin(BaseModel, ABC):
         return 1
 
     @property
+    def models_asked(self) -> tuple[str, ...]:
+        """Models other than the student that write for it, as the study names them."""
+        return ()
+
+    @property
     def origins_needed(self) -> tuple[str, ...]:
         """Other origins of the study, whose rows it works on."""
         of = getattr(self, "of", ())

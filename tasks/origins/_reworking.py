@@ -50,6 +50,10 @@ class Reworking(Written, ABC):
     of: str
     prompt: str
 
+    @property
+    def models_asked(self) -> tuple[str, ...]:
+        return (self.model,)
+
     def templates(self, look: Look | Context) -> Mapping[str, tuple[str, Row]]:
         return {"prompt": (template(self.prompt, look.roots, f"origins.{look.origin}.prompt"), {"draft": "A draft."})}
 

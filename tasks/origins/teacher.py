@@ -19,6 +19,10 @@ class Teacher(Written):
     kind: Literal["teacher"] = "teacher"
     model: str = Field(description="A bundled model, a folder, or a hub id with a revision (owner/name@commit).")
 
+    @property
+    def models_asked(self) -> tuple[str, ...]:
+        return (self.model,)
+
     def responses(self, questions: Node, context: Context) -> Node:
         node = generate(questions, context.model(self.model), context.prompt, self.sampling, context.seed)
         return node.named(context.label, self.kind)

@@ -194,3 +194,19 @@ def test_thoughts_that_do_not_count_are_said(student: Path, tmp_path: Path, caps
     one, other = map(json.loads, file.with_name("answers.scored.jsonl").read_text().splitlines())
     assert one["nll"] == pytest.approx(other["nll"], abs=1e-4)
     assert other["response"] == thought["response"]
+
+
+def test_a_model_that_wrote_imported_responses_is_none_to_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"question": "q", "response": "a", "model": "someone"}\n')
+    study = {
+        "name": "imported",
+        "student": "abacus-student",
+        "train": ["abacus/boxes"],
+        "evaluate": ["abacus/boxes"],
+        "origins": {"theirs": {"kind": "imported", "path": "r.jsonl", "model": "someone"}},
+    }
+    (tmp_path / "s.yaml").write_text(json.dumps(study))
+    assert rendering_checks.check(load(str(tmp_path / "s.yaml"))) == ()
+    (tmp_path / "s.yaml").write_text(json.dumps({**study, "thinking": {"someone": True}}))
+    with pytest.raises(InputError, match=r"thinking\.someone: no model of this study is called 'someone'"):
+        load(str(tmp_path / "s.yaml"))
