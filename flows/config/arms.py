@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from data import kinds
-from data.options import OptionError, of_kind
+from data.errors import shown
+from data.options import OptionError, checked, of_kind
 from flows.config.form import Kinds
 from flows.config.study_parts import Control
 from tasks.kinds import methods
@@ -32,10 +33,19 @@ class ArmOptions(BaseModel):
         None, description="what it is matched for, with the arms of an equal `match`; null for the study's `match`"
     )
 
-    @field_validator("method", mode="before")
     @classmethod
-    def _known_method(cls, given: Any) -> Any:
-        return None if given is None else of_kind(methods.kinds_by_name(), given, "sft", "method", "method")
+    def parse(cls, options: Mapping[str, Any], where: str) -> "ArmOptions":
+        """An arm as a study file has it.
+
+        Raises:
+            OptionError: a value is wrong; one line that names its key, which begins with `where`.
+        """
+        method = options.get("method")
+        if method is not None:
+            method = of_kind(methods.kinds_by_name(), method, "sft", f"{where}.method", "method")
+        arm = checked(cls, {**options, "method": method}, where)
+        assert isinstance(arm, cls)
+        return arm
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,9 @@ def check_arms(arms: Sequence[ArmPlan], origins: Mapping[str, Origin], named: bo
     for name, origin in origins.items():
         for arm_name in origin.arms_needed:
             _check_arm(f"origins.{name}.by", arm_name, names, students)
+        for other in origin.origins_needed:
+            if other not in origins:
+                raise OptionError(f"origins.{name}.of: {kinds.unknown('origin', other, origins)}")
     for arm in arms:
         where = f"arms.{arm.name}"
         if arm.on not in origins:
@@ -111,7 +124,11 @@ def check_arms(arms: Sequence[ArmPlan], origins: Mapping[str, Origin], named: bo
                 f"{arm.on} gives {gives}. Allowed: a method that takes {gives}, or an origin that gives "
                 f"{arm.method.takes} ({', '.join(fitting) or 'the study has none'})"
             )
-    _check_order({arm.name: arm for arm in arms}, origins)
+    by_name = {arm.name: arm for arm in arms}
+    _check_order(by_name, origins)
+    for arm in arms:
+        if arm.after:
+            _check_start(arm, by_name[arm.after])
 
 
 def _check_arm(where: str, name: str, names: Sequence[str], students: Sequence[str]) -> None:
@@ -120,6 +137,22 @@ def _check_arm(where: str, name: str, names: Sequence[str], students: Sequence[s
         raise OptionError(f"{where}: {name} is not allowed: it is the arm {rest} of the same student; write {rest}")
     if name not in names:
         raise OptionError(f"{where}: {kinds.unknown('arm', name, names)}")
+
+
+def _check_start(arm: ArmPlan, start: ArmPlan) -> None:
+    """See that an arm's adapter has the shape of the one that its training starts from.
+
+    Raises:
+        OptionError: it has not.
+    """
+    for key in ("rank", "alpha", "targets"):
+        own, first = getattr(arm.method, key), getattr(start.method, key)
+        own, first = (sorted(set(value)) if isinstance(value, tuple) else value for value in (own, first))
+        if own != first:
+            raise OptionError(
+                f"arms.{arm.name}.method.{key}: {shown(own)} is not allowed: it goes on from the adapter of arm "
+                f"{start.name}, with {key} {shown(first)}; allowed is the same for both"
+            )
 
 
 def _check_order(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> None:
@@ -133,8 +166,9 @@ def _check_order(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> 
     def visit(what: str, name: str, way: list[str]) -> None:
         step = f"{what} {name}"
         if step in way:
-            path = " needs ".join([*way[way.index(step) :], step])
-            raise OptionError(f"arms: {path}, which has no beginning")
+            circle = [*way[way.index(step) :], step]
+            where = "arms" if any(each.startswith("arm ") for each in circle) else "origins"
+            raise OptionError(f"{where}: {' needs '.join(circle)}, which has no beginning")
         if step in done:
             return
         for needed in _needs(what, name, arms, origins):
@@ -143,6 +177,8 @@ def _check_order(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> 
 
     for name in arms:
         visit("arm", name, [])
+    for name in origins:
+        visit("origin", name, [])
 
 
 def _needs(
@@ -153,9 +189,8 @@ def _needs(
         if arms[name].after:
             yield "arm", arms[name].after
         return
-    if name in origins:  # an origin of one that is not there is refused where it is looked for
-        yield from (("origin", other) for other in origins[name].origins_needed)
-        yield from (("arm", arm) for arm in origins[name].arms_needed)
+    yield from (("origin", other) for other in origins[name].origins_needed)
+    yield from (("arm", arm) for arm in origins[name].arms_needed)
 
 
 def written_by_arms(name: str, origins: Mapping[str, Origin]) -> bool:

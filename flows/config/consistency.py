@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from data import kinds
 from data.options import OptionError
-from flows.config.arms import ArmOptions
+from flows.config.arms import ArmOptions, ArmPlan
 from flows.config.study_parts import Control, Questions
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
@@ -55,8 +55,8 @@ def check_controls(arms: Mapping[str, ArmOptions], controls: Mapping[str, Contro
         )
 
 
-def check_sizes(sizes: Sequence[int], questions: Questions) -> None:
-    """See that no size is larger than the number of training questions, where the study says that.
+def check_sizes(sizes: Sequence[int], questions: Questions, arms: Iterable[ArmPlan]) -> None:
+    """See that no size is larger than the number of training questions, where the study says that, or too small.
 
     Raises:
         OptionError: one is, or arms get a fixed number of questions in another way too.
@@ -69,6 +69,13 @@ def check_sizes(sizes: Sequence[int], questions: Questions) -> None:
                 raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count}")
     if sizes and questions.keep is not None:
         raise OptionError("sizes: they say how many questions an arm gets; allowed without questions.keep")
+    for arm in arms:
+        for size in sizes:
+            if size < arm.match.minimum:
+                raise OptionError(
+                    f"sizes: {size} is not allowed: arm {arm.name} needs at least {arm.match.minimum} questions "
+                    "(match.minimum)"
+                )
 
 
 def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str]) -> None:

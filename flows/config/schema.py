@@ -226,7 +226,7 @@ class Study(BaseModel):
             if name == UNTRAINED:
                 raise OptionError(f"arms.{name}: allowed are other names: {UNTRAINED} is the student untrained")
         return {
-            name: checked(ArmOptions, options, f"arms.{name}") if isinstance(options, Mapping) else options
+            name: ArmOptions.parse(options, f"arms.{name}") if isinstance(options, Mapping) else options
             for name, options in given.items()
         }
 
@@ -243,7 +243,7 @@ class Study(BaseModel):
         consistency.check_models(self.students, self.origins, self.trust_remote_code, self.thinking)
         consistency.check_controls(self.arms, self.controls)
         check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
-        consistency.check_sizes(self.sizes, self.questions)
+        consistency.check_sizes(self.sizes, self.questions, self.compared)
         consistency.check_contrasts(self.contrasts, [arm.name for arm in self.compared])
         return self
 

@@ -62,8 +62,10 @@ def _check(study: Study) -> None:
             if key == "train":
                 seen[benchmark.name] = rows
                 _check_kept(study, benchmark, rows)
-    with at("method", "method."):
-        study.method.check(study.models)
+    own = {f"arms.{name}.method": arm.method for name, arm in study.arms.items() if arm.method is not None}
+    for place, method in {"method": study.method, **own}.items():
+        with at(place, f"{place}."):
+            method.check(study.models, place)
     for name, origin in study.origins.items():
         look = Look(name, study.roots, SMALL)
         _check_origin(origin, list(seen.values()), look, whole=len(seen) == len(study.names(study.train)))
@@ -147,7 +149,7 @@ def _check_golds(study: Study, benchmark: Benchmark, split: str, rows: Rows) -> 
 
 
 def _check_kept(study: Study, benchmark: Benchmark, rows: Rows) -> None:
-    kept, least = study.questions.keep, study.match.minimum
+    kept = study.questions.keep
     asked = study.questions.to_train(benchmark.name)
     total = asked if asked is not None else len(rows) if _is_whole(benchmark) else None
     if total is None:
@@ -157,11 +159,20 @@ def _check_kept(study: Study, benchmark: Benchmark, rows: Rows) -> None:
             f"questions.keep: {kept:,} is not allowed: {benchmark.name} has {total:,} training questions; allowed: at "
             "most so many, or null for as many as all origins have"
         )
-    if least > total:
-        raise InputError(
-            f"match.minimum: {least:,} is not allowed: {benchmark.name} has {total:,} training questions; allowed: "
-            "at most so many, or more of these"
-        )
+    for size in study.sizes:
+        if size > total:
+            raise InputError(
+                f"sizes: {size:,} is not allowed: {benchmark.name} has {total:,} training questions; allowed: at most "
+                "so many"
+            )
+    own = {f"arms.{name}.match": arm.match for name, arm in study.arms.items() if arm.match is not None}
+    used = {} if study.arms and len(own) == len(study.arms) else {"match": study.match}
+    for place, match in {**used, **own}.items():
+        if match.minimum > total:
+            raise InputError(
+                f"{place}.minimum: {match.minimum:,} is not allowed: {benchmark.name} has {total:,} training "
+                "questions; allowed: at most so many, or more of these"
+            )
 
 
 def _is_whole(benchmark: Benchmark) -> bool:

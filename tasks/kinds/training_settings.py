@@ -41,8 +41,11 @@ class TrainingSettings(BaseModel):
         alike, and never by the method."""
         return self.max_tokens
 
-    def check(self, models: Sequence[Model]) -> None:
+    def check(self, models: Sequence[Model], where: str) -> None:
         """See, without loading them, that the models have the layers that get an adapter.
+
+        Args:
+            where: the key of the study file that says the method.
 
         Raises:
             InputError: one has not; names the option.
@@ -54,11 +57,11 @@ class TrainingSettings(BaseModel):
         for target in self.targets:
             if not any(_names_one_of(layers, target) for layers in matrices):
                 names = sorted({layer.rpartition(".")[2] for layers in matrices for layer in layers})
-                raise InputError(f"method.targets: {kinds.unknown('layer', target, ['all-linear', *names])}")
+                raise InputError(f"{where}.targets: {kinds.unknown('layer', target, ['all-linear', *names])}")
         for model, layers in zip(models, matrices, strict=True):
             if not any(_names_one_of(layers, target) for target in self.targets):
                 raise InputError(
-                    f"method.targets: {shown(list(self.targets))} are no layers of {model.name}; allowed: all-linear, "
+                    f"{where}.targets: {shown(list(self.targets))} are no layers of {model.name}; allowed: all-linear, "
                     "or names of layers such as q_proj"
                 )
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from data.bounds import Whole
 from tasks.kinds.origins import Context, Gives, Origin, OriginRows
 from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed
 from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Row, Rows
 
@@ -31,6 +32,9 @@ def any_pairs(verdicts: Rows, perplexities: Rows, most: int, *, work: Work) -> I
     repeats one of its side, or could not be scored or judged (an unparseable one is no wrong one) is in no pair.
 
     Facts: `questions` (asked), `paired` (with a pair), `pairs`, and `left_out` by what a question lacks.
+
+    Raises:
+        StageFailed: no question has a pair; says what they lack.
     """
     left_out: Counter[str] = Counter()
     paired = pairs = questions = 0
@@ -52,6 +56,9 @@ def any_pairs(verdicts: Rows, perplexities: Rows, most: int, *, work: Work) -> I
                 "rejected_tokens": rejected["tokens"],
             }
     work.facts.update(questions=questions, paired=paired, pairs=pairs, left_out=dict(left_out))
+    if not pairs:
+        why = ", ".join(f"{count:,} have {lack}" for lack, count in left_out.most_common())
+        raise StageFailed(f"no pair of a correct and a wrong response: of {questions:,} questions {why}")
 
 
 def _usable(rows: list[Row], verdict: str) -> list[Row]:

@@ -29,6 +29,8 @@ STUDY: dict[str, Any] = {
     "seeds": [0, 1],
 }
 
+AFTER_SFT = {"on": "teacher", "after": "sft"}
+
 
 def written(folder: Path, **changes: Any) -> Path:
     path = folder / "arms.yaml"
@@ -211,6 +213,41 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
         ),
         ({"sizes": [30, 61]}, "sizes: 61 is more than there are questions: questions.train is 60"),
         ({"sizes": [30, 30]}, "sizes: [30, 30] is not allowed"),
+        ({"sizes": [9, 30]}, "sizes: 9 is not allowed: arm sft needs at least 10 questions (match.minimum)"),
+        (
+            {"arms": {"sft": {"on": "teacher", "match": {"minimum": 40}}, "rft": {"on": "resampled"}}},
+            "sizes: 30 is not allowed: arm sft needs at least 40 questions (match.minimum)",
+        ),
+        (
+            {"arms": {**STUDY["arms"], "dpo": {"on": "any_pairs", "method": {"kind": "dpo", "beta": 0}}}},
+            "arms.dpo.method.beta: 0 is not allowed: input should be greater than 0",
+        ),
+        (
+            {"arms": {**STUDY["arms"], "dpo": {"on": "any_pairs", "method": "dppo"}}},
+            "arms.dpo.method.kind: no method is called 'dppo' (did you mean dpo?)",
+        ),
+        (
+            {"arms": {"sft": {"on": "teacher"}, "on": {"on": "teacher", "method": {"rank": 8}, "after": "sft"}}},
+            "arms.on.method.rank: 8 is not allowed: it goes on from the adapter of arm sft, with rank 16; allowed "
+            "is the same for both",
+        ),
+        (
+            {"arms": {"sft": {"on": "teacher"}, "on": {"on": "teacher", "method": {"alpha": 8}, "after": "sft"}}},
+            "arms.on.method.alpha: 8 is not allowed: it goes on from the adapter of arm sft, with alpha 32",
+        ),
+        (
+            {"arms": {"sft": {"on": "teacher", "method": {"targets": ["q_proj"]}}, "on": {**AFTER_SFT}}},
+            "arms.on.method.targets: 'all-linear' is not allowed: it goes on from the adapter of arm sft, with "
+            "targets ['q_proj']",
+        ),
+        (
+            {"origins": {**STUDY["origins"], "untrained": {"kind": "pairs", "of": "techer"}}},
+            "origins.untrained.of: no origin is called 'techer' (did you mean teacher?)",
+        ),
+        (
+            {"origins": {**STUDY["origins"], "untrained": {"kind": "pairs", "of": "untrained"}}},
+            "origins: origin untrained needs origin untrained, which has no beginning",
+        ),
         (
             {"controls": {"again": {"origins": ["teacher"], "match": {}}}},
             "controls.again: a study that names its arms has no controls: give an arm a `match` of its own",
@@ -236,6 +273,12 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, changes: dict[str, Any], 
         load(str(path))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_the_order_of_targets_is_no_difference(tmp_path: Path) -> None:
+    first, second = ({"targets": names} for names in (["q_proj", "v_proj"], ["v_proj", "q_proj"]))
+    arms = {"sft": {"on": "teacher", "method": first}, "more": {**AFTER_SFT, "method": second}}
+    load(str(written(tmp_path, arms=arms, origins={"teacher": STUDY["origins"]["teacher"]})))
 
 
 def test_the_form_has_arms_and_sizes() -> None:

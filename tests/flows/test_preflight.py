@@ -304,6 +304,31 @@ def test_a_model_that_cannot_be_loaded_is_named(
     refused(rf"{key}: model: .*{said}")
 
 
+ON_HUMAN = {"on": "human"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"questions": {"train": None}, "arms": {"a": ON_HUMAN}, "sizes": [50, 61]},
+            "sizes: 61 is not allowed: tickets has 60 training questions; allowed: at most so many",
+        ),
+        (
+            {"arms": {"a": ON_HUMAN, "b": {**ON_HUMAN, "match": {"minimum": 61}}}},
+            r"arms\.b\.match\.minimum: 61 is not allowed: tickets has 60 training questions",
+        ),
+        (
+            {"arms": {"a": ON_HUMAN, "b": {**ON_HUMAN, "method": {"targets": ["q_prj"]}}}},
+            r"arms\.b\.method\.targets: no layer is called 'q_prj' \(did you mean q_proj",
+        ),
+    ],
+)
+def test_what_an_arm_cannot_have_is_named(changes: dict[str, Any], said: str) -> None:
+    study(**changes)
+    refused(said)
+
+
 def test_layers_by_the_end_of_their_names_can_be_targets() -> None:
     study(method={"targets": ["q_proj", "self_attn.v_proj", "model.layers.0.mlp.up_proj"]})
     planned()

@@ -64,6 +64,13 @@ def test_each_correct_response_is_paired_with_a_wrong_one_of_its_question(work: 
     assert [row["id"] for row in one] == ["q1", "q5"]
 
 
+def test_an_origin_that_gives_no_pair_says_what_is_lacking(work: Work) -> None:
+    rows = Rows.of([row for row in ROWS if row["id"] in ("q2", "q3", "q4")])
+    said = "no pair of a correct and a wrong response: of 3 questions 2 have no wrong response, 1 have no correct respo"
+    with pytest.raises(StageFailed, match=said):
+        list(any_pairs.function(rows, rows, 1, work=work))
+
+
 def test_pairs_are_selected_like_responses(work: Work) -> None:
     pairs = Rows.of(list(any_pairs.function(Rows.of(ROWS), Rows.of(ROWS), 2, work=work)))
     taken = selected({"pairs": pairs}, Match(minimum=1), None, 0, keep={"pairs": 2}, work=work)
