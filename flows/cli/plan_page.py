@@ -163,4 +163,4 @@ def status(study: Study, as_json: bool) -> None:
     for stage, counts in table.items():
         print(f"  {stage:<10} " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     if forecasts.misses:
-        print(f"Go on with: mothertongue run {study.name}")
+        print(f"Go on with: {study.command}")

@@ -63,7 +63,7 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
 
     def say() -> None:
         view.__exit__(None, None, None)
-        text = f"\nStopped. What is finished is kept; go on with: mothertongue run {study.name}"
+        text = f"\nStopped. What is finished is kept; go on with: {study.command}"
         print(text, file=sys.stderr, flush=True)
 
     with session.started(options, Runtime(store, listener=listener(view))) as begun:
@@ -80,12 +80,12 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
             outcome, heard = begun.outcome, False
     for line in outcome.lines():
         kind = "error" if outcome.wrong_input and " ".join(outcome.wrong_input.split()) in line else "failed"
-        print(f"{kind}: {line.rstrip(chr(46))}. Fix it and go on with: mothertongue run {study.name}", file=sys.stderr)
+        print(f"{kind}: {line.rstrip(chr(46))}. Fix it and go on with: {study.command}", file=sys.stderr)
     if outcome.compared is not None and outcome.published is not None:
         print(f"{outcome.counts}, {time.monotonic() - started:.0f} s.", file=sys.stderr)
         publishing.say_verdict(outcome.compared, outcome.published, as_json)
     else:
-        print(f"No verdict. What is finished is kept; go on with: mothertongue run {study.name}", file=sys.stderr)
+        print(f"No verdict. What is finished is kept; go on with: {study.command}", file=sys.stderr)
     if outcome.bug is not None:
         raise outcome.bug
     code = 2 if outcome.wrong_input and outcome.compared is None else 1 if outcome.failed else 0

@@ -1,5 +1,6 @@
 """The study file: one YAML file that says which arms are trained and where they are evaluated."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -113,6 +114,7 @@ class Study(BaseModel):
     )
     _roots: tuple[Path, ...] = PrivateAttr(default=(Path(),))
     _file: str = PrivateAttr(default="")
+    _overrides: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="before")
     @classmethod
@@ -261,6 +263,12 @@ class Study(BaseModel):
     def file(self) -> str:
         """The study file as it was named, which errors begin with; empty for values of none."""
         return self._file
+
+    @property
+    def command(self) -> str:
+        """The command that runs the study, or goes on with it: with its file as it was named, and `--set` values."""
+        changes = [word for override in self._overrides for word in ("--set", override)]
+        return shlex.join(["mothertongue", "run", self._file or self.name, *changes])
 
     def names(self, patterns: Iterable[str]) -> list[str]:
         """The benchmarks that names and patterns stand for, each once."""

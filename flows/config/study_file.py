@@ -27,6 +27,7 @@ def load(path: str, overrides: list[str] | None = None) -> Study:
     with at(path):
         study = checked(given, locate(path).parent.absolute(), named_by_hand(overrides or []))
     study._file = path
+    study._overrides = tuple(overrides or [])
     return study
 
 

@@ -67,9 +67,7 @@ def show(study: Study, as_json: bool) -> None:
     compared_node, page_node = plan.conclusion()
     compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
     if compared is None or page is None:
-        raise InputError(
-            f"{study.name} is not finished as its study file now stands; go on with: mothertongue run {study.name}"
-        )
+        raise InputError(f"{study.name} is not finished as its study file now stands; go on with: {study.command}")
     say_verdict(compared, publish(plan, compared, page, {}), as_json)
 
 

@@ -36,7 +36,7 @@ STAGES = (
 PATIENCE = 300.0
 MOST_SECONDS = 30.0
 """Work that may be done again."""
-GO_ON = f"go on with: mothertongue run {NAME}"
+GO_ON = f"go on with: mothertongue run abacus --set name={NAME}"
 
 
 def await_(there: Callable[[], Any], otherwise: str, patience: float = PATIENCE, pause: float = 0.02) -> None:

@@ -74,7 +74,7 @@ def test_the_other_arms_reach_the_report_and_the_next_run_does_the_rest(folder: 
     failed = [line for line in first.stderr.splitlines() if line.startswith(("failed: ", "error: "))]
     for named in ("generate teacher/abacus/boxes", "imported imported/abacus/ledger", "select abacus/boxes"):
         line = next(line for line in failed if line.startswith((f"failed: {named}: ", f"error: {named}: ")))
-        assert line.endswith("mothertongue run arms")
+        assert line.endswith("mothertongue run arms.yaml")
     summary = pd.read_csv(folder / "runs" / "arms" / "summary.csv")
     trained = summary[summary["n"] > 0].groupby("train_benchmark")["origin"].agg(set).to_dict()
     assert trained == {"abacus/boxes": {"human", "self"}, "abacus/ledger": {"human", "self"}}

@@ -41,6 +41,14 @@ def test_set_lays_values_over_the_file(tmp_path: Path) -> None:
     assert study.origins["self"].samples == 7  # type: ignore[attr-defined]
 
 
+def test_the_command_that_goes_on_with_a_study_can_be_pasted(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert load(path, ["seeds=[3, 4]", "questions.train=20"]).command == (
+        f"mothertongue run {path} --set 'seeds=[3, 4]' --set questions.train=20"
+    )
+    assert load("abacus").command == "mothertongue run abacus"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

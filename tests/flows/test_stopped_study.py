@@ -66,7 +66,7 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path: Path, how: signal.Signals
         said.seek(0)
         text = said.read()
     if how == signal.SIGINT:
-        assert "Stopped. What is finished is kept; go on with: mothertongue run faults" in text
+        assert "Stopped. What is finished is kept; go on with: mothertongue run abacus --set name=faults" in text
     assert "Traceback" not in text
     assert list((tmp_path / "store" / "generate").glob("*/parts/*.parquet"))
     nothing_is_left(tmp_path)

@@ -113,7 +113,7 @@ def test_each_run_has_its_own_settings_budget_slots_and_outcome(
     for line, name, count, budget in zip(failed, given, sent.values(), ("1,500", "4,000"), strict=True):
         assert line.startswith("failed: generate tutor/abacus/boxes: api:tutor-1: the budget is reached: ")
         assert f"{405 * count:,} tokens of {budget} (budget_tokens) spent" in line
-        assert line.endswith(f"go on with: mothertongue run {name}")
+        assert line.endswith(f"go on with: mothertongue run {name}.yaml")
         paid = spent(Store(tmp_path / "store"), Endpoint("api:tutor-1", study=name))
         assert paid == Spent(400 * count, 5 * count, requests=count)
 
