@@ -109,7 +109,7 @@ def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(given)
     for key in BY_NAME:
         if isinstance(given.get(key), Mapping):
-            found[key] = [{"name": name, **(options or {})} for name, options in given[key].items()]
+            found[key] = [_with_method({"name": name, **(options or {})}) for name, options in given[key].items()]
     if isinstance(given.get(BY_KIND), Mapping):
         lists: dict[str, list[Any]] = {}
         for name, options in given[BY_KIND].items():
@@ -120,11 +120,15 @@ def as_form(given: Mapping[str, Any]) -> dict[str, Any]:
             kind = rest.pop("kind", name)
             lists.setdefault(kind, []).append({**({"name": name} if name != kind else {}), **rest})
         found[BY_KIND] = lists
-    if isinstance(given.get("method"), str):
-        found["method"] = {"kind": given["method"]}
     if given.get("method", "") is None:
         del found["method"]
-    return found
+    return _with_method(found)
+
+
+def _with_method(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a study, or of an arm, whose method has its kind as an option where the study file has it bare."""
+    method = options.get("method")
+    return {**options, "method": {"kind": method}} if isinstance(method, str) else options
 
 
 def as_study(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,20 @@ def test_a_method_that_is_null_is_the_usual_one(small: dict[str, Any]) -> None:
     assert study_file.raw(as_study(form)).method == study_file.raw(as_study({**small, "method": "sft"})).method
 
 
+@pytest.mark.parametrize("method", [None, "dpo", {"kind": "dpo", "beta": 0.3}])
+def test_an_arm_goes_through_the_form_and_back(method: Any) -> None:
+    arms = {
+        "first": {"on": "self", "match": {"minimum": 5}},
+        "more": {"on": "self" if method is None else "any_pairs", "method": method, "after": "first"},
+    }
+    origins = {"self": {"samples": 4}, "any_pairs": {"kind": "pairs", "of": "self"}}
+    given = {**study_file.read("abacus"), "arms": arms, "origins": origins, "controls": {}, "contrasts": []}
+    form = as_form(given)
+    assert [arm["name"] for arm in form["arms"]] == ["first", "more"]
+    assert errors(form) == []
+    assert study_file.raw(as_study(form)) == study_file.raw(given)
+
+
 def test_the_schema_is_one_and_says_what_each_thing_is() -> None:
     is_valid_schema(SCHEMA)
     assert set(SCHEMA["properties"]) == {"study", "strict", "folder"}
