@@ -100,9 +100,12 @@ def _lay_over(given: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {cut}: allowed is key.inner=value")
     here: Any = given
     *outer, last = key.split(".")
-    for part in outer:
+    for depth, part in enumerate(outer, start=1):
+        if isinstance(here.get(part), list):
+            raise InputError(f"--set {cut}: {'.'.join(outer[:depth])} is a list; allowed is a value for all of it")
         if not isinstance(here.get(part), dict):
-            here[part] = {}
+            by_kind = part == "method" or (depth == 2 and outer[0] == "origins")  # whose bare name is a kind's
+            here[part] = {"kind": here[part]} if by_kind and isinstance(here.get(part), str) else {}
         here = here[part]
     here[last] = yaml_values.parse(text, f"--set {cut}")
 

@@ -9,7 +9,7 @@ import yaml
 
 from data.errors import InputError
 from flows.config.schema import Study
-from flows.config.study_file import load
+from flows.config.study_file import load, read
 
 RIGHT = {
     "name": "small",
@@ -39,6 +39,20 @@ def test_set_lays_values_over_the_file(tmp_path: Path) -> None:
     assert study.seeds == [3, 4]
     assert study.questions.train == 20
     assert study.origins["self"].samples == 7  # type: ignore[attr-defined]
+
+
+def test_set_keeps_a_kind_that_is_given_bare(tmp_path: Path) -> None:
+    path = written(tmp_path, method="dpo", origins={"self": "human", "any_pairs": {"kind": "pairs", "of": "self"}})
+    given = read(path, ["method.beta=0.5", "origins.self.column=why"])
+    assert given["method"] == {"kind": "dpo", "beta": 0.5}
+    assert given["origins"]["self"] == {"kind": "human", "column": "why"}
+
+
+def test_set_replaces_no_list_by_a_map(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"^--set arms\.sft\.on=self: arms is a list; allowed is a value for all of it"
+    ):
+        load(written(tmp_path, arms=[{"name": "sft", "on": "human"}]), ["arms.sft.on=self"])
 
 
 def test_the_command_that_goes_on_with_a_study_can_be_pasted(tmp_path: Path) -> None:
