@@ -281,8 +281,14 @@ def _loaded(model: Model, adapter: Path | None, work: Work | None = None) -> Ite
             shared.close()
 
 
+_one_at_a_time = threading.Lock()
+
+
 def load(model: Model, gpu: int | None = None, adapter: Path | None = None) -> Any:
     """The network in evaluation mode: bfloat16 on a GPU, float32 on a CPU (where bfloat16 is many times slower).
+
+    One at a time: of two that transformers loads at once in threads, both are left without weights (seen with 5.19 in
+    each of five tries: "Cannot copy out of meta tensor").
 
     Args:
         gpu: its number among those this process sees; None for the first, or the CPU where there is none.
@@ -291,23 +297,24 @@ def load(model: Model, gpu: int | None = None, adapter: Path | None = None) -> A
     Raises:
         StageFailed: transformers cannot load it.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
+    with _one_at_a_time:
+        import torch
+        from transformers import AutoModelForCausalLM
 
-    device = f"cuda:{gpu or 0}" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device != "cpu" else torch.float32
-    try:
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            model.path,
-            revision=model.revision or None,
-            trust_remote_code=model.remote_code,
-            use_safetensors=True,
-            dtype=dtype,
-        )
-    except (OSError, ValueError) as error:
-        raise StageFailed(f"{model.name}: the model cannot be loaded: {error}") from error
-    if adapter is not None:
-        from peft import PeftModel
+        device = f"cuda:{gpu or 0}" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if device != "cpu" else torch.float32
+        try:
+            network: Any = AutoModelForCausalLM.from_pretrained(
+                model.path,
+                revision=model.revision or None,
+                trust_remote_code=model.remote_code,
+                use_safetensors=True,
+                dtype=dtype,
+            )
+        except (OSError, ValueError) as error:
+            raise StageFailed(f"{model.name}: the model cannot be loaded: {error}") from error
+        if adapter is not None:
+            from peft import PeftModel
 
-        network = PeftModel.from_pretrained(network, str(adapter))
-    return network.to(device).eval()
+            network = PeftModel.from_pretrained(network, str(adapter))
+        return network.to(device).eval()

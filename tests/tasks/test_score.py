@@ -5,6 +5,7 @@ import math
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,19 @@ def test_threads_share_one_model_and_let_it_go(model: Model) -> None:
     assert all(result == results[0] for result in results)
     assert len(seen) == 1
     assert not scoring._models
+
+
+def test_networks_that_are_loaded_at_once_have_their_weights(model: Model) -> None:
+    begin = threading.Barrier(2)
+
+    def weights() -> dict[str, Any]:
+        begin.wait()
+        return dict(load(model).state_dict())
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (future.result() for future in [pool.submit(weights) for _ in range(2)])
+    assert one.keys() == other.keys()
+    assert all(tensor.equal(other[name]) and not tensor.is_meta for name, tensor in one.items())
 
 
 def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
