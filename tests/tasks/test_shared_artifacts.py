@@ -396,9 +396,9 @@ def test_a_share_made_while_the_store_was_away_is_sent_and_not_made_again(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.environment(line.port)["AWS_ENDPOINT_URL"])
     LINES[line.port] = line
+    run(numbers(6), at(s3_url(tmp_path), tmp_path / "one"))  # with time, however busy the machine is
     store, log = at(s3_url(tmp_path), tmp_path / "one", limit=2), tmp_path / "log"
     node = cut_off(numbers(6), line.port, str(log))
-    run(numbers(6), store)
     with (
         pytest.warns(UserWarning, match="kept on this machine only"),
         pytest.raises(Transient, match="the store s3://"),
