@@ -172,15 +172,26 @@ class Index:
         """Note of which evaluation questions this training question is the nearest so far; the first among equals."""
         for place in self._texts.get(training.normalised, ()):
             self._same.setdefault(place, training.id)
-        shared: Counter[int] = Counter()
-        for length in self._lengths:
-            for sequence in self._places.keys() & training.sequences(length):
-                shared.update(self._places[sequence])
-        for place, count in shared.items():
+        for place, count in self._shared(training).items():
             if count > self._nearest.get(place, _NONE)[0]:
                 self._nearest[place] = count, training.id
             if count > self._whole.get(place, _NONE)[0] and _in_order(self._numbers[place], training.numbers):
                 self._whole[place] = count, training.id
+
+    def is_given_away(self, training: Training, share: float) -> bool:
+        """Whether any evaluation question counts as the same as this training question, by the rule of `leak`."""
+        return training.normalised in self._texts or any(
+            count / self._sizes[place] >= share and _in_order(self._numbers[place], training.numbers)
+            for place, count in self._shared(training).items()
+        )
+
+    def _shared(self, training: Training) -> Counter[int]:
+        """How many sequences each evaluation question has in common with a training question, where it has any."""
+        shared: Counter[int] = Counter()
+        for length in self._lengths:
+            for sequence in self._places.keys() & training.sequences(length):
+                shared.update(self._places[sequence])
+        return shared
 
     def overlaps(self) -> Iterator[Overlap]:
         for place, id in enumerate(self._ids):

@@ -157,9 +157,7 @@ class Study(BaseModel):
         if not isinstance(given, Mapping):
             raise ValueError("allowed is a map from a name to its options")
         for name in given:
-            check_name(name, f"origins.{name}")
-            if name == UNTRAINED:
-                raise OptionError(f"origins.{name}: allowed are other names: {UNTRAINED} is the student untrained")
+            _check_arm_name(name, f"origins.{name}")
         return {name: origins.parse(options, f"origins.{name}", name) for name, options in given.items()}
 
     @field_validator("method", mode="before")
@@ -224,9 +222,7 @@ class Study(BaseModel):
     def _named_arms(cls, given: Any) -> Any:
         given = by_name(given, "arms")
         for name in given:
-            check_name(name, f"arms.{name}")
-            if name == UNTRAINED:
-                raise OptionError(f"arms.{name}: allowed are other names: {UNTRAINED} is the student untrained")
+            _check_arm_name(name, f"arms.{name}")
         return {
             name: ArmOptions.parse(options, f"arms.{name}") if isinstance(options, Mapping) else options
             for name, options in given.items()
@@ -291,3 +287,10 @@ class Study(BaseModel):
         if name not in bundled.names():
             raise InputError(kinds.unknown("benchmark", name, [*self.benchmarks, *bundled.names()]))
         return (bundled.find(name),)
+
+
+def _check_arm_name(name: Any, where: str) -> None:
+    """Raises OptionError unless an arm may be called so; an origin may be one."""
+    check_name(name, where)
+    if name == UNTRAINED:
+        raise OptionError(f"{where}: allowed are other names: {UNTRAINED} is the student untrained")

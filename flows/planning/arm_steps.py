@@ -285,12 +285,17 @@ class ArmSteps:
 
     def _questions(self, size: int) -> Node:
         """The first `size` training questions, as the seed has them: a part of those of each larger size."""
-        ask, name, contract = self._study.questions, self._benchmark.name, stages.contract(self._benchmark.verifier)
-        node = questions(self._benchmark.only(ask.train_split), ask.train_split, size, ask.seed, contract)
-        return node.named(f"{name} {ask.train_split} size {size}", f"benchmark:{name}")
+        return questions_of(self._study, self._benchmark, self._study.questions.train_split, size, Draw(size).label)
 
     def _label(self, arm: str) -> str:
         return f"{prefix(self._study, self._student)}{arm}{'/' if arm else ''}{self._benchmark.name}"
+
+
+def questions_of(study: Study, benchmark: Benchmark, split: str, count: int | None, suffix: str = "") -> Node:
+    """`count` questions of a benchmark's split (None: all), as the study's seed draws them."""
+    contract = stages.contract(benchmark.verifier)
+    node = questions(benchmark.only(split), split, count, study.questions.seed, contract)
+    return node.named(f"{benchmark.name} {split}{suffix}", f"benchmark:{benchmark.name}")
 
 
 def prefix(study: Study, student: Model) -> str:

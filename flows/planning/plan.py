@@ -9,17 +9,16 @@ from typing import Any
 from data.benchmark import Benchmark
 from data.errors import at
 from flows.config.schema import Study
-from flows.planning.arm_steps import ArmSteps, Selection, TrainedArm, prefix
+from flows.planning.arm_steps import ArmSteps, Selection, TrainedArm, prefix, questions_of
 from tasks.answerable import answerable
 from tasks.compare import compare
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.records import Evaluated, MissingCell, Offered
 from tasks.evaluate import evaluate
-from tasks.kinds import stages, verifiers
+from tasks.kinds import verifiers
 from tasks.leak import leak
 from tasks.models.model import Model
 from tasks.pipeline.stage import Node
-from tasks.questions import questions
 from tasks.report import report
 from tasks.reporting.steps import Steps, TrainedOn
 
@@ -112,8 +111,11 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
 def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collection[str]]) -> Plan:
     training = {b.name: b for name in study.train for b in study.find(name)}
     evaluation = {b.name: b for name in study.evaluate for b in study.find(name)}
-    to_train = {name: _questions(study, b, training=True) for name, b in training.items()}
-    to_evaluate = {name: _questions(study, b, training=False) for name, b in evaluation.items()}
+    ask = study.questions
+    to_train = {name: questions_of(study, b, ask.train_split, ask.to_train(name)) for name, b in training.items()}
+    to_evaluate = {
+        name: questions_of(study, b, ask.evaluate_split, ask.to_evaluate(name)) for name, b in evaluation.items()
+    }
     to_train = {name: node for name, node in to_train.items() if node.key not in lost}
     to_evaluate = {name: node for name, node in to_evaluate.items() if node.key not in lost}
     if not to_train or not to_evaluate:
@@ -133,14 +135,6 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
         for name in to_evaluate:
             plan.cells.update(_cells(study, student, evaluation[name], with_room[student][name], trained))
     return plan
-
-
-def _questions(study: Study, benchmark: Benchmark, training: bool) -> Node:
-    """The questions of a benchmark that are trained on, or evaluated on."""
-    ask, name = study.questions, benchmark.name
-    split, count = (ask.train_split, ask.to_train(name)) if training else (ask.evaluate_split, ask.to_evaluate(name))
-    asked = questions(benchmark.only(split), split, count, ask.seed, stages.contract(benchmark.verifier))
-    return asked.named(f"{name} {split}", f"benchmark:{name}")
 
 
 def _with_room(
