@@ -23,6 +23,8 @@ from data.row_values import Row
 from data.source import Files, Generated, Hub, Source, in_folder, in_layout, source_rows
 from data.table_file import Document, TableFile
 
+Approach = Callable[[str, str], str]
+"""`(question, response)` -> how the response goes about the question, in a word."""
 ANY = RowContract()
 """Asks nothing of the rows but what every benchmark has."""
 
@@ -37,6 +39,10 @@ class Benchmark:
     A question that needs more to be understood than its own text (a passage, a task's definition) has it in the column
     `context`. `prompt` is a template's text over all columns, `verifier` the name of one in `tasks.verifiers`; `labels`
     are the answers that it allows, where they are the same for all rows.
+
+    A benchmark that can tell by a response's text how it goes about its question has `approach` (a top-level function,
+    or `functools.partial` of one) and the words that it answers with, `approaches`: the wanted one first, then the one
+    that is to be told from it, then any others.
     """
 
     name: str
@@ -60,16 +66,21 @@ class Benchmark:
     """How else its files may lie in a folder: by split, patterns of which the first that finds any counts."""
     document: Document | None = None
     """The rows of a JSON document, where it comes in such."""
+    approach: Approach | None = None
+    approaches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for function in (self.row, self.keep, self.document):
+        for given in (self.row, self.keep, self.document, self.approach):
+            function = given.func if isinstance(given, functools.partial) else given
             if isinstance(function, FunctionType) and not function.__qualname__.isidentifier():
                 # Its code would not be part of the key.
                 raise ValueError(f"{self.name}: {function.__qualname__} must be a function at the top of a module")
+        if (self.approach is not None) != (len(self.approaches) > 1):
+            raise ValueError(f"{self.name}: approach and approaches (two words or more) go together")
 
     def identity(self) -> dict[str, Any]:
-        """What decides the questions, beside what is asked of the rows: the prompt and the verifier are inputs of the
-        stages that use them."""
+        """What decides the questions, beside what is asked of the rows: the prompt, the verifier and the approach are
+        inputs of the stages that use them."""
         names = ("name", "source", "question", "gold", "reference", "id", "row", "keep", "joined", "labels")
         return {name: getattr(self, name) for name in names}
 

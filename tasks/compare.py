@@ -9,6 +9,8 @@ Writes, beside what tasks/comparison/examples.py picks:
   pass_at_k.csv      one row per arm, evaluation benchmark and k; empty where each question was answered once
   graded.csv         one row per arm and part of an evaluation benchmark whose answers can be partly right
   responses.parquet  verdict, tokens, nll and perplexity of every scored response, and whether it was trained on
+  approaches.csv     of benchmarks that tell it, by arm how the answers, and the responses trained on, go about their
+                     questions (comparison/approaches.py)
   surprise.csv       by arm, nats a token along the response (tasks/scoring/token_surprise.py)
   verdict.json       the claims as data (tasks/comparison/verdict.py), trivial baselines, what is missing
 and each table as Parquet too (comparison/results.py). `arm` is the name of an arm in the study, `origin` whose
@@ -20,9 +22,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING
 
+from tasks.comparison.approaches import Approaches, approaches_of, shares
 from tasks.comparison.baselines import baselines
 from tasks.comparison.contrast import Contrast
 from tasks.comparison.examples import examples
@@ -43,6 +46,8 @@ from tasks.storage.rows import Rows
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_APPROACHES: Mapping[str, Approaches] = MappingProxyType({})
+
 
 @stage()
 def compare(
@@ -51,6 +56,7 @@ def compare(
     missing: tuple[MissingCell, ...] = (),
     contrasts: tuple[Contrast, ...] = (),
     judges: Mapping[str, FunctionType] | None = None,
+    approaches: Mapping[str, Approaches] = NO_APPROACHES,
     *,
     work: Work,
 ) -> None:
@@ -62,16 +68,19 @@ def compare(
         missing: cells that were planned and could not be made.
         contrasts: the claims of the study file.
         judges: the verifier of each evaluation benchmark, for baselines where an answer can be partly right.
+        approaches: by benchmark, how its responses can go about its questions, where it tells.
 
     Raises:
-        StageFailed: two cells of the same name, or no cell that was made.
+        StageFailed: two cells of the same name, no cell that was made, or a benchmark's `approach` fails.
     """
     names = [cell.cell for cell in cells]
     if not cells or len(set(names)) != len(names):
         raise StageFailed(f"{work.run_name}: {len(cells)} cells under {len(set(names))} different names")
     items = answers(cells)
+    items["approach"] = approaches_of(items, "eval_benchmark", approaches)
     write_parquet(items, work.folder / "items.parquet")
     responses = responses_of(offered)
+    responses["approach"] = approaches_of(responses, "train_benchmark", approaches)
     kept = responses.drop(columns=["question", "gold", "response", *COLUMNS])
     write_parquet(kept, work.folder / "responses.parquet")
 
@@ -90,6 +99,7 @@ def compare(
         "graded": graded(items, cells),
         "perplexity": perplexities(responses),
         "surprise": curves(compared),
+        "approaches": shares(items, responses, approaches, arms),
     }
     for name, table in tables.items():
         write_table(table, name, work.folder)

@@ -20,6 +20,8 @@ from tasks.pipeline.stage import Work, stage
 from tasks.pipeline.versions import versions
 from tasks.reporting import figures, missing_cells
 from tasks.reporting.formatting import FILTERS
+from tasks.reporting.learnt import others_of, panels, words_of
+from tasks.reporting.learnt_figure import drawn_of, learnt
 from tasks.reporting.provenance import (
     matched_by,
     not_asked_by,
@@ -177,6 +179,9 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
     trained_on = trained_on[trained_on["chosen"]] if trained_on["chosen"].any() else trained_on
     order = [standing["arm"] for standing in verdict["standings"]]
     points = _of(student, results.tables["scaling"])
+    approaches = _of(student, results.of_largest(results.tables["approaches"]))
+    before_and_after = panels(mine, approaches, _competing(mine, order))
+    of_panels = learnt(before_and_after, list(results.tables["summary"]["arm"]), verdict["measure"])
     drawn = {
         "changes": figures.changes(verdict) if verdict["standings"] else "",
         "scaling": scaling(points, order, list(results.tables["summary"]["arm"]), verdict["measure"]),
@@ -184,6 +189,7 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
         "surprise": curves(_of(student, results.tables["surprise"]), order),
         "accuracy": figures.accuracy_by_perplexity(verdict),
         "forgetting": figures.forgetting(verdict, mine),
+        **{f"learnt{place}x": figure for place, figure in enumerate(of_panels)},
     }
     baselines = {b["eval_benchmark"]: b for b in results.baselines if b["student"] == student}
     kinds = KINDS_OF_ARMS if verdict["by_name"] else KINDS
@@ -196,6 +202,14 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
         "decided": {kind: Counter(claim["status"] for claim in each) for kind, each in claims.items()},
         "matrix": _matrix(mine, [*order, *(standing["arm"] for standing in verdict["controls"])]),
         "sizes": _sizes(points),
+        "learnt": before_and_after,
+        "learnt_figures": {
+            one.train_benchmark: f"learnt{place}x"
+            for place, (one, _) in enumerate(zip(before_and_after, of_panels, strict=False))
+        },
+        "learnt_left_out": any(len(drawn_of(one)) < len(one.evaluations) for one in before_and_after),
+        "approaches": words_of(before_and_after),
+        "told": others_of(before_and_after),
         "baselines": baselines,
         "trivial": {name: _mean(baselines, verdict["train_benchmarks"], name) for name in TRIVIAL},
         "figures": {
@@ -203,6 +217,12 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
             for name, text in drawn.items()
         },
     }
+
+
+def _competing(summary: pd.DataFrame, order: Sequence[str]) -> list[str]:
+    """The arms of a student without controls: those that stand in the verdict, then those that have no place there."""
+    others = sorted(arm for arm in summary["arm"].unique() if arm not in order and not is_control(arm))
+    return [*order, *others]
 
 
 def _of(student: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from flows.config.schema import Study
 from flows.planning.arm_steps import ArmSteps, Selection, TrainedArm, prefix, questions_of
 from tasks.answerable import answerable
 from tasks.compare import compare
+from tasks.comparison.approaches import Approaches
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.records import Evaluated, MissingCell, Offered
 from tasks.evaluate import evaluate
@@ -56,6 +57,7 @@ class Plan:
             missing=tuple(MissingCell(cell, why) for cell, why in missing.items()),
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
+            approaches=_approaches(self.study),
         ).named(self.study.name)
         made = ordered([*self.checks, *cells.values()])
         page = report(
@@ -135,6 +137,12 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
         for name in to_evaluate:
             plan.cells.update(_cells(study, student, evaluation[name], with_room[student][name], trained))
     return plan
+
+
+def _approaches(study: Study) -> dict[str, Approaches]:
+    """How responses can go about the questions of the study's benchmarks, of those that tell."""
+    found = {b.name: b for name in (*study.train, *study.evaluate) for b in study.find(name)}
+    return {name: Approaches(b.approach, b.approaches) for name, b in found.items() if b.approach is not None}
 
 
 def _with_room(

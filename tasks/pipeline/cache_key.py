@@ -6,6 +6,7 @@ alike would then share a key.
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import math
@@ -44,6 +45,9 @@ def encode(value: Any, code: Callable[[FunctionType | type], str], where: str = 
             return value
         case FunctionType() | type():
             return code(value)
+        case functools.partial():
+            bound = {"args": value.args, "keywords": value.keywords}
+            return {"function": encode(value.func, code, where), **encode(bound, code, where)}
         case Identified():
             return encode(value.identity(), code, where)
         case BaseModel():

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,23 @@ def test_another_commit_in_the_cache_is_not_taken_for_the_pinned_one(
 
 def key(of: Benchmark) -> str:
     return questions(of, "train", None, 0).key
+
+
+def by_length(most: int, question: str, response: str) -> str:
+    return "hasty" if len(response) < most else "careful"
+
+
+def test_an_approach_is_a_function_whose_code_can_be_part_of_a_key(tmp_path: Path) -> None:
+    words = {"approaches": ("careful", "hasty")}
+    found = files(tmp_path, [row(1)], approach=partial(by_length, 9), **words)
+    assert found.identity() == files(tmp_path, [row(1)]).identity(), "questions are the same"
+
+    def nested(question: str, response: str) -> str:
+        return "hasty"
+
+    for hidden in (nested, partial(nested), lambda question, response: "hasty"):
+        with pytest.raises(ValueError, match="must be a function at the top of a module"):
+            files(tmp_path, [row(1)], approach=hidden, **words)
+    for options in ({"approach": by_length}, {"approach": by_length, "approaches": ("careful",)}, words):
+        with pytest.raises(ValueError, match="go together"):
+            files(tmp_path, [row(1)], **options)

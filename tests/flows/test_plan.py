@@ -1,10 +1,16 @@
 """A plan is the whole graph before anything runs, and says why each step would run."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data import benchmark
+from data.benchmark import Approach
+from data.visible import all_visible, in_json
 from flows.cli.plan_page import power
 from flows.config.study_file import load
 from flows.planning.cost import cost
@@ -108,6 +114,24 @@ def test_what_changes_a_result_changes_the_keys_after_it_and_no_other() -> None:
     assert "finetune" in changed
     assert "generate self/abacus/ledger" in same
     assert "evaluate base on abacus/ledger" in same
+
+
+def test_a_benchmark_that_tells_its_approaches_in_another_way_has_no_model_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = benchmark._all()
+
+    def keys(approach: Approach | None) -> dict[str, str]:
+        words = ("careful", "hasty") if approach else ()
+        told = {name: replace(one, approach=approach, approaches=words) for name, one in every.items()}
+        monkeypatch.setattr(benchmark, "_all", lambda: told)
+        return {node.run_name: node.key for node in small().nodes}
+
+    any_two: list[Any] = [all_visible, in_json]  # code of the project, which counts in keys
+    plans = [keys(one) for one in (None, partial(any_two[0], 9), partial(any_two[0], 10), partial(any_two[1], 9))]
+    changed = {name for name, key in plans[0].items() if any(plan[name] != key for plan in plans)}
+    assert changed == {"compare abacus", "report abacus"}
+    assert len({plan["compare abacus"] for plan in plans}) == len(plans)
 
 
 def test_rows_are_counted_as_stages_say() -> None:

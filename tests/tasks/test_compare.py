@@ -56,7 +56,7 @@ def claims(found: dict[str, Any], kind: str) -> dict[tuple[str, str], str]:
 def test_tables_have_the_public_columns(folder: Path):
     assert tuple(pd.read_csv(folder / "summary.csv").columns) == SUMMARY
     assert tuple(pd.read_csv(folder / "perplexity.csv").columns) == PERPLEXITY
-    assert tuple(pd.read_parquet(folder / "items.parquet").columns) == ITEMS
+    assert tuple(pd.read_parquet(folder / "items.parquet").columns) == (*ITEMS, "approach")
 
 
 def test_items_has_every_answer_once(folder: Path, study: Simulated):

@@ -94,6 +94,7 @@ def test_everything_is_there(page: str, folder: Path):
     assert sentence in plain
     for heading in (
         "Origins side by side",
+        "What was learnt",
         "What can be claimed of any two origins",
         "Training × evaluation",
         "How familiar each origin is",
@@ -105,7 +106,7 @@ def test_everything_is_there(page: str, folder: Path):
     ):
         assert f"<h2>{heading}</h2>" in page
     assert PROVENANCE["notes"] in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 4 + 2, "what was learnt has a figure for each training benchmark"
 
 
 def test_it_opens_offline(page: str):
@@ -371,7 +372,7 @@ def test_claims_of_the_study_stand_on_the_page_with_intervals(full: Path):
 def test_where_the_student_is_surprised_is_coloured_and_drawn(full: Path):
     page = render(Results.read(full), "abacus", {})
     assert "<h2>Where the student is surprised</h2>" in page
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 5 + 2
     assert '<i class="s0">over 50' in page
     coloured = re.findall(r'<td class="response">(.*?)</td>', page, flags=re.DOTALL)
     assert any('<i class="s2" title=' in text for text in coloured)
