@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from io import StringIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -294,5 +295,5 @@ def svg(figure: Figure, name: str, title: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(href="#|url\(#)', rf"\1{name}-", text)
-    text = text.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
     return text.replace(INK, "currentColor").replace(FAINT, "var(--line)")

@@ -66,6 +66,11 @@ class Panel:
     """How the responses that each arm was trained on go about their questions."""
 
     @property
+    def in_domain(self) -> bool:
+        """Whether its arms were evaluated on the benchmark that they were trained on."""
+        return self.evaluations[0].in_domain
+
+    @property
     def choices(self) -> int:
         """How many arms it tells this of."""
         return len(self.trained_on)

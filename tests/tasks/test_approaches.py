@@ -189,6 +189,7 @@ def test_the_benchmark_trained_on_stands_first_and_the_others_that_moved_most_ar
 def test_what_is_not_drawn_is_in_the_table_and_the_page_says_so(wide: tuple[Simulated, Results]) -> None:
     page = render(wide[1], "wide", {})
     assert "those that changed most are drawn, and all are in the table" in page
+    assert "stands first, on a shaded ground" in page
     assert all(f"<td>b{number:02d}</td>" in page for number in range(19))
 
 
@@ -196,6 +197,14 @@ def test_of_benchmarks_that_do_not_tell_the_share_is_left_open(wide: tuple[Simul
     evaluations = {one.on: one for one in panel_of(wide[1]).evaluations}
     assert {line.other for line in evaluations["clock"].lines} == {"hasty"}
     assert {line.other for line in evaluations["b00"].lines} == {""}
+
+
+def test_a_benchmark_of_any_name_is_drawn_and_marked_only_where_it_was_evaluated(tmp_path: Path) -> None:
+    study = simulate(train=('<b>a" onload="x',), evaluate=("clock",), items=4, questions=4, seeds=(0,))
+    found = Page(page := render(run(study.evaluated, study.offered, tmp_path), "named", {}))
+    assert "stands first, on a shaded ground" not in page
+    assert not found.handlers
+    assert found.open == []
 
 
 def test_controls_are_not_among_the_arms_drawn(tmp_path: Path) -> None:
