@@ -64,8 +64,8 @@ class Scheduler:
             elif step.share is None or self._was_last_share(step.node, queued.ready[slot]):
                 self._release(step.node, queued)
             if not running["engine"] and not queued.ready["engine"]:
-                # Trainers get the engine's memory; it starts again in seconds.
-                self.runtime.engines_if_any(lambda engines: engines.release())
+                # Trainers get the engine's memory, where it holds much.
+                self.runtime.engines_if_any(lambda engines: engines.make_room())
         for key, node in queued.nodes.items():
             if key not in self.done and key not in self.failed:
                 self.failed[key] = Failure(node.run_name)

@@ -64,6 +64,7 @@ class Engine(ServedModel):
         self._cause_of_end: str | None = None
         self._log_offset = 0
         self._draining = False
+        self._small = not placement.gpus and is_small(model)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
         self._scratch = Scratch()
         _share_compile_cache(self._scratch.path)
@@ -108,6 +109,11 @@ class Engine(ServedModel):
         self.start_seconds = self.started - began
         self._reader = threading.Thread(target=self._read, name=f"engine {model.name}", daemon=True)
         self._reader.start()
+
+    @property
+    def small(self) -> bool:
+        """Whether it takes so little that trainers have room beside it: a small model's, on a CPU."""
+        return self._small
 
     @property
     def alive(self) -> bool:
@@ -253,6 +259,11 @@ class Engine(ServedModel):
         return lines[-1].strip()[:500] if lines else ""
 
 
+def is_small(model: Model) -> bool:
+    """Whether a model's weights are known to be few: it is a folder."""
+    return 0 < sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors")) < SMALL_MODEL
+
+
 def _environment(model: Model) -> dict[str, str]:
     # What it prints goes to the run's log: errors, not advice to programmers.
     quiet = {
@@ -264,8 +275,7 @@ def _environment(model: Model) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
     }
     threads = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve the trainers beside them
-    weights = sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors"))
-    if 0 < weights < SMALL_MODEL:
+    if is_small(model):
         threads["OMP_NUM_THREADS"] = "1"
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     return {**threads, **os.environ, **quiet, "PYTHONPATH": path}

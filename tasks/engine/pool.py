@@ -91,6 +91,12 @@ class Engines:
             engine, self._engine = self._engine, None
             engine.close()
 
+    def make_room(self) -> None:
+        """`release` for trainers that wait, unless the engine is so small that they have room beside it: to start it
+        again would take longer than it had worked."""
+        if (engine := self._engine) is not None and not engine.small:
+            self.release()
+
     def close(self) -> None:
         """Close the running engine for good: stages that use one, or ask for one later, fail and are not retried."""
         with self._free:
