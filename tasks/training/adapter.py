@@ -8,6 +8,7 @@ from typing import Any
 from tasks.kinds.training_settings import TrainingSettings
 from tasks.models.model import Model
 from tasks.resources.errors import StageFailed
+from tasks.scoring.likelihood import SMALL
 from tasks.training.training import Training
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -15,6 +16,8 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 def load(training: Training, recompute: bool = False) -> Any:
     """The base model with an adapter drawn from the seed, or with the weights of the one that the training starts from.
+
+    Layers of a model below `SMALL` parameters are computed by `folded_lora`, where it can; PEFT computes all others.
 
     Args:
         recompute: whether activations are computed again on the backward pass, which takes less memory (gradient
@@ -26,6 +29,8 @@ def load(training: Training, recompute: bool = False) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, set_seed
+
+    from tasks.training import folded_lora
 
     torch.use_deterministic_algorithms(True, warn_only=True)
     settings = training.method
@@ -48,6 +53,8 @@ def load(training: Training, recompute: bool = False) -> Any:
     model = get_peft_model(network, config).to("cuda" if cuda else "cpu")
     if training.start is not None:
         _set_weights(model, training.start, settings)
+    if sum(parameter.numel() for parameter in network.parameters()) < SMALL:
+        folded_lora.fold(model)
     if recompute:
         model.enable_input_require_grads()  # or no gradient would flow into the first layer's frozen input
         model.gradient_checkpointing_enable()

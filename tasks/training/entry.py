@@ -17,8 +17,12 @@ def preload() -> None:
     import torch.utils.checkpoint  # noqa: F401
     from peft import LoraConfig, get_peft_model  # noqa: F401
     from transformers import AutoModelForCausalLM, get_scheduler  # noqa: F401
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
     from transformers.models.llama import modeling_llama  # noqa: F401
 
+    from tasks.training import folded_lora  # noqa: F401
+
+    get_checkpoint_conversion_mapping("llama")  # makes the table of all models, of which each load would make its own
     kinds_by_name()
 
 
