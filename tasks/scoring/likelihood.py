@@ -6,7 +6,7 @@ positions only, in chunks, so that memory stays flat.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -186,7 +186,8 @@ def negative_log_likelihoods(
     pool: Executor | None = None,
     halved: Callable[[int], None] = lambda budget: None,
 ) -> Iterator[tuple[int, "torch.Tensor"]]:
-    """Score rendered rows, in batches of like length, shortest first.
+    """Score rendered rows, in batches of like length, shortest first. Of rows that are the same (a model often writes
+    the same response twice) one is computed.
 
     Args:
         model: a transformers causal language model in evaluation mode, or a `Likelihood` of one.
@@ -211,9 +212,13 @@ def negative_log_likelihoods(
             padded = Batch.of([examples[index] for index in batch], 0, likelihood.device)
             return list(zip(batch, likelihood.nll(padded).cpu().split(padded.counts), strict=True))
 
+    same: dict[tuple[int, ...], list[int]] = {}
+    for index, example in enumerate(examples):
+        same.setdefault((example.prompt_length, *example.ids), []).append(index)
+    copies = {numbers[0]: numbers for numbers in same.values()}
     limit = min(budget, likelihood.cached_tokens) if likelihood.on_cpu else budget
     own = pass_threads(likelihood) if pool is None else None
-    waiting = {(own or pool).submit(scored, batch): batch for batch in _batches(examples, limit)}  # type: ignore[union-attr]
+    waiting = {(own or pool).submit(scored, batch): batch for batch in _batches(examples, copies, limit)}  # type: ignore[union-attr]
     try:
         while waiting:
             for done in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -232,7 +237,7 @@ def negative_log_likelihoods(
                     for part in (batch[:half], batch[half:]):
                         waiting[(own or pool).submit(scored, part)] = part  # type: ignore[union-attr]
                     continue
-                yield from found
+                yield from ((copy, nll) for index, nll in found for copy in copies[index])
     finally:
         for future in waiting:
             future.cancel()
@@ -240,10 +245,10 @@ def negative_log_likelihoods(
             own.shutdown(cancel_futures=True)
 
 
-def _batches(examples: Sequence[Rendered], budget: int) -> Iterator[list[int]]:
+def _batches(examples: Sequence[Rendered], numbers: Iterable[int], budget: int) -> Iterator[list[int]]:
     """Row numbers by length, in batches that fit the budget when padded to their longest; at least one row each."""
     batch: list[int] = []
-    for index in sorted(range(len(examples)), key=lambda index: len(examples[index].ids)):
+    for index in sorted(numbers, key=lambda index: len(examples[index].ids)):
         if batch and (len(batch) + 1) * len(examples[index].ids) > budget:
             yield batch
             batch = []
