@@ -9,6 +9,7 @@ Out:  {"ready": {"context": tokens, "dtype": name}}, or {"failed": why, "memory"
       {"done": [[number, ids, finish, log-probabilities or null], …]} and {"refused": [[number, why], …]}
 """
 
+import gc
 import json
 import os
 import queue
@@ -146,12 +147,15 @@ def _serve(settings: Message, inbox: "queue.SimpleQueue[Message]", replies: Bina
         replies.write(json.dumps(message).encode() + b"\n")
         replies.flush()
 
+    gc.disable()  # what is imported stays: looking through it again and again takes a good part of the start
     try:
         engine = VllmEngine(settings)
     except Exception as error:
         why = " ".join(str(error).split())
         reply({"failed": f"{type(error).__name__}: {why[:500]}", "memory": "memory" in why.lower()})
         raise
+    gc.freeze()
+    gc.enable()
     reply({"ready": {"context": engine.context, "dtype": engine.dtype}})
     while True:
         messages = [] if engine.busy else [inbox.get()]

@@ -87,10 +87,12 @@ def _serve(control: socket.socket, parent: int) -> None:
 @functools.cache
 def _preloaded(module: str) -> Run:
     """The function that a module's jobs call, its imports done."""
+    gc.disable()  # what is imported stays: looking through it again and again takes long
     found = importlib.import_module(module)
     found.preload()
     gc.collect()
     gc.freeze()  # forked processes neither walk nor copy what all of them share
+    gc.enable()
     run: Run = found.run
     return run
 
