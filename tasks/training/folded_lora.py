@@ -25,7 +25,7 @@ def fold(model: Any) -> None:
     float32, without dropout."""
     for layer in model.modules():
         if isinstance(layer, lora.Linear) and _can_fold(layer):
-            layer.forward = _Folded(layer)
+            layer.forward = _Folded(layer)  # type: ignore[method-assign]
 
 
 def _can_fold(layer: Any) -> bool:
@@ -56,7 +56,7 @@ class _Folded:
 
     def __call__(self, x: "Tensor") -> "Tensor":
         if self._layer.disable_adapters:
-            return self._base(x)  # type: ignore[no-any-return]
+            return self._base(x)
         with torch.no_grad():
             weight = torch.addmm(self._base.weight, self._b, self._a, alpha=self._scale)
         found: Tensor = _Product.apply(x, self._a, self._b, self._base.bias, weight, self._scale)
@@ -81,7 +81,7 @@ class _Product(torch.autograd.Function):
         return _product(x, weight, bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, out: "Tensor") -> tuple["Tensor | None", ...]:
         x, a, b, weight = ctx.saved_tensors
         rows, wrong = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
