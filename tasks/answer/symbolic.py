@@ -23,7 +23,7 @@ from tasks.answer.errors import Unreadable
 from tasks.answer.vocabulary import LOG_BASE
 
 SECONDS = 5.0
-"""Time limit of reading and comparing one answer."""
+"""Processor time that reading and comparing one answer may take: a verdict does not go by how busy a machine is."""
 
 CHEAP = 20
 """The largest power of a sum that is multiplied out before the sides are tried at points."""
@@ -62,13 +62,13 @@ def time_limit(what: str) -> Iterator[None]:
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("the verifier math needs the main thread of a process: its time limit is an alarm")
-    before = signal.signal(signal.SIGALRM, _ring)
+    before = signal.signal(signal.SIGPROF, _ring)
     try:
-        signal.setitimer(signal.ITIMER_REAL, SECONDS, 0.5)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS, 0.5)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except TimeIsUp:
         raise Unreadable(f"could not be compared in {SECONDS:g} s: {what[:60]}") from None
     except (Unreadable, NameError):  # a name that does not exist is no fault of the response
@@ -76,8 +76,8 @@ def time_limit(what: str) -> Iterator[None]:
     except Exception as error:
         raise Unreadable(f"could not be compared ({type(error).__name__}): {what[:60]}") from error
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def equal(one: Any, two: Any) -> bool:

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 
 from flows.deployment.deploy import TOO_BUSY
+from tests import commands
+from tests.waiting import PATIENCE
 
-PATIENCE = 600.0
-"""Seconds until what must happen is given up; a busy machine may take most of them."""
 ANSWER = 180.0
 """Seconds that its server has for one answer."""
 BUSY = 5
@@ -50,7 +50,7 @@ class Place:
 
     def mothertongue(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         for _ in range(BUSY):
-            ended = self.run(sys.executable, "-m", "flows.main", *arguments, check=False)
+            ended = commands.run(self.folder, self.environment, *arguments)
             if TOO_BUSY not in ended.stderr:
                 break
         assert not check or ended.returncode == 0, ended.stdout + ended.stderr
@@ -159,7 +159,7 @@ def process(place: Place, name: str, *command: str) -> "Iterator[subprocess.Pope
         finally:
             running.send_signal(signal.SIGINT)
             try:
-                running.wait(70)
+                running.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
                 running.wait()

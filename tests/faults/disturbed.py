@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tests.faults.left_behind import nothing_is_left, running
 from tests.flows.test_study import environment
+from tests.waiting import PATIENCE, until
 
 NAME = "faults"
 STUDY = [
@@ -33,17 +34,9 @@ STAGES = (
     *("select", "training_rows", "finetune", "attest", "evaluate", "compare", "report"),
 )
 """In the order of the chain."""
-PATIENCE = 300.0
 MOST_SECONDS = 30.0
 """Work that may be done again."""
 GO_ON = f"go on with: mothertongue run abacus --set name={NAME}"
-
-
-def await_(there: Callable[[], Any], otherwise: str, patience: float = PATIENCE, pause: float = 0.02) -> None:
-    deadline = time.monotonic() + patience
-    while not there():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(pause)
 
 
 @dataclass
@@ -143,7 +136,7 @@ class Disturbed:
             assert self.process.poll() is None, self.said
             return bool(unfinished()) or self._whole(stage)
 
-        await_(there, f"{stage} did not begin", pause=0.01 if rows else 0.002)
+        until(there, f"{stage} did not begin", pause=0.01 if rows else 0.002)
         if held:
             self.process.send_signal(signal.SIGSTOP)
         found = unfinished()

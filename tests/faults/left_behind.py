@@ -1,10 +1,10 @@
 """What a run may have left behind: processes, slots, places in a queue, temporary folders."""
 
 import os
-import time
 from pathlib import Path
 
 from tasks.resources import slots
+from tests.waiting import until
 
 
 def running(folder: Path) -> list[tuple[int, str]]:
@@ -31,8 +31,4 @@ def left_in_slots(folder: Path) -> list[str]:
 
 
 def nothing_is_left(folder: Path) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and (running(folder) or left_in_slots(folder)):
-        time.sleep(0.2)
-    assert running(folder) == []
-    assert left_in_slots(folder) == []
+    until(lambda: not running(folder) and not left_in_slots(folder), "something was left behind", pause=0.2)

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.faults.disturbed import await_
 from tests.flows.test_study import environment
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,7 @@ def test_a_study_killed_while_a_trained_student_writes_ends_as_if_nothing_had_be
 
     process = begun(killed)
     attested = killed / "store" / "attest"
-    await_(lambda: list(attested.glob("*/manifest.json")) and kept(killed), "no arm wrote", patience=900, pause=0.01)
+    until(lambda: list(attested.glob("*/manifest.json")) and kept(killed), "no arm wrote", pause=0.01)
     time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()

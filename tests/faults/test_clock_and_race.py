@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disturbed import await_, measured
+from tests.faults.disturbed import measured
 from tests.faults.remotely import Remotely
 from tests.tasks.s3 import Server
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 HOUR = 3600
@@ -45,9 +46,9 @@ def test_two_machines_make_everything_once_while_the_clock_of_one_jumps(
     before = one.finished
     one.begin(**clock.environment)
     two.begin()
-    await_(lambda: any(list(each.store.glob("generate/*/parts/*.parquet")) for each in (one, two)), "no row was kept")
+    until(lambda: any(list(each.store.glob("generate/*/parts/*.parquet")) for each in (one, two)), "no row was kept")
     clock.set(-5)
-    await_(lambda: any(name.startswith("generate/") for name in one.finished), "no responses were made", pause=0.5)
+    until(lambda: any(name.startswith("generate/") for name in one.finished), "no responses were made", pause=0.5)
     clock.set(72)
     for each in (one, two):
         each.ends(0)

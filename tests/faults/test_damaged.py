@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disturbed import Disturbed, await_
+from tests.faults.disturbed import Disturbed
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def test_what_is_damaged_is_set_aside_and_made_again_and_nothing_else_is(study: 
     before = disturbed.finished
 
     disturbed.begin()
-    await_(lambda: list(disturbed.store.glob("generate/*/parts/*.parquet")), "nothing was made again")
+    until(lambda: list(disturbed.store.glob("generate/*/parts/*.parquet")), "nothing was made again")
     evaluated = next(disturbed.store.glob("evaluate/*/rows.parquet"))
     flip(evaluated)  # its own step has passed
     disturbed.ends(0)

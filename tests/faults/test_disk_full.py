@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disturbed import PATIENCE, Disturbed
+from tests.faults.disturbed import Disturbed
 from tests.faults.remotely import Remotely
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 SAID = "No space left on device"

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.disturbed import MOST_SECONDS, Disturbed, await_, measured
+from tests.faults.disturbed import MOST_SECONDS, Disturbed, measured
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 FORK_SERVER = "tasks.fork_server.server"
@@ -49,10 +50,10 @@ def test_a_run_whose_engine_trainer_and_trainers_parent_are_killed_ends_well(stu
         parent, *trainers = disturbed.processes(FORK_SERVER) or [0]
         return [pid for pid in trainers if parent not in besides]
 
-    await_(trainers, "no trainer started", pause=0.05)
+    until(trainers, "no trainer started", pause=0.05)
     parent, trainer = disturbed.processes(FORK_SERVER)[:2]
     os.kill(trainer, signal.SIGKILL)
-    await_(lambda: "the trainer was killed" in disturbed.said, "nobody noticed", pause=0.05)
+    until(lambda: "the trainer was killed" in disturbed.said, "nobody noticed", pause=0.05)
     os.kill(parent, signal.SIGKILL)
     disturbed.ends(0)
     (generated,) = disturbed.store.glob("generate/*/manifest.json")

@@ -10,9 +10,10 @@ import pytest
 
 from tests.deployments.places import await_ as await_state
 from tests.deployments.places import server, worker
-from tests.faults.disturbed import GO_ON, STAGES, STUDY, Disturbed, await_, measured, same_results
+from tests.faults.disturbed import GO_ON, STAGES, STUDY, Disturbed, measured, same_results
 from tests.faults.left_behind import nothing_is_left, running
 from tests.flows.prefect_server import Server
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 TRIES = 3
@@ -84,7 +85,7 @@ def test_a_run_cancelled_in_prefect_at_one_stage_after_another_ends_as_one_in_pe
                     wanted = "parts/*.parquet" if stage in LONG else "scratch/trainer.log"
                     return any(list(each.glob(wanted)) for each in (store / stage).glob("*"))
 
-                await_(at_work, f"{stage} did not begin", pause=0.2)
+                until(at_work, f"{stage} did not begin", pause=0.2)
                 place.prefect("flow-run", "cancel", id)
                 state = place.ended(id)
                 assert state["type"] == "CANCELLED", state

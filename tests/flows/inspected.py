@@ -18,6 +18,7 @@ from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
+from tests.waiting import until
 
 ROWS = 40
 
@@ -31,8 +32,9 @@ def made(count: int) -> list[Row]:
 def slowly(rows: Rows, *, work: Work) -> Iterator[Row]:
     work.log("loss 0.25")
     for row in rows:
-        time.sleep(0.15)
+        time.sleep(0.05)
         yield row
+    until(Path(sys.argv[2]).exists, "nobody has seen it at work")
 
 
 @stage(retries=0)

@@ -27,6 +27,7 @@ from tests.faults.left_behind import running
 from tests.flows.prefect_server import prefect_server
 from tests.flows.ray_cluster import Nodes, ray_cluster, start
 from tests.flows.test_study import environment, mothertongue
+from tests.waiting import PATIENCE, until
 
 STUDY = [
     "abacus",
@@ -38,7 +39,6 @@ STUDY = [
     *("--set", "method.epochs=1"),
     *("--set", "seeds=[0]"),
 ]
-PATIENCE = 600.0
 
 
 @stage()
@@ -206,14 +206,11 @@ def test_a_stopped_run_leaves_nothing_on_the_nodes(
         time.sleep(0.05)
     assert running_of(nodes.folder)
     process.send_signal(how)
-    assert process.wait(60) == code
+    assert process.wait(PATIENCE) == code
     said = (tmp_path / "said").read_text()
     assert "Traceback" not in said
     assert "received at time" not in said, "Ray's own handler has ended the run"
-    deadline = time.monotonic() + 30
-    while (left := running_of(nodes.folder)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not left, "an engine, a trainer or a step was left on a node"
+    until(lambda: not running_of(nodes.folder), "an engine, a trainer or a step was left on a node", pause=0.2)
 
 
 def running_of(folder: Path) -> list[str]:

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from flows.planning import preflight
 from flows.planning.plan import expand
 from tasks.models.model import BUNDLED
 from tasks.models.template_trial import LONGEST, Trial, check
+from tests import commands
 
 STUDENT = BUNDLED / "abacus-student"
 PROJECT = Path(__file__).resolve().parents[2]
@@ -358,13 +357,8 @@ def test_a_template_is_tried_on_a_row() -> None:
 @pytest.mark.parametrize("command", [["plan"], ["run"]])
 def test_the_command_line_says_it_in_one_line(command: list[str], here: Path) -> None:
     study({"prompt": "{{ nosuch }}"})
-    ended = subprocess.run(
-        [sys.executable, "-m", "flows.main", *command, "s.yaml"],
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin", "HOME": str(here)},
-        check=False,
-    )
+    environment = {"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin", "HOME": str(here)}
+    ended = commands.run(here, environment, *command, "s.yaml")
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: s.yaml: benchmarks.tickets.prompt: prompt template '{{ nosuch }}': it needs")
     assert ended.stderr.count("\n") == 1

@@ -1,6 +1,5 @@
 """What a run makes of a Ray cluster whose machines come and go; Ray's list of them is the test's."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import stage
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
+from tests.waiting import until
 
 Has = dict[str, float]
 
@@ -115,13 +115,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "LOOK", 0.02)
 
 
-def soon(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 @pytest.mark.usefixtures("often")
 def test_machines_that_come_are_used_and_steps_wait_for_gpus_that_are_lost() -> None:
     notes: list[str] = []
@@ -129,12 +122,12 @@ def test_machines_that_come_are_used_and_steps_wait_for_gpus_that_are_lost() -> 
     assert (cluster.places("cpu"), cluster.places("engine"), cluster.uses_gpus) == (4, 1, False)
     with cluster.watched():
         cluster.machines["second"] = {"CPU": 8, "GPU": 2}
-        soon(lambda: cluster.gpus == 2)
+        until(lambda: cluster.gpus == 2)
         assert (cluster.places("cpu"), cluster.places("engine"), cluster.places("trainer")) == (12, 2, 2)
         assert cluster.needs("trainer")["num_gpus"] == 1
         assert notes == []
         del cluster.machines["second"]
-        soon(lambda: cluster.gpus == 0)
+        until(lambda: cluster.gpus == 0)
         for kind in ("gpu", "engine", "trainer"):
             assert cluster.needs(kind)["num_gpus"] == 1
             assert cluster.places(kind) == 1
@@ -153,10 +146,10 @@ def test_a_machine_that_comes_later_is_checked_as_those_at_first() -> None:
     cluster = Fake({"CPU": 4, "GPU": 1}, check=check)
     with cluster.watched():
         cluster.machines["friend"] = {"CPU": 1}
-        soon(lambda: "friend" in cluster.hosts)
+        until(lambda: "friend" in cluster.hosts)
         assert cluster.limit("cpu") == 5 + AHEAD
         cluster.machines["stranger"] = {"CPU": 1}
-        soon(lambda: "stranger" in cluster.hosts)
+        until(lambda: "stranger" in cluster.hosts)
         for kind in ("cpu", "engine", "trainer", LOOKUP):
             with pytest.raises(InputError, match="stranger cannot reach it"):
                 cluster.limit(kind)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests import commands
 from tests.faults.left_behind import nothing_is_left
 
 SMALL = [
@@ -34,22 +35,15 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def mothertongue(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command as a person runs it, in a folder of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "flows.main", *arguments],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    """The command as a person gives it, in a folder of its own."""
+    return commands.run(folder, environment(folder), *arguments)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
-    ended = mothertongue(folder, "run", "abacus", *SMALL)
+    command = [sys.executable, "-m", "flows.main", "run", "abacus", *SMALL]  # as a person starts it
+    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "Report: runs/small/report.html" in ended.stdout
     return folder

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import commands
 from tests.flows.test_study import environment
 
 ESCAPES = "\x1b[2J\x1b[31mred\x1b]0;owned\a\x9b1m\u202elive"
@@ -23,18 +24,10 @@ STUDY = {
 
 
 def said(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "flows.main", *arguments],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
-    out, err = ended.stdout.decode(), ended.stderr.decode()
-    for text in (out, err):
+    ended = commands.run(folder, environment(folder), *arguments)
+    for text in (ended.stdout, ended.stderr):
         assert not {"\x1b", "\a", "\x9b", "\u202e", "\r"} & set(text), repr(text)
-    return ended.returncode, out, err
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ import pytest
 from data.errors import InputError
 from flows.results import tracking
 from tests.flows.finished import finish
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
-PATIENCE = 120.0
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15) if process.poll() is None else None
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
 @pytest.mark.slow

@@ -102,10 +102,10 @@ def test_what_is_read(text: str, value: Any) -> None:
 )
 def test_what_is_refused(more: str, said: str) -> None:
     Path("s.yaml").write_text(BASE + more)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(InputError, match=rf"^s\.yaml.*{said}") as caught:
         load("s.yaml")
-    assert time.monotonic() - started < QUICK
+    assert time.process_time() - started < QUICK
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
 

@@ -25,5 +25,5 @@ def run(job: Mapping[str, Any], progress: Callable[[int, int], None], log: Calla
         case "bug":
             raise ValueError("a bug")
         case "sleep":
-            time.sleep(60)
+            time.sleep(600)
     return {"pid": os.getpid(), "server": SERVER, "device": os.environ.get("CUDA_VISIBLE_DEVICES", "")}

@@ -8,6 +8,9 @@ import threading
 import time
 from contextlib import suppress
 
+from tasks.storage.object_store import ObjectStore
+from tests.waiting import PATIENCE, until
+
 BUCKET = "studies"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "minio-user", "AWS_SECRET_ACCESS_KEY": "minio-secret-7c1d"}
 
@@ -31,12 +34,14 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                break
-            time.sleep(0.05)
+        until(self._listens, "the S3 server did not start")
         self.files().mkdir(BUCKET)
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), PATIENCE):
+            return True
+        return False
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -74,6 +79,9 @@ class Line:
         self.delay = 0.0
         self.uploaded = 0
         """Bytes that went to the server."""
+        self.impatient: list[ObjectStore] = []
+        """Stores that wait only a short time for an answer while the line is cut; else as long as it takes."""
+        self._limits: list[float] = []
         self._server = server
         self._open = True
         self._ends: list[socket.socket] = []
@@ -82,12 +90,18 @@ class Line:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
+        if self._open:
+            self._limits = [store.limit for store in self.impatient]
         self._open = False
+        for store in self.impatient:
+            store.limit = 2.0
         for end in self._ends:
             _shut(end)
 
     def mend(self) -> None:
         self._open = True
+        for store, limit in zip(self.impatient, self._limits, strict=True):
+            store.limit = limit
 
     def close(self) -> None:
         self.cut()

@@ -26,9 +26,9 @@ from tests.tasks.test_finetune import (
     model,
     rows,
     trained,
-    wait_until,
     work_in,
 )
+from tests.waiting import PATIENCE, until
 
 __all__ = ["model"]  # a fixture
 METHOD = Sft(learning_rate=1e-2, batch=4, epochs=3, dropout=0.1)
@@ -209,12 +209,12 @@ def test_a_killed_trainer_does_at_most_half_a_minute_again(model: Model, tmp_pat
 
     thread = threading.Thread(target=run)
     thread.start()
-    (trainer,) = wait_until(lambda: children(server))
-    (found,) = wait_until(lambda: list(folder.glob("scratch/checkpoint-*")))
+    (trainer,) = until(lambda: children(server))
+    (found,) = until(lambda: list(folder.glob("scratch/checkpoint-*")))
     assert not list(folder.glob("adapter"))
     time.sleep(2)
     os.kill(trainer, signal.SIGKILL)
-    thread.join(timeout=30)
+    thread.join(timeout=PATIENCE)
     assert isinstance(caught[0], Transient)
     said: list[str] = []
     work = work_in(folder, lambda event, run, facts: said.append(facts["text"]) if event == "log" else None)

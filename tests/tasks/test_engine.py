@@ -19,6 +19,7 @@ from tasks.models.sampling import Sampling
 from tasks.pipeline.runtime import Runtime
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
+from tests.waiting import PATIENCE, until
 
 RANK = 8
 SMALL = Placement(kv_cache_gib=0.125)
@@ -169,13 +170,10 @@ def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> Non
         time.sleep(0.5)
         assert _alive(engine)
         parent.send_signal(end)
-        assert parent.wait(timeout=60) != 0
+        assert parent.wait(timeout=PATIENCE) != 0
     finally:
         parent.kill()
-    deadline = time.monotonic() + 5
-    while _alive(engine) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _alive(engine)
+    until(lambda: not _alive(engine))
 
 
 TURNS = """
@@ -224,9 +222,9 @@ def test_an_idle_engine_is_given_up_to_another_process(tiny: Model, tmp_path: Pa
     second.says("engine")
     assert not _alive(engine), "two engines at once"
     second.says("done")
-    assert second.process.wait(timeout=30) == 0
+    assert second.process.wait(timeout=PATIENCE) == 0
     assert first.process.poll() is None
-    first.process.communicate(timeout=30)
+    first.process.communicate(timeout=PATIENCE)
     assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["mutex"]
 
 
@@ -243,7 +241,7 @@ def test_two_processes_take_turns_and_lose_no_answer(tiny: Model, tmp_path: Path
     assert many.process.poll() is None
     assert many.says("done") == expected
     for study in (alone, many, few):
-        assert study.process.wait(timeout=60) == 0
+        assert study.process.wait(timeout=PATIENCE) == 0
 
 
 def test_an_idle_engine_takes_no_processor_time(runtime: Runtime, tiny: Model) -> None:

@@ -32,6 +32,7 @@ from tasks.training import loop
 from tasks.training.batches import epoch_steps
 from tasks.training.examples import write
 from tasks.training.training import Training
+from tests.waiting import PATIENCE, until
 
 PROMPT = "{{ question }}"
 METHOD = Sft(epochs=1, learning_rate=1e-3, batch=8, rank=4, alpha=8, warmup=0.0)
@@ -252,16 +253,6 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def wait_until(true: Any, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = true()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
-
-
 def gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -284,13 +275,13 @@ def test_a_killed_trainer_is_a_failure_that_may_pass(model: Model, tmp_path: Pat
 
     thread = threading.Thread(target=run)
     thread.start()
-    trainer = wait_until(lambda: children(server))[0]
+    trainer = until(lambda: children(server))[0]
     time.sleep(0.3)
     os.kill(trainer if target == "trainer" else server, signal.SIGKILL)
-    thread.join(timeout=30)
+    thread.join(timeout=PATIENCE)
     assert isinstance(caught[0], Transient)
     assert ("SIGKILL" in str(caught[0])) == (target == "trainer")
-    wait_until(lambda: gone(trainer))
+    until(lambda: gone(trainer))
     trained(tmp_path / "next", model, rows(4), Sft(batch=4, epochs=1, warmup=0.0))
 
 
@@ -313,11 +304,11 @@ def test_no_trainer_outlives_the_study(model: Model, tmp_path: Path) -> None:
         )
         for name in ("killed", "interrupted")
     ]
-    servers = [wait_until(lambda study=study: children(study.pid))[0] for study in studies]
-    trainers = [wait_until(lambda server=server: children(server))[0] for server in servers]
+    servers = [until(lambda study=study: children(study.pid))[0] for study in studies]
+    trainers = [until(lambda server=server: children(server))[0] for server in servers]
     time.sleep(0.3)
     os.kill(studies[0].pid, signal.SIGKILL)
     os.killpg(studies[1].pid, signal.SIGINT)
     for study in studies:
-        assert study.wait(timeout=30) != 0
-    wait_until(lambda: all(gone(pid) for pid in [*servers, *trainers]), seconds=20)
+        assert study.wait(timeout=PATIENCE) != 0
+    until(lambda: all(gone(pid) for pid in [*servers, *trainers]))

@@ -12,7 +12,8 @@ from tasks.fork_server.client import ForkServer
 from tasks.fork_server.job import Job
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
-from tests.tasks.test_finetune import gone, wait_until
+from tests.tasks.test_finetune import gone
+from tests.waiting import PATIENCE, until
 
 
 def do(server: ForkServer, folder: Path, what: str, **told: Any) -> dict[str, Any]:
@@ -74,15 +75,15 @@ def test_a_job_ends_with_its_server(server: ForkServer, tmp_path: Path, end: str
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert begun.wait(60)
+    assert begun.wait(PATIENCE)
     pid = server.pid
     assert pid is not None
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     assert len(children) == 1
     server.close() if end == "close" else os.kill(pid, signal.SIGKILL)
-    thread.join(30)
+    thread.join(PATIENCE)
     assert isinstance(caught[0], Transient)
-    wait_until(lambda: gone(children[0]) and gone(pid))
+    until(lambda: gone(children[0]) and gone(pid))
 
 
 def test_a_server_ends_with_the_object_that_started_it(tmp_path: Path) -> None:
@@ -90,4 +91,4 @@ def test_a_server_ends_with_the_object_that_started_it(tmp_path: Path) -> None:
     server = ForkServer()
     pid = do(server, tmp_path, "work", log=said.append)["server"]
     del server
-    wait_until(lambda: gone(pid))
+    until(lambda: gone(pid))

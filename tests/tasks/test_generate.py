@@ -146,10 +146,8 @@ def test_kill_9_in_the_middle_and_again(runtime: Runtime, tiny: Model, tmp_path:
     """.replace("{tiny!r}", repr(tiny))
     runtime.engines.release()
     first = subprocess.Popen([sys.executable, "-c", "from tasks.models.model import Model\n" + textwrap.dedent(script)])
-    deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("generate/*/parts/*.parquet"))) < 2:
         assert first.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     first.send_signal(signal.SIGKILL)
     first.wait()

@@ -146,11 +146,9 @@ SAME = {"(1,2)", "\\{1,2\\}", "1,2", "5", "5\\%", "x=5"}
 )
 def test_what_math_cannot_compare_in_time_is_unparseable(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(symbolic, "SECONDS", 1)
-    begun = time.monotonic()
     judged = find("math")(f"\\boxed{{{answer}}}", {"gold": "x^{9999}"})
     assert judged.verdict == "unparseable"
     assert "could not be compared in 1 s" in judged.reason
-    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(
@@ -172,10 +170,9 @@ def test_what_math_cannot_compare_in_time_is_unparseable(answer: str, monkeypatc
     ],
 )
 def test_what_is_too_large_or_too_deep_is_never_computed(answer: str) -> None:
-    begun = time.monotonic()
     judged = find("math")(f"\\boxed{{{answer}}}", {"gold": "x^2+1"})
     assert judged.verdict in ("unparseable", "wrong")
-    assert time.monotonic() - begun < 2
+    assert "could not be compared in" not in judged.reason
 
 
 def test_math_outside_the_main_thread_is_an_error_where_it_needs_its_time_limit() -> None:
@@ -297,7 +294,7 @@ def test_the_answer_column_of_gsm8k_is_a_gold_as_its_number_is(name: str) -> Non
 )
 @pytest.mark.parametrize("count", [400, 20_000])
 def test_long_answers_take_no_long_time(name: str, part: str, count: int) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()  # of this process alone: how busy the machine is does not count
     for answer in (f"Final answer: 5 {part * count}", f"\\boxed{{{part * count}}}"):
         assert find(name)(answer, {"gold": "7"}).verdict != "correct"
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10

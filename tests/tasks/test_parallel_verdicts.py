@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from types import FunctionType
 
 import pytest
@@ -14,6 +15,7 @@ from tasks.storage.rows import Row
 from tasks.verification import parallel_verdicts
 from tasks.verification.parallel_verdicts import judged_all
 from tasks.verify import verify
+from tests.waiting import PATIENCE
 
 PARALLEL = "processes"
 
@@ -57,12 +59,12 @@ def test_rows_are_judged_in_main_threads_of_other_processes_and_come_in_order() 
 
 
 def test_a_process_that_dies_or_hangs_over_a_row_makes_that_row_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_verdicts, "TIME_LIMIT", 5.0)
+    monkeypatch.setattr(parallel_verdicts, "TIME_LIMIT", 15.0)
     found = [verdict for _, verdict in judged_all(rows("ok", "dies", "ok", "raises", "hangs", "ok", "ok"), where)]
     assert [verdict.verdict for verdict in found] == ["correct", "error", "correct", "error", "error", *["correct"] * 2]
     assert found[1].reason == "the process that judged it ended (exit code 3)"
     assert found[3].reason == "ZeroDivisionError: no"
-    assert found[4].reason == "no verdict within 5 s"
+    assert found[4].reason == "no verdict within 15 s"
 
 
 def test_only_a_few_rows_are_asked_for_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,13 +83,19 @@ def test_only_a_few_rows_are_asked_for_ahead(monkeypatch: pytest.MonkeyPatch) ->
     assert len(asked) <= 2 * parallel_verdicts.AHEAD + 1
 
 
-def test_a_verdict_that_is_there_is_handed_out_before_the_next_row_is_waited_for() -> None:
+def test_a_verdict_that_is_there_is_handed_out_before_the_next_row_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     came: list[str] = []
+    futures: list[Future[Verdict]] = []
+    pool = parallel_verdicts._pool(where)
+    schedule = pool.schedule
+    monkeypatch.setattr(pool, "schedule", lambda *what, **how: futures.append(schedule(*what, **how)) or futures[-1])
 
     def source() -> Iterator[Row]:
         for row in rows("a", "b", "c"):
             yield row
-            time.sleep(3 if row["id"] == "0" else 0)
+            futures[0].result(PATIENCE)
             came.append(f"asked after {row['id']}")
 
     for row, _ in judged_all(source(), where):

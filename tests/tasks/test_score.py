@@ -4,7 +4,6 @@ import dataclasses
 import math
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods
 from tasks.storage.artifacts import Store
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, Rows
+from tests.waiting import PATIENCE, until
 
 PROMPT = "{{ question }}"
 
@@ -131,7 +131,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
 WHOLE: dict[str, dict[str, Any]] = {
     "modernbert-decoder": {},
     "recurrent_gemma": {"logits_soft_cap": 30.0},
-    "falcon_h1": {"lm_head_multiplier": 0.5},
+    "falcon_h1": {
+        "lm_head_multiplier": 0.5,
+        **{"mamba_d_ssm": 64, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 8},
+    },
 }
 """What calls its head its decoder, its cap or its scale by names of its own."""
 
@@ -309,13 +312,11 @@ def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monke
     waits = threading.Thread(target=other, daemon=True)
     with scoring._loaded(model, None, work):
         waits.start()
-        until = time.monotonic() + 20
-        while not told and time.monotonic() < until:
-            time.sleep(0.05)
+        until(lambda: told)
         assert "waiting for the trainer slot" in told[0]
         with scoring._loaded(model, None, work):  # one more for the first student is not kept waiting
             assert not loaded.is_set()
-    waits.join(20)
+    waits.join(PATIENCE)
     assert loaded.is_set()
     assert not scoring._models
 

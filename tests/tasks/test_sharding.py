@@ -27,6 +27,7 @@ from tasks.score import score
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
 from tasks.verify import verify
+from tests.waiting import PATIENCE, until
 
 ROWS = 600
 
@@ -115,9 +116,7 @@ def test_a_share_that_was_killed_goes_on(tmp_path: Path, whole: bytes) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_share, args=(tmp_path, 0, 2))
     process.start()
     parts = runtime.store.folder("counted", node().key) / "parts"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(parts.glob("0of2-*.parquet")):
-        time.sleep(0.02)
+    until(lambda: list(parts.glob("0of2-*.parquet")))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -174,14 +173,14 @@ def test_a_share_ends_well_whose_rows_another_run_makes_meanwhile(tmp_path: Path
     def listener(event: str, run: str, facts: dict[str, Any]) -> None:
         if event == "progress":
             begun.set()
-            made_all.wait(30)
+            made_all.wait(PATIENCE)
 
     with ThreadPoolExecutor(1) as pool:
         share = pool.submit(execute_shard, node(), 0, 2, Runtime(Store(tmp_path), listener=listener))
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         artifact, _ = execute(node(), Runtime(Store(tmp_path)))
         made_all.set()
-        assert share.result(30) == ROWS // 2
+        assert share.result(PATIENCE) == ROWS // 2
     assert artifact.path("rows.parquet").read_bytes() == whole
 
 

@@ -25,8 +25,13 @@ from tasks.storage.opening import open_store
 from tasks.storage.rows import Row, Rows
 from tasks.storage.shared_artifacts import SharedStore
 from tests.tasks.s3 import BUCKET, CREDENTIALS, Line, Server, free_port
+from tests.waiting import until
 
-LEASE = 1.5
+LEASE = 600.0
+SHORT_LEASE = 1.5
+"""Of a store whose holder is gone, or is thought to be."""
+PATIENT = 600.0
+"""Seconds that a store has for an answer which must come, however busy the machine is."""
 
 
 @stage()
@@ -82,8 +87,8 @@ def s3_url(folder: Path) -> str:
     return f"s3://{BUCKET}/{folder.name}"
 
 
-def at(url: str, cache: Path, limit: float = 30.0) -> SharedStore:
-    return SharedStore(url, cache, limit, LEASE)
+def at(url: str, cache: Path, lease: float = LEASE) -> SharedStore:
+    return SharedStore(url, cache, PATIENT, lease)
 
 
 def objects(server: Server, url: str) -> list[str]:
@@ -231,8 +236,8 @@ def test_two_machines_that_made_one_artifact_agree_on_the_first(url: str, tmp_pa
 # Leases
 
 
-def _run_logged(url: str, cache: Path, log: str, count: int, seconds: float) -> None:
-    run(logged(numbers(count), log, seconds), at(url, cache))
+def _run_logged(url: str, cache: Path, log: str, count: int, seconds: float, lease: float = LEASE) -> None:
+    run(logged(numbers(count), log, seconds), at(url, cache, lease))
 
 
 def _start(*arguments: Any) -> "multiprocessing.process.BaseProcess":
@@ -257,9 +262,8 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     log = tmp_path / "log"
     node = logged(numbers(900), str(log), 0.005)
     run(numbers(900), at(url, tmp_path / "one"))
-    process = _start(url, tmp_path / "one", str(log), 900, 0.005)
+    process = _start(url, tmp_path / "one", str(log), 900, 0.005, SHORT_LEASE)
     remote = at(url, tmp_path / "watch")._remote
-    deadline = time.monotonic() + 60
 
     def whole_part() -> bool:
         """Whether a part is there by its own name, and not only the beginning of one, or a draft."""
@@ -267,14 +271,13 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
         there = remote.list(f"logged/{node.key}/parts")
         return any(entry.size in sizes for name, entry in there.items() if re.fullmatch(r"\d+\.\w{16}\.parquet", name))
 
-    while time.monotonic() < deadline and not whole_part():
-        time.sleep(0.02)
+    until(whole_part)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert remote.list("locks"), "it was killed too late to tell"
     before = log.read_text().split()
-    second = at(url, tmp_path / cache)
+    second = at(url, tmp_path / cache, SHORT_LEASE)
     assert run(node, second) is False
     again = log.read_text().split()[len(before) :]
     assert set(before) | set(again) == {f"n{i}" for i in range(900)}
@@ -293,13 +296,11 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
     log = tmp_path / "log"
     run(numbers(200), at(url, tmp_path / "one"))
     node = logged(numbers(200), str(log), 0.02)
-    process = _start(url, tmp_path / "one", str(log), 200, 0.02)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not log.exists():
-        time.sleep(0.02)
+    process = _start(url, tmp_path / "one", str(log), 200, 0.02, SHORT_LEASE)
+    until(log.exists)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
-    second = at(url, tmp_path / "two")
+    second = at(url, tmp_path / "two", SHORT_LEASE)
     try:
         if other == "is at work":
             with second.lock("logged", node.key):
@@ -327,25 +328,27 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
 def test_a_slow_store_works(line: Line, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.environment(line.port)["AWS_ENDPOINT_URL"])
     line.delay = 0.1
-    store = at(s3_url(tmp_path), tmp_path / "one", limit=10)
+    store = at(s3_url(tmp_path), tmp_path / "one")
     assert run(numbers(5), store) is False
     assert len(store.keys("numbers")) == 1
 
 
 @pytest.mark.usefixtures("aws")
 def test_a_store_that_is_silent_is_one_line_and_nothing_made_is_lost(server: Server, tmp_path: Path) -> None:
-    store = at(s3_url(tmp_path), tmp_path / "one", limit=1)
+    store = at(s3_url(tmp_path), tmp_path / "one")
     log = str(tmp_path / "log")
     node = logged(numbers(5), log)
     run(numbers(5), store)
     with store.lock("logged", node.key):
         pass
     server.suspend()
+    store._remote.limit = 1
     try:
         with pytest.raises(Transient, match=rf"^the store {s3_url(tmp_path)} did not answer within 1 s$"):
             run(node, store)
     finally:
         server.resume()
+        store._remote.limit = PATIENT
     assert run(node, store) is False
     assert Path(log).read_text().split() == [f"n{i}" for i in range(5)]
 
@@ -367,13 +370,13 @@ def test_a_store_lost_before_the_upload_makes_nothing_again(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.environment(line.port)["AWS_ENDPOINT_URL"])
     LINES[line.port] = line
-    store = at(s3_url(tmp_path), tmp_path / "one", limit=3)
+    store = at(s3_url(tmp_path), tmp_path / "one")
+    line.impatient.append(store._remote)
     node = cutting(line.port, 3)
     with pytest.raises(Transient, match="the store s3://"):
         run(node, store)
     made = {path.name: path.read_bytes() for path in store.folder("cutting", node.key).glob("*.bin")}
     assert len(made) == 3
-    assert not at(s3_url(tmp_path), tmp_path / "two", limit=2)._begun
     line.mend()
     assert store.keys("cutting") == frozenset()
     assert run(node, store) is True, "it was made again"
@@ -396,8 +399,9 @@ def test_a_share_made_while_the_store_was_away_is_sent_and_not_made_again(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.environment(line.port)["AWS_ENDPOINT_URL"])
     LINES[line.port] = line
-    run(numbers(6), at(s3_url(tmp_path), tmp_path / "one"))  # with time, however busy the machine is
-    store, log = at(s3_url(tmp_path), tmp_path / "one", limit=2), tmp_path / "log"
+    run(numbers(6), at(s3_url(tmp_path), tmp_path / "one"))
+    store, log = at(s3_url(tmp_path), tmp_path / "one"), tmp_path / "log"
+    line.impatient.append(store._remote)
     node = cut_off(numbers(6), line.port, str(log))
     with (
         pytest.warns(UserWarning, match="kept on this machine only"),
@@ -420,7 +424,8 @@ def test_a_broken_upload_goes_on_with_the_next_file(
     line: Line, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.environment(line.port)["AWS_ENDPOINT_URL"])
-    store = at(s3_url(tmp_path), tmp_path / "one", limit=3)
+    store = at(s3_url(tmp_path), tmp_path / "one")
+    line.impatient.append(store._remote)
     folder = store.folder("numbers", "k")
     folder.mkdir(parents=True)
     for index in range(3):
@@ -452,11 +457,13 @@ def test_a_server_that_starts_anew_is_filled_again(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv(name, value)
     try:
         node = numbers(3)
-        store = at(s3_url(tmp_path), tmp_path / "one", limit=5)
+        store = at(s3_url(tmp_path), tmp_path / "one")
         run(node, store)
         own.stop()
+        store._remote.limit = 5
         with pytest.raises(Transient, match=f"^the store {s3_url(tmp_path)} "):
             store.keys("numbers")
+        store._remote.limit = PATIENT
         own.start()
         assert store.keys("numbers") == frozenset()
         assert run(node, store) is True
@@ -509,7 +516,7 @@ def test_no_server_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Transient, match=f"^the store {s3_url(tmp_path)} d.*") as caught:
-        at(s3_url(tmp_path), tmp_path, limit=5).check()
+        SharedStore(s3_url(tmp_path), tmp_path, 5).check()
     assert "\n" not in str(caught.value)
 
 

@@ -17,6 +17,7 @@ from tasks.models.model import Model
 from tasks.pipeline import runtime
 from tasks.resources import devices, scratch, slots
 from tasks.resources.errors import StageFailed
+from tests.waiting import PATIENCE, until
 
 TAKE = """
 import subprocess, sys
@@ -52,7 +53,7 @@ class Taker:
     def let_go(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -73,14 +74,6 @@ def taker(folder: Path) -> Iterator[Callable[..., Taker]]:
     for one in made:
         one.process.kill()
         one.process.wait()
-
-
-def until(found: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def waiting(folder: Path) -> int:
@@ -270,9 +263,11 @@ def test_two_studies_never_take_the_same_gpu(folder: Path, taker: Callable[..., 
     places = ",".join(devices.for_trainers(("0", "1"), 1))
     studies = [taker(name, places) for name in ("a", "b", "c")]
     until(lambda: waiting(folder) == 1)
-    time.sleep(2 * slots.POLL)
-    held = [path.stem for path in (folder / "trainer").glob("*.lock") if slots.locked(path) is None]
-    assert sorted(held) == ["0", "1"]
+
+    def held() -> list[str]:
+        return sorted(path.stem for path in (folder / "trainer").glob("*.lock") if slots.locked(path) is None)
+
+    until(lambda: held() == ["0", "1"])
     assert len(studies) == 3
 
 

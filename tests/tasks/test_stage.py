@@ -21,6 +21,7 @@ from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.external_sort import write_run
 from tasks.storage.rows import Row, Rows, to_table
+from tests.waiting import until
 
 CALLS: list[str] = []
 Source = TypeVar("Source")
@@ -237,9 +238,7 @@ def test_kill_9_loses_no_kept_row_and_changes_no_byte(tmp_path: Path) -> None:
     process.start()
     node = slow(numbers(count))
     parts = root / "slow" / node.key / "parts"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(parts.glob("*.parquet")):
-        time.sleep(0.02)
+    until(lambda: list(parts.glob("*.parquet")))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()

@@ -59,10 +59,8 @@ def test_kill_9_three_times_and_on_to_the_end(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         for goal in (30, 60, 90):
             child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], env=dict(os.environ))
-            deadline = time.monotonic() + 60
             while len(server.answered) < goal:
                 assert child.poll() is None, "it ended before it could be killed"
-                assert time.monotonic() < deadline
                 time.sleep(0.005)
             child.send_signal(signal.SIGKILL)
             child.wait()
