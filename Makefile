@@ -17,7 +17,7 @@ study: setup ## set up .venv, run data/studies/abacus.yaml, print the verdict an
 
 # Two at a time: most of them wait for an engine, a server or a process. A file's tests share what they start.
 test: setup ## set up .venv and run all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: setup ## the tests that take minutes: whole studies, kill -9 on the real engine
 	$(BIN)/python -m pytest -m slow

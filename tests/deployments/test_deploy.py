@@ -16,10 +16,16 @@ from flows.config.form import as_form
 from flows.deployment import work_pools
 from flows.deployment.deploy import deploy
 from flows.deployment.schedule import Schedule
-from tests.deployments.places import PREFECT, Place, await_
+from tests.deployments.places import ANSWER, PREFECT, Place, await_
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = ROOT / "deployments"
+
+
+def deployed(place: Place, **given: Any) -> None:
+    """Deploy the bundled study as the command does, in this process."""
+    with temporary_settings({PREFECT_API_URL: place.api}):
+        deploy(**{"path": "abacus", "overrides": [], "schedule": Schedule(), **given})
 
 
 def test_a_study_is_deployed_and_replaced(place: Place) -> None:
@@ -47,13 +53,13 @@ def test_a_study_is_deployed_and_replaced(place: Place) -> None:
 
 
 def test_a_schedule_makes_the_runs_to_come(place: Place) -> None:
-    place.mothertongue("deploy", "abacus", "--name", "weekly", "--cron", "0 3 * * 1")
+    deployed(place, name="weekly", schedule=Schedule(cron="0 3 * * 1"))
     await_(lambda: place.runs("weekly"), "no run was scheduled")
     assert all(run["auto_scheduled"] and run["state"]["type"] == "SCHEDULED" for run in place.runs("weekly"))
 
 
 def test_runs_that_a_replaced_schedule_had_left_are_removed(place: Place) -> None:
-    place.mothertongue("deploy", "abacus", "--name", "often", "--interval", "1m")
+    deployed(place, name="often", schedule=Schedule(interval="1m"))
     id = place.deployment("often")["id"]
     await_(lambda: len(place.runs("often")) >= 3, "no run was scheduled")
     by_hand = place.start("often")
@@ -105,8 +111,8 @@ def test_variables_stay_as_they_are_and_own_studies_name_their_folder(place: Pla
     ],
 )
 def test_a_wrong_argument_gets_one_line(place: Place, given: dict[str, Any], said: str) -> None:
-    with temporary_settings({PREFECT_API_URL: place.api}), pytest.raises(InputError) as refused:
-        deploy(**{"path": "abacus", "overrides": [], "schedule": Schedule(), **given})
+    with pytest.raises(InputError) as refused:
+        deployed(place, **given)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "sk-proj" not in str(refused.value)
@@ -134,7 +140,7 @@ def test_no_server_and_a_silent_server_get_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_the_server_refuses_a_run_with_wrong_values(place: Place, changes: dict[str, Any], said: str) -> None:
-    place.mothertongue("deploy", "abacus", "--name", "checked")
+    deployed(place, name="checked")
     study = {**place.deployment("checked")["parameters"]["study"], **changes}
     with pytest.raises(httpx.HTTPStatusError) as refused:
         place.start("checked", parameters={"study": study})
@@ -144,7 +150,7 @@ def test_the_server_refuses_a_run_with_wrong_values(place: Place, changes: dict[
 
 
 def test_every_bundled_study_is_deployed_from_its_file(place: Place) -> None:
-    place.mothertongue("deploy", "abacus")  # makes the pool
+    deployed(place)  # makes the pool
     here = shlex.join([*PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"])
     ended = place.run("bash", "-c", f"cd {ROOT} && {here}")
     for file in study_file.STUDIES.glob("*.yaml"):
@@ -159,13 +165,19 @@ def test_every_bundled_study_is_deployed_from_its_file(place: Place) -> None:
         assert found["parameter_openapi_schema"]["definitions"]["Study"]["additionalProperties"] is False
 
 
+def test_a_pool_is_made_by_hand_from_its_file(place: Place) -> None:
+    file = str(DEPLOYMENTS / "pools" / "docker.json")
+    place.prefect("work-pool", "create", "docker by hand", "--type", "docker", "--base-job-template", file)
+    pool = httpx.get(f"{place.api}/work_pools/docker by hand", timeout=ANSWER).json()
+    assert pool["base_job_template"] == json.loads(Path(file).read_text())
+
+
 @pytest.mark.parametrize("name", work_pools.ours())
 def test_each_pool_is_made_from_its_file(place: Place, name: str) -> None:
     type = work_pools.TYPES.get(name, name)
     file = str(DEPLOYMENTS / "pools" / f"{name}.json")
-    place.prefect("work-pool", "create", f"{name} by hand", "--type", type, "--base-job-template", file)
-    place.mothertongue("deploy", "abacus", "--pool", name, "--name", f"abacus on {name}")
-    pool = httpx.get(f"{place.api}/work_pools/{name}", timeout=60).json()
+    deployed(place, pool=name, name=f"abacus on {name}")
+    pool = httpx.get(f"{place.api}/work_pools/{name}", timeout=ANSWER).json()
     assert pool["type"] == type
     assert pool["base_job_template"] == json.loads(Path(file).read_text())
     assert place.deployment(f"abacus on {name}")["work_pool_name"] == name

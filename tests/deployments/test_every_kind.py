@@ -14,7 +14,7 @@ from prefect.utilities.schema_tools.validation import validate
 from flows.config.form import as_form
 from flows.deployment.deploy import LONGEST_REFUSAL, parameter_schema, reason
 from tests.deployments.every_kind import TICKETS, studies, write_files
-from tests.deployments.places import Place, worker
+from tests.deployments.places import ANSWER, Place, worker
 
 SCHEMA = parameter_schema()
 KINDS = studies()
@@ -178,8 +178,8 @@ def test_a_wrong_name_of_a_deployment_is_refused(place: Place, name: str) -> Non
 def test_a_refusal_is_one_short_line(place: Place) -> None:
     wrong = {"name": "x", "flow_id": "no", "parameters": {"study": {"x": 1}}, "parameter_openapi_schema": SCHEMA}
     answers = [
-        httpx.post(f"{place.api}/deployments/", json={**wrong, "enforce_parameter_schema": True}, timeout=60),
-        httpx.post(f"{place.api}/flow_runs/", json={"flow_id": "x" * 5000}, timeout=60),
+        httpx.post(f"{place.api}/deployments/", json={**wrong, "enforce_parameter_schema": True}, timeout=ANSWER),
+        httpx.post(f"{place.api}/flow_runs/", json={"flow_id": "x" * 5000}, timeout=ANSWER),
     ]
     for answer in answers:
         assert answer.status_code == 422

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,20 +15,14 @@ from flows.ui.artifacts import cost
 from flows.ui.background_sender import BackgroundSender
 from flows.ui.run_log import how_far
 from tasks.reporting.formatting import duration
+from tests.deployments.places import Place
 from tests.flows.inspected import ROWS
-from tests.flows.prefect_server import prefect_server
 from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with prefect_server(tmp_path_factory.mktemp("server")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def server(environment: dict[str, str]) -> str:
-    return environment["PREFECT_API_URL"]
+def server(place: Place) -> str:
+    return place.api
 
 
 def asked(api: str, what: str, **filters: Any) -> list[dict[str, Any]]:
@@ -55,14 +48,14 @@ def of_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def little(server: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def little(server: str, place: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The flow of `inspected.py`: its run, and what the server said of the slow step while it worked."""
     folder = tmp_path_factory.mktemp("little")
     command = [sys.executable, "-m", "tests.flows.inspected", str(folder / "store"), str(folder / "seen")]
-    program = subprocess.Popen(command, env=environment)
+    program = subprocess.Popen(command, env=place.environment)
     seen: list[dict[str, Any]] = []
     while program.poll() is None:
-        seen += [run for run in asked(server, "task_runs") if run["name"].startswith("slowly")]
+        seen += asked(server, "task_runs", task_runs={"name": {"like_": "slowly"}})
         if any(run["state_type"] == "RUNNING" and run["tags"] for run in seen):
             (folder / "seen").touch()
         time.sleep(0.3)

@@ -162,7 +162,7 @@ def test_two_nodes_give_the_results_of_one_process_though_one_is_killed(
             time.sleep(0.02)
         nodes.kill(second)
         assert process.wait(PATIENCE) == 0, (tmp_path / "said").read_text()
-        runs = httpx.post(f"{server['PREFECT_API_URL']}/task_runs/filter", json={}, timeout=60).json()
+        runs = httpx.post(f"{server['PREFECT_API_URL']}/task_runs/filter", json={}, timeout=PATIENCE).json()
     said = (tmp_path / "said").read_text()
     assert "the process that ran it is gone; submitted again" in said
     crashed = [run for run in runs if run["state_type"] == "CRASHED"]

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.deployments.places import Place
 from tests.flows.prefect_server import prefect_server
 from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat, error
 
@@ -45,19 +46,23 @@ from data.errors import InputError
 from tasks.models.endpoint import Endpoint, EndpointSettings
 from tasks.endpoint.secrets import access
 from tasks.resources.errors import Transient
-try:
-    found = access(Endpoint("api:m", EndpointSettings(key_env=sys.argv[1])))
-    print(found.headers["authorization"], found)
-except (InputError, Transient) as error:
-    print(type(error).__name__, error)
+for name in sys.argv[1:]:
+    try:
+        found = access(Endpoint("api:m", EndpointSettings(key_env=name)))
+        print(found.headers["authorization"], found)
+    except (InputError, Transient) as error:
+        print(type(error).__name__, error)
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with prefect_server(tmp_path_factory.mktemp("server")) as environment:
-        secrets = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
-        yield {name: value for name, value in environment.items() if name not in secrets}
+SECRETS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """One whose home is looked through."""
+    with prefect_server(tmp_path / "server") as environment:
+        yield {name: value for name, value in environment.items() if name not in SECRETS}
 
 
 def python(
@@ -74,14 +79,15 @@ def python(
     )
 
 
-def test_a_block_is_read_when_it_is_needed(server: dict[str, str]) -> None:
-    assert python(server, "-c", SAVE, "mine", KEY, "empty", " ").returncode == 0
-    found = python(server, "-c", ASK, "prefect-block:mine").stdout
-    assert found == f"Bearer {KEY} Access(***)\n"
-    missing = python(server, "-c", ASK, "prefect-block:nobody").stdout
+def test_a_block_is_read_when_it_is_needed(place: Place) -> None:
+    ours = {name: value for name, value in place.environment.items() if name not in SECRETS}
+    assert python(ours, "-c", SAVE, "mine", KEY, "empty", " ").returncode == 0
+    names = [f"prefect-block:{name}" for name in ("mine", "nobody", "empty")]
+    found, missing, empty = python(ours, "-c", ASK, *names).stdout.splitlines()
+    assert found == f"Bearer {KEY} Access(***)"
     assert missing.startswith("InputError prefect-block:nobody: the Prefect server has no Secret block of this name")
-    assert "neither is set" in python(server, "-c", ASK, "prefect-block:empty").stdout
-    nowhere = {**server, "PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    assert "neither is set" in empty
+    nowhere = {**ours, "PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
     unreachable = python(nowhere, "-c", ASK, "prefect-block:mine").stdout
     assert unreachable.startswith("Transient prefect-block:mine: the Prefect server does not hand it out")
 
@@ -124,7 +130,8 @@ def test_nothing_that_a_study_leaves_holds_the_key(server: dict[str, str], tmp_p
         spelling for one in (KEY, PASSWORD, pair) for spelling in (one, quote(one, safe=""), json.dumps(one)[1:-1])
     }
     home = Path(server["PREFECT_HOME"])
-    kept = [path for folder in (tmp_path, home.parent) for path in folder.rglob("*") if path.is_file()]
+    assert home.is_relative_to(tmp_path)
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"prefect.db", "server.log", "report.html", "manifest.json", "rows.parquet"} <= {path.name for path in kept}
     texts = {**{str(path): path.read_bytes() for path in kept}, "what was said": "".join(said).encode()}
     for path in kept:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests import commands
+from tests.deployments.places import Place
 from tests.faults.left_behind import nothing_is_left
 
 SMALL = [
@@ -34,9 +35,10 @@ def environment(folder: Path) -> dict[str, str]:
     return {name: value for name, value in {**os.environ, **own}.items() if name != "PREFECT_API_URL"}
 
 
-def mothertongue(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command as a person gives it, in a folder of its own."""
-    return commands.run(folder, environment(folder), *arguments)
+def mothertongue(folder: Path, *arguments: str, server: str = "") -> "subprocess.CompletedProcess[str]":
+    """The command as a person gives it, in a folder of its own. Its runs have Prefect servers of their own, or this."""
+    named = {"PREFECT_API_URL": server} if server else {}
+    return commands.run(folder, environment(folder) | named, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +114,11 @@ def test_plan_and_status_and_report_know_it_is_done(finished: Path) -> None:
     assert "Report: runs/small/report.html" in mothertongue(finished, "report", "abacus", *SMALL).stdout
 
 
-def test_a_flipped_byte_is_noticed_and_repaired(finished: Path) -> None:
+def test_a_flipped_byte_is_noticed_and_repaired(finished: Path, place: Place) -> None:
     rows = sorted((finished / "store" / "select").glob("*/rows.parquet"))[0]
     whole = rows.read_bytes()
     rows.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
-    ended = mothertongue(finished, "run", "abacus", *SMALL)
+    ended = mothertongue(finished, "run", "abacus", *SMALL, server=place.api)
     assert ended.returncode == 0, ended.stderr
     assert "damaged artifact" in ended.stderr
     assert rows.read_bytes() == whole
@@ -146,7 +148,7 @@ def test_wrong_input_gets_one_line_and_exit_2(tmp_path: Path, arguments: tuple[s
     assert "Traceback" not in ended.stderr
 
 
-def test_training_and_evaluating_on_the_same_questions_stops_the_study(tmp_path: Path) -> None:
+def test_training_and_evaluating_on_the_same_questions_stops_the_study(tmp_path: Path, place: Place) -> None:
     for split in ("train", "test"):
         rows = [
             {"question": f"How much is {n} plus {n + 1}, said my {split} uncle?", "gold": str(2 * n + 1)}
@@ -159,14 +161,14 @@ def test_training_and_evaluating_on_the_same_questions_stops_the_study(tmp_path:
         "benchmarks:\n  sums: {train: train.jsonl, test: test.jsonl, verifier: number}\n"
         "train: [sums]\nevaluate: [sums]\nquestions: {train: null, evaluate: null}\norigins: {self: {}}\n"
     )
-    ended = mothertongue(tmp_path, "run", "mine.yaml")
+    ended = mothertongue(tmp_path, "run", "mine.yaml", server=place.api)
     assert ended.returncode == 2, ended.stderr
     assert "train/000003" in ended.stderr
     assert "test/000003" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_finished_runs_are_kept_once_and_compared(finished: Path) -> None:
+def test_finished_runs_are_kept_once_and_compared(finished: Path, place: Place) -> None:
     def kept() -> list[str]:
         listed = json.loads(mothertongue(finished, "history", "small", "--json").stdout)
         return [run["run"] for run in listed["runs"]]
@@ -176,7 +178,7 @@ def test_finished_runs_are_kept_once_and_compared(finished: Path) -> None:
     assert kept() == before
     said = mothertongue(finished, "compare", "small", "latest").stdout
     assert "Nothing changed: both are the same results." in said
-    noted = mothertongue(finished, "run", "abacus", *SMALL, "--set", "notes=Another note.")
+    noted = mothertongue(finished, "run", "abacus", *SMALL, "--set", "notes=Another note.", server=place.api)
     assert noted.returncode == 0, noted.stderr
     assert kept()[1:] == before
     said = mothertongue(finished, "compare", "previous").stdout

@@ -147,7 +147,14 @@ def test_a_killed_engine_is_transient_and_is_replaced(tiny: Model) -> None:
         engines.close()
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "end",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_no_process_outlives_its_parent(tiny: Model, end: signal.Signals) -> None:
     script = f"""
         from tasks.engine.pool import Engines
