@@ -9,7 +9,7 @@ from tasks.endpoint.client import Client, OverBudget, Request, connect
 from tasks.endpoint.facts import api_facts
 from tasks.endpoint.reply import Answer, body, read
 from tasks.models.endpoint import Endpoint
-from tasks.models.rendering import fill
+from tasks.models.filling import fill
 from tasks.models.sampling import Gathered, Sampling, seed_of
 from tasks.pipeline.stage import Work
 from tasks.resources.errors import StageFailed

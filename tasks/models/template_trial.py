@@ -19,8 +19,8 @@ from jinja2 import Environment, nodes
 
 from data.errors import InputError, at
 from data.prompt import PROMPTS
-from tasks.models.rendering import fill
-from tasks.storage.rows import Row
+from data.row_values import Row
+from tasks.models.filling import fill
 
 SECONDS = 1
 """Processor time that one template may take for one row."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from data.prompt import template
 from tasks.kinds.origins import Context, Look
-from tasks.models.rendering import fill
+from tasks.models.filling import fill
 from tasks.models.sampling import RESPONSE
 from tasks.origins._responses import Responses
 from tasks.pipeline.stage import Node, stage

@@ -49,7 +49,7 @@ def judged(benchmark: Benchmark, row: Row, response: str) -> str:
 
 def assert_right(benchmark: Benchmark, questions: Iterable[Row]) -> None:
     """Each row's gold answer and reference are judged correct, and its prompt can be filled."""
-    from tasks.models.rendering import fill
+    from tasks.models.filling import fill
 
     for row in questions:
         assert judged(benchmark, row, f"Final answer: {row['gold']}") == "correct"

@@ -80,7 +80,7 @@ def test_a_broken_row_is_named(tmp_path: Path) -> None:
 
 @needs_sandbox
 def test_references_and_bare_bodies_are_correct_and_empty_ones_are_not(hub: Path) -> None:
-    from tasks.models.rendering import fill
+    from tasks.models.filling import fill
 
     benchmark = find("humaneval").at(hub)
     found = questions_of(benchmark, "test", None, 0)

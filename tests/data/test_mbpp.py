@@ -46,7 +46,7 @@ def test_splits_are_by_task_id(official: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_rows_have_their_tests_as_a_module_and_in_the_prompt(official: Path) -> None:
-    from tasks.models.rendering import fill
+    from tasks.models.filling import fill
 
     mbpp = find("mbpp").at(official)
     digits, chain = questions_of(mbpp, "test", None, 0)

@@ -90,9 +90,9 @@ def test_ten_thousand_against_ten_thousand_takes_seconds() -> None:
     words = [f"word{number}" for number in range(2_000)]
     sides = [[(str(n), " ".join(rng.choices(words, k=40))) for n in range(10_000)] for _ in range(2)]
     sides[1][4321] = ("copy", sides[0][1234][1])
-    started = time.perf_counter()
+    started = time.process_time()
     assert [(hit.evaluation, hit.train) for hit in overlaps(*sides)] == [("copy", "1234")]
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
 
 
 @needs_real

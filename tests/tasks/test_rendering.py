@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
+from tasks.models.filling import fill
 from tasks.models.model import Model
-from tasks.models.rendering import Renderer, fill
+from tasks.models.rendering import Renderer
 from tests.tasks import chat_templates
 from tests.tasks.chat_templates import BARE, FOR_ALL, Kind, Turn
 from tests.tasks.thinking_templates import THINKING_KINDS
