@@ -59,7 +59,7 @@ def test_a_schedule_makes_the_runs_to_come(place: Place) -> None:
 
 
 def test_runs_that_a_replaced_schedule_had_left_are_removed(place: Place) -> None:
-    deployed(place, name="often", schedule=Schedule(interval="1m"))
+    deployed(place, name="often", schedule=Schedule(interval="1h"))  # none comes due meanwhile
     id = place.deployment("often")["id"]
     await_(lambda: len(place.runs("often")) >= 3, "no run was scheduled")
     by_hand = place.start("often")
