@@ -29,6 +29,7 @@ def deployed(place: Place, **given: Any) -> None:
 
 
 def test_a_study_is_deployed_and_replaced(place: Place) -> None:
+    httpx.delete(f"{place.api}/work_pools/process", timeout=ANSWER)  # which a test before may have made
     said = place.mothertongue("deploy", "abacus", "--cron", "0 3 * * 1", "--timezone", "Europe/Berlin").stdout
     assert "Deployed study/abacus: runs by cron 0 3 * * 1 (Europe/Berlin)." in said
     assert "process (made just now)" in said
