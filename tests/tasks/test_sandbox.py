@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,9 +32,7 @@ HOSTILE = sorted((PROJECT / "tests" / "hostile").glob("*.py.txt"))
 PROBLEM = sandbox.problem()
 needs_sandbox = pytest.mark.skipif(PROBLEM is not None, reason=f"no sandbox here: {PROBLEM}")
 QUICK = Limits(cpu=1, wall_seconds=2.5)
-"""For programs that do not end by themselves."""
-PATIENT = Limits(cpu=60, wall_seconds=300)
-"""For programs that must come to their end, however busy the machine is."""
+HONEST = "def double(number):\n    return 2 * number\n"
 DOUBLE = "from program import double\nassert double(21) == 42\nassert double(-4) == -8\nassert double(0) == 0\n"
 MARK = f"program {secrets.token_hex(8)}"
 
@@ -120,7 +117,7 @@ def test_there_are_many_hostile_programs() -> None:
 @pytest.mark.parametrize("file", HOSTILE, ids=lambda file: file.name.removesuffix(".py.txt"))
 def test_a_hostile_program_is_contained(file: Path, bait: Bait) -> None:
     program = bait.filled(file.read_text())
-    sandbox.judge(f"# {MARK}\ndef double(number):\n    return 2 * number\n", "", DOUBLE, PATIENT)
+    sandbox.judge(f"# {MARK}\ndef double(number):\n    return 2 * number\n", "", DOUBLE, QUICK)
     processes, files = below(os.getpid()), outside(bait.file.parent)
     verdicts = [
         sandbox.judge(program, "", DOUBLE, QUICK).verdict for _ in range(2 if "left_behind" in file.name else 1)
@@ -130,8 +127,11 @@ def test_a_hostile_program_is_contained(file: Path, bait: Bait) -> None:
     assert outside(bait.file.parent) == files
     assert bait.file.read_text() == "secret"
     assert bait.reached == []
-    honest = sandbox.judge("def double(number):\n    return 2 * number\n", "", DOUBLE, PATIENT)
-    assert honest.verdict == "correct", "the next program is judged as if nothing had been"
+    # On a busy machine an honest program may not end in that time either: it is asked again.
+    until(
+        lambda: sandbox.judge(HONEST, "", DOUBLE, QUICK).verdict == "correct",
+        "the next program is not judged as if nothing had been",
+    )
 
 
 def test_what_hostile_programs_go_after_is_there(bait: Bait) -> None:
@@ -155,13 +155,10 @@ def test_what_hostile_programs_go_after_is_there(bait: Bait) -> None:
 def test_hostile_programs_side_by_side_do_not_disturb_honest_ones(bait: Bait) -> None:
     names = ("processes_fork_bomb", "memory_slowly", "signals_everyone", "disk_full", "fake_builtins")
     hostile = [bait.filled(file.read_text()) for file in HOSTILE if file.name.removesuffix(".py.txt") in names]
-    honest = ["def double(number):\n    return 2 * number\n"] * 4
+    limits = Limits(cpu=1, wall_seconds=60)  # time for honest ones, however busy the machine is
     with ThreadPoolExecutor(3) as pool:
-        limits = [*[QUICK] * len(hostile), *[PATIENT] * len(honest)]
-        verdicts = [
-            judged.verdict
-            for judged in pool.map(sandbox.judge, [*hostile, *honest], repeat(""), repeat(DOUBLE), limits)
-        ]
+        judged = pool.map(lambda program: sandbox.judge(program, "", DOUBLE, limits), [*hostile, *[HONEST] * 4])
+        verdicts = [each.verdict for each in judged]
     assert len(hostile) == len(names)
     assert "correct" not in verdicts[: len(hostile)]
     assert verdicts[len(hostile) :] == ["correct"] * 4
