@@ -32,7 +32,7 @@ HOSTILE = sorted((PROJECT / "tests" / "hostile").glob("*.py.txt"))
 PROBLEM = sandbox.problem()
 needs_sandbox = pytest.mark.skipif(PROBLEM is not None, reason=f"no sandbox here: {PROBLEM}")
 QUICK = Limits(cpu=1, wall_seconds=2.5)
-HONEST = "def double(number):\n    return 2 * number\n"
+DOUBLING = "def double(number):\n    return 2 * number\n"
 DOUBLE = "from program import double\nassert double(21) == 42\nassert double(-4) == -8\nassert double(0) == 0\n"
 MARK = f"program {secrets.token_hex(8)}"
 
@@ -129,7 +129,7 @@ def test_a_hostile_program_is_contained(file: Path, bait: Bait) -> None:
     assert bait.reached == []
     # On a busy machine an honest program may not end in that time either: it is asked again.
     until(
-        lambda: sandbox.judge(HONEST, "", DOUBLE, QUICK).verdict == "correct",
+        lambda: sandbox.judge(DOUBLING, "", DOUBLE, QUICK).verdict == "correct",
         "the next program is not judged as if nothing had been",
     )
 
@@ -157,7 +157,7 @@ def test_hostile_programs_side_by_side_do_not_disturb_honest_ones(bait: Bait) ->
     hostile = [bait.filled(file.read_text()) for file in HOSTILE if file.name.removesuffix(".py.txt") in names]
     limits = Limits(cpu=1, wall_seconds=60)  # time for honest ones, however busy the machine is
     with ThreadPoolExecutor(3) as pool:
-        judged = pool.map(lambda program: sandbox.judge(program, "", DOUBLE, limits), [*hostile, *[HONEST] * 4])
+        judged = pool.map(lambda program: sandbox.judge(program, "", DOUBLE, limits), [*hostile, *[DOUBLING] * 4])
         verdicts = [each.verdict for each in judged]
     assert len(hostile) == len(names)
     assert "correct" not in verdicts[: len(hostile)]
