@@ -92,6 +92,7 @@ def _run(study: Study, run: Session) -> Outcome:
     outcome = Outcome(plan)
     for line in rendering:
         get_run_logger().info(line)
+    run.runtime.adapter_ranks = plan.adapter_ranks
     started = time.monotonic()
     with runner.scheduler(run.options, run.runtime) as scheduler:
         replanning = Replanning(plan, scheduler, run.runtime.store)

@@ -26,6 +26,9 @@ class Step(NamedTuple):
 class Executor(ABC):
     """Runs steps somewhere."""
 
+    one_engine = False
+    """Whether all engine steps share one engine at a time, so that their order decides how often engines start."""
+
     @abstractmethod
     def submit(self, step: Step, inputs: list[PrefectFuture[Any]], in_store: bool) -> PrefectFuture[Any]:
         """Start a step.

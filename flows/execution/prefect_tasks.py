@@ -145,6 +145,8 @@ class PrefectExecutor(Executor):
 class ThreadExecutor(PrefectExecutor):
     """Submits steps to threads of this process."""
 
+    one_engine = True
+
     def __init__(self, limits: Mapping[str, int]) -> None:
         """`limits` are the most steps of each slot that are submitted at once."""
         self._limits = limits

@@ -10,6 +10,7 @@ import httpx
 from prefect.concurrency.asyncio import AcquireConcurrencySlotTimeoutError, ConcurrencySlotAcquisitionError
 from prefect.futures import PrefectFuture
 
+from flows.execution import engine_order
 from flows.execution.executor import LOOKUP, Executor, Step
 from flows.execution.failure import Failure
 from tasks.pipeline.runtime import Runtime
@@ -48,6 +49,8 @@ class Scheduler:
     def run(self, nodes: Iterable[Node]) -> None:
         """Run these nodes, given inputs first; those whose inputs fail are not run."""
         queued = _Queue(node for node in nodes if node.key not in self.done and node.key not in self.failed)
+        if self.executor.one_engine:
+            queued.hold(*engine_order.order(queued.nodes.values()))
         for node in queued.without_inputs():
             self._admit(node, queued)
         finished: Finished = queue.SimpleQueue()
@@ -172,6 +175,13 @@ class _Queue:
             for needed in node.upstream:
                 if needed.key in self.nodes:
                     self._dependants[needed.key].append(node)
+
+    def hold(self, first: list[Node], then: list[Node]) -> None:
+        """Have nodes wait for others though they need none of their artifacts, and though these may fail."""
+        for node in first:
+            self._dependants[node.key].extend(then)
+        for node in then:
+            self._waits_for[node.key] += len(first)
 
     def without_inputs(self) -> list[Node]:
         """The nodes that wait for no other one of these."""

@@ -43,6 +43,16 @@ class Plan:
         """All steps up to and including the report."""
         return ordered([*self.checks, *self.conclusion()])
 
+    @property
+    def adapter_ranks(self) -> dict[Model, int]:
+        """The largest rank of each student's adapters."""
+        ranks: dict[Model, int] = {}
+        for node in self.nodes:
+            if node.stage.name == "finetune":
+                student, rank = node.values["student"], node.values["method"].rank
+                ranks[student] = max(rank, ranks.get(student, 0))
+        return ranks
+
     def conclusion(self, lost: Collection[str] = (), missing: Mapping[Cell, str] = NOTHING) -> tuple[Node, Node]:
         """The comparison and the report.
 

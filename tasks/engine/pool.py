@@ -8,10 +8,11 @@ import atexit
 import json
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from tasks.engine.engine import Engine
 from tasks.engine.interface import Parameters, Request, Result, ServedModel
@@ -22,6 +23,7 @@ from tasks.resources.placement import Placement
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Adapter ranks vLLM has kernels for; an adapter takes the next larger."""
+NO_RANKS: Mapping[Model, int] = MappingProxyType({})
 POLL = 1.0
 """Seconds between checks whether another process waits for the engine's slot."""
 IDLE = 2.0
@@ -54,10 +56,22 @@ class Engines:
     used is closed after its turn: its streams finish their requests, and continue when it is their turn again.
     """
 
-    def __init__(self, placement: Placement, log: Callable[[str], None] = lambda text: None) -> None:
-        """`log` is called with lines of the engine's output, in the thread of the stage that uses the engine."""
+    def __init__(
+        self,
+        placement: Placement,
+        log: Callable[[str], None] = lambda text: None,
+        ranks: Mapping[Model, int] = NO_RANKS,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            log: called with lines of the engine's output, in the thread of the stage that uses the engine.
+            ranks: the largest rank of the adapters that will be asked for, by base model. An engine is started for
+                them at once, though the first stage that uses it may need none: a second start takes longer.
+        """
         self._placement = placement
         self._log = log
+        self._ranks = {model: min(rank, RANKS[-1]) for model, rank in ranks.items()}
         self._free = threading.Condition()
         self._engine: Engine | None = None
         self._users = 0
@@ -77,7 +91,7 @@ class Engines:
         Raises:
             StageFailed, Transient: it cannot be started; see `Engine`. An adapter's rank is too large for vLLM.
         """
-        handle = EngineHandle(self, model, _bucket(rank), note)
+        handle = EngineHandle(self, model, _bucket(max(rank, self._ranks.get(model, 0))), note)
         try:
             yield handle
         finally:

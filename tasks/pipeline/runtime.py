@@ -2,12 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.fork_server.client import ForkServer
+from tasks.models.model import Model
 from tasks.resources import devices
 from tasks.resources.placement import Placement
 from tasks.resources.slot_shares import Shares
@@ -35,6 +36,8 @@ class Runtime:
     placement: Placement = field(default_factory=Placement)
     listener: Listener = _nobody
     shares: Shares = field(default_factory=Shares)
+    adapter_ranks: Mapping[Model, int] = field(default_factory=dict)
+    """The largest rank of the adapters that will be served, by the model they are of, as far as it is known."""
     fork_server: ForkServer = field(default_factory=ForkServer)
     """Runs the trainers. No process until the first of them."""
     _engines: "Engines | None" = None
@@ -47,7 +50,9 @@ class Runtime:
             if self._engines is None:
                 from tasks.engine.pool import Engines
 
-                self._engines = Engines(self.placement, lambda text: self.listener("log", "engine", {"text": text}))
+                self._engines = Engines(
+                    self.placement, lambda text: self.listener("log", "engine", {"text": text}), self.adapter_ranks
+                )
             return self._engines
 
     def engines_if_any(self, act: "Callable[[Engines], None]") -> None:
