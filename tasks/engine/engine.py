@@ -28,7 +28,12 @@ from tasks.resources.scratch import Scratch
 from tasks.resources.slots import Slot
 
 LOOK_AHEAD = 512
-"""Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one."""
+"""Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one; of a
+small model as many, and other streams fill the gaps."""
+TOGETHER = 256
+"""Requests an engine computes together."""
+TOGETHER_SMALL = 512
+"""The same of a small model: what each step costs beside its requests is a good part of its time."""
 SMALL_MODEL = 200 * 2**20
 """Bytes of weights below which one thread is as fast as several: handing work over costs more than the work."""
 CLOSED = "it was closed"
@@ -85,6 +90,7 @@ class Engine(ServedModel):
                 "revision": model.revision,
                 "remote_code": model.remote_code,
                 "rank": rank,
+                "together": TOGETHER_SMALL if self._small else TOGETHER,
                 "kv_cache_gib": placement.kv_cache_gib,
                 "gpu_memory": placement.gpu_memory,
                 "scratch": str(self._scratch.path),

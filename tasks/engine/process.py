@@ -55,7 +55,7 @@ class VllmEngine:
                 skip_tokenizer_init=True,
                 generation_config="vllm",
                 max_model_len=-1,
-                max_num_seqs=256,
+                max_num_seqs=settings["together"],
                 disable_log_stats=True,
                 **options,
             )
