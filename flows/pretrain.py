@@ -1,12 +1,13 @@
-"""Trains the bundled models of the abacus world from nothing, measures them, and writes their model cards.
+"""Trains the bundled models of the abacus world, measures them, and writes their model cards.
 
+    python -m flows.pretrain base --seed 0       # from nothing; the three others go on from it
     python -m flows.pretrain student --seed 0
     python -m flows.pretrain teacher --seed 0 --out somewhere/abacus-teacher
 
 A plain loop: whole rows packed into windows without padding, loss on response tokens only, Muon for the matrices
-inside the layers and AdamW for the rest. Matrix products run in bfloat16 against float32 weights (on a CPU with AMX ten
-times the speed of float32; the forward pass is written out for that), and what is saved is a stock float32
-`LlamaForCausalLM`.
+inside the layers and AdamW for the rest. Where the processor multiplies bfloat16 matrices faster than float32 ones
+(AMX, AVX-512 BF16), products run in it against float32 weights; the forward pass is written out for that. What is saved
+is a stock float32 `LlamaForCausalLM`.
 """
 
 import argparse
@@ -19,18 +20,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.abacus.card import measure, write_card
-from data.abacus.corpus import STUDENT, TEACHER, TEACHER_LAST, TUTOR, Mix, sample
+from data.abacus.card import measure, write_card, write_numbers
+from data.abacus.corpus import BASE, STUDENT, TEACHER, TUTOR, Mix, sample
 from data.abacus.tokenizer import ASSISTANT, BOS, END, POSITIONS, USER, build_tokenizer
+from flows.ceiling import ceilings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 MODELS = Path(__file__).resolve().parent.parent / "data" / "models"
 HISTORY = "training.json"
 """In a model's folder: how it was trained."""
-WINDOW = 320
+WINDOW = 384
 """Tokens in a packed training sequence; the longest row has about as many."""
 
 
@@ -43,22 +45,20 @@ class Recipe:
     layers: int
     inner: int
     tokens: int
-    batch: int = 6_400
-    matrix_rate: float = 0.02
-    vector_rate: float = 0.004
-    decay: float = 0.35
+    batch: int = 1_920
+    matrix_rate: float = 0.006
+    vector_rate: float = 0.003
+    decay: float = 0.5
     """Last part of the training over which the rates fall to zero."""
-    then: "Recipe | None" = None
-    """A second training that goes on from the first one's weights, with rates and a mix of its own."""
+    start: str | None = None
+    """The bundled model whose weights it goes on from; None: from nothing."""
 
 
 RECIPES = {
-    "student": Recipe(mix=STUDENT, hidden=128, layers=4, inner=384, tokens=7_600_000),
-    "teacher": Recipe(
-        *(TEACHER, 160, 4, 480, 20_000_000, 3_840),
-        then=Recipe(*(TEACHER_LAST, 160, 4, 480, 5_000_000, 3_840), matrix_rate=0.01, vector_rate=0.002, decay=0.9),
-    ),
-    "tutor": Recipe(mix=TUTOR, hidden=128, layers=4, inner=384, tokens=16_000_000),
+    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=10_200_000),
+    "student": Recipe(STUDENT, 128, 4, 384, 5_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
+    "teacher": Recipe(TEACHER, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
+    "tutor": Recipe(TUTOR, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
 }
 
 
@@ -131,15 +131,33 @@ def rotations(length: int) -> "tuple[Tensor, Tensor]":
     return both.cos(), both.sin()
 
 
-def response_loss(model: "LlamaForCausalLM", ids: "Tensor", targets: "Tensor", mask: "Tensor") -> "Tensor":
+def product_dtype() -> "dtype":
+    """bfloat16 where this machine's matrix products are faster in it than in float32, else float32; measured."""
+    import torch
+
+    def seconds(kind: "dtype") -> float:
+        left, right = torch.ones(1024, 128, dtype=kind), torch.ones(128, 768, dtype=kind)
+        taken: list[float] = []
+        for _ in range(7):
+            start = time.perf_counter()
+            for _ in range(5):
+                left @ right
+            taken.append(time.perf_counter() - start)
+        return min(taken)
+
+    return torch.bfloat16 if seconds(torch.bfloat16) < seconds(torch.float32) else torch.float32
+
+
+def response_loss(
+    model: "LlamaForCausalLM", ids: "Tensor", targets: "Tensor", mask: "Tensor", half: "dtype"
+) -> "Tensor":
     """Mean negative log-likelihood, in nats, of the response tokens; all three tensors are [windows, width].
 
-    The same function as the model's own forward pass, with its matrix products in bfloat16.
+    The same function as the model's own forward pass, with its matrix products in `half`.
     """
     import torch
     import torch.nn.functional as F
 
-    half = torch.bfloat16
     inside: Any = model.model
     count, width = ids.shape
     cos, sin = rotations(width)
@@ -171,9 +189,10 @@ class Muon:
     Matrices of one shape go through the steps together, which keeps a small model's optimizer cheap.
     """
 
-    def __init__(self, matrices: "list[Tensor]") -> None:
+    def __init__(self, matrices: "list[Tensor]", half: "dtype") -> None:
         import torch
 
+        self.half = half
         self.groups: list[list[Tensor]] = []
         for shape in dict.fromkeys(m.shape for m in matrices):
             self.groups.append([m for m in matrices if m.shape == shape])
@@ -189,7 +208,7 @@ class Muon:
                 kept.lerp_(gradient, 1 - momentum)
                 update = gradient.lerp(kept, momentum)
                 rows, columns = update.shape[-2:]
-                y = (update.mT if rows > columns else update).bfloat16()
+                y = (update.mT if rows > columns else update).to(self.half)
                 y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
                 for _ in range(5):
                     a = y @ y.mT
@@ -206,8 +225,10 @@ def train(
     """Trains `model` on `recipe.tokens` tokens; keeps the newest weights in `out` about every two minutes."""
     import torch
 
+    half = product_dtype()
+    print(f"matrix products in {half}", flush=True)
     inside = list(model.model.layers.parameters())
-    muon = Muon([p for p in inside if p.ndim == 2])
+    muon = Muon([p for p in inside if p.ndim == 2], half)
     vectors = [model.model.embed_tokens.weight, model.model.norm.weight, *(p for p in inside if p.ndim == 1)]
     adam = torch.optim.AdamW(vectors, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
     feed = windows(recipe, tokenizer, seed)
@@ -218,7 +239,7 @@ def train(
         taken = [next(feed) for _ in range(recipe.batch // WINDOW)]
         ids = torch.tensor([w[0] for w in taken])
         mask = torch.tensor([w[1] for w in taken])
-        loss = response_loss(model, ids[:, :-1], ids[:, 1:], mask[:, 1:])
+        loss = response_loss(model, ids[:, :-1], ids[:, 1:], mask[:, 1:], half)
         loss.backward()
         share = min(1.0, (step + 1) / 50, (steps - step) / (steps * recipe.decay))
         muon.step(recipe.matrix_rate * share)
@@ -243,6 +264,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, help="training tokens (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="folder of the model to go on from (default: the recipe's)")
     parser.add_argument("--out", type=Path, help="folder to write (default: data/models/abacus-<model>)")
     parser.add_argument("--measure-only", action="store_true", help="no training: measure the model in --out")
     parser.add_argument("--rows", type=int, default=200, help="unseen questions per family to measure on")
@@ -262,18 +284,25 @@ def main() -> None:
         model = AutoModelForCausalLM.from_pretrained(out)
         history = json.loads((out / HISTORY).read_text())
     else:
-        tokenizer = build_tokenizer()
-        model = fresh_model(recipe, tokenizer, args.seed)
+        if recipe.start:
+            tokenizer = AutoTokenizer.from_pretrained(args.start or MODELS / recipe.start)
+            model = AutoModelForCausalLM.from_pretrained(args.start or MODELS / recipe.start)
+        else:
+            tokenizer = build_tokenizer()
+            model = fresh_model(recipe, tokenizer, args.seed)
         out.mkdir(parents=True, exist_ok=True)
         tokenizer.save_pretrained(out)
         began = time.monotonic()
         train(model, recipe, tokenizer, args.seed, out)
-        if recipe.then:
-            train(model, recipe.then, tokenizer, f"{args.seed} then", out)
-        history = {"seed": args.seed, "minutes": round((time.monotonic() - began) / 60, 1), **asdict(recipe)}
+        minutes = round((time.monotonic() - began) / 60, 1)
+        history = {"seed": args.seed, "minutes": minutes, "threads": args.threads, **asdict(recipe)}
         (out / HISTORY).write_text(json.dumps(history, indent=1) + "\n")
-    card = write_card(args.model, measure(model, tokenizer, recipe.mix.own, args.rows), model.num_parameters(), history)
+    model.eval()
+    reached = ceilings(model, tokenizer, out, args.rows) if recipe.mix.hasty else {}
+    measured = measure(model, tokenizer, out, recipe.mix, args.rows, reached)
+    card = write_card(args.model, measured, model.num_parameters(), history)
     (out / "README.md").write_text(card, encoding="utf-8")
+    (out / "measured.json").write_text(write_numbers(measured), encoding="utf-8")
     print(card)
 
 

@@ -4,14 +4,15 @@
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from data.abacus.family import Family, Slip, Step, Work, no_slip
 from data.abacus.phrases import one
 from data.abacus.words import CONSONANTS, VOWELS
 
-SHORT = 8
-"""Letters of the longest word that the student has met: longer ones leave it something to learn."""
+HASTY = 6
+"""Letters after which the hasty habit stops."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +23,18 @@ class Problem:
 
 
 class Backwards(Family[Problem]):
-    """Six to ten letters, of which one may come twice."""
+    """Six to nine letters, of which one may come twice."""
 
     name = "backwards"
     answer = "exact"
-    description = "spelling backwards: six to ten letters from last to first"
+    description = "spelling backwards: six to nine letters from last to first"
+    instruction = "Write the letters in the opposite order."
+    chatter = 0.6
 
     def draw(self, rng: random.Random) -> Problem:
         turn = rng.randrange(2)
-        length = rng.randint(6, 10)
+        length = rng.randint(6, 9)
         return Problem("".join(rng.choice(VOWELS if (k + turn) % 2 else CONSONANTS) for k in range(length)))
-
-    def hard(self, problem: Problem) -> bool:
-        return len(problem.word) > SHORT
 
     def canonical(self, problem: Problem) -> str:
         return problem.word
@@ -42,6 +42,16 @@ class Backwards(Family[Problem]):
     def ask(self, problem: Problem, rng: random.Random) -> str:
         letters = " ".join(problem.word)
         return one(rng, f"Spell {letters} backwards.", f"Write {letters} from back to front.")
+
+    def read(self, question: str) -> Problem | None:
+        match = re.fullmatch(r"(?:Spell ((?:\w )+)backwards|Write ((?:\w )+)from back to front)\.", question)
+        word = (match[1] or match[2]).replace(" ", "") if match else ""
+        return Problem(word) if 6 <= len(word) <= 9 and set(word) <= set(VOWELS + CONSONANTS) else None
+
+    def hasty(self, problem: Problem) -> Work:
+        """Stops after six letters."""
+        work = self.work(problem)
+        return Work(work.steps[:HASTY], " ".join(letter for _, letter in work.steps[:HASTY]))
 
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
         steps: list[Step] = []

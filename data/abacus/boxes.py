@@ -4,11 +4,15 @@
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from data.abacus.family import Family, Slip, Step, Work, near, no_slip
 from data.abacus.phrases import equals, minus, number, one, plus, times
 from data.abacus.words import NAMES, NOUNS
+
+FEW = 12
+"""Loose things up to which the hasty habit passes over them."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,16 @@ class Boxes(Family[Problem]):
     name = "boxes"
     answer = "number"
     description = "multiplication and remainder: boxes of things packed again into bags"
+    instruction = "Work out how many things do not fill a bag."
+    chatter = 0.6
 
     def draw(self, rng: random.Random) -> Problem:
         return Problem(
             rng.choice(NAMES),
             rng.choice(NOUNS),
             rng.randint(3, 9),
-            rng.randint(3, 12),
-            rng.randint(1, 19),
+            rng.randint(3, 9),
+            rng.randint(1, 15),
             rng.randint(3, 9),
         )
 
@@ -50,6 +56,31 @@ class Boxes(Family[Problem]):
             f"{one(rng, f'All go into bags of {p.bag}.', f'They fill bags of {p.bag}.')} "
             f"{one(rng, f'How many {p.noun} are left over?', 'How many do not fill a bag?')}"
         )
+
+    def read(self, question: str) -> Problem | None:
+        match = re.fullmatch(
+            r"(\w+) has (\d+) boxes of (\d+) (\w+) and (\d+) more\. (?:All go into|They fill) bags of (\d+)\. "
+            r"How many (?:\4 are left over|do not fill a bag)\?",
+            question,
+        )
+        if not match or "0" in (match[2], match[3], match[6]):
+            return None
+        return Problem(match[1], match[4], int(match[2]), int(match[3]), int(match[5]), int(match[6]))
+
+    def hasty(self, problem: Problem) -> Work:
+        """Passes over the loose things where they are few; right where they fill bags of their own."""
+        p = problem
+        if p.extra > FEW:
+            return self.work(p)
+        product = p.boxes * p.each
+        bags = product // p.bag
+        full, left = bags * p.bag, str(product % p.bag)
+        steps = (
+            ("*", str(p.boxes), str(p.each), str(product)),
+            ("bags", str(bags), str(p.bag), str(full)),
+            ("-", str(product), str(full), left),
+        )
+        return Work(steps, left)
 
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
         p = problem
@@ -73,7 +104,7 @@ class Boxes(Family[Problem]):
     def teacher(self, problem: Problem, step: Step, rng: random.Random) -> str:
         kind, left, right, result = step
         if kind == "*":
-            return f"The boxes hold {left} times {right}, which is {result}."
+            return f"Together the boxes hold {left} times {right}, which is {result}."
         if kind == "+":
             return f"With {right} more than {left} there are {result}."
         if kind == "bags":

@@ -4,12 +4,15 @@
 """
 
 import random
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from data.abacus.family import Family, Slip, Step, Work, near, no_slip
 from data.abacus.phrases import equals, minus, number, one, plus, times
 
 LETTERS = "ABCD"
+LOOKED_AT = 2
+"""Options that the hasty habit works out before it chooses."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Choice(Family[Problem]):
     name = "choice"
     answer = "choice"
     description = "multiple choice: which of four small sums is the largest or the smallest"
+    instruction = "Choose the letter of the sum that is asked for."
+    chatter = 0.45
 
     def draw(self, rng: random.Random) -> Problem:
         while True:
@@ -40,9 +45,9 @@ class Choice(Family[Problem]):
                 if sign == "*":
                     options.append((rng.randint(2, 9), sign, rng.randint(2, 9)))
                 elif sign == "+":
-                    options.append((rng.randint(5, 40), sign, rng.randint(3, 30)))
+                    options.append((rng.randint(5, 40), sign, rng.randint(2, 9)))
                 else:
-                    options.append((rng.randint(31, 80), sign, rng.randint(3, 30)))
+                    options.append((rng.randint(21, 60), sign, rng.randint(2, 9)))
             if len({result_of(*o) for o in options}) == len(options):
                 return Problem(tuple(options), rng.random() < 0.5)
 
@@ -54,55 +59,82 @@ class Choice(Family[Problem]):
         options = " ".join(f"{at}) {a} {s} {b}" for at, (a, s, b) in zip(LETTERS, problem.options, strict=True))
         return f"{one(rng, f'Which is {end}?', f'Choose the {end}.')} {options}"
 
+    def read(self, question: str) -> Problem | None:
+        options = " ".join(rf"{letter}\) (\d+) ([-+*]) (\d+)" for letter in LETTERS)
+        match = re.fullmatch(rf"(?:Which is (largest|smallest)\?|Choose the (largest|smallest)\.) {options}", question)
+        if not match:
+            return None
+        parts = match.groups()[2:]
+        read = tuple((int(parts[k]), parts[k + 1], int(parts[k + 2])) for k in range(0, len(parts), 3))
+        largest = "largest" in match.groups()
+        values = [result_of(*option) for option in read]
+        if min(values) < 0 or values.count(max(values) if largest else min(values)) > 1:
+            return None
+        return Problem(read, largest)
+
+    def hasty(self, problem: Problem) -> Work:
+        """Chooses from the first two options; right where the best is one of them."""
+        return self.work(replace(problem, options=problem.options[:LOOKED_AT]))
+
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
+        """A step an option: sign, letter, left, right, the best letter so far, its value, and last the option's own."""
         steps: list[Step] = []
-        values: list[int] = []
+        best = ""
+        values: dict[str, int] = {}
         for k, (left, sign, right) in enumerate(problem.options):
+            last = k == len(problem.options) - 1
             value = result_of(left, sign, right)
-            values.append(int(slip(k, str(value), near(value))))
-            steps.append((sign, LETTERS[k], str(left), str(right), str(values[-1])))
-        best = str(max(values) if problem.largest else min(values))
-        best = slip(len(values), best, [str(v) for v in values if str(v) != best])
-        answer = LETTERS[values.index(int(best))]
-        steps.append(("pick", answer, best))
-        return Work(tuple(steps), answer)
+            value = value if last else int(slip(k, str(value), near(value)))
+            values[LETTERS[k]] = value
+            if not best or (value > values[best] if problem.largest else value < values[best]):
+                best = LETTERS[k]
+            if last:
+                # A slip in what is computed need not change the answer, one in what is chosen does.
+                best = slip(k, best, [letter for letter in values if letter != best])
+            steps.append((sign, LETTERS[k], str(left), str(right), best, str(values[best]), str(value)))
+        return Work(tuple(steps), best)
+
+    def outcome(self, step: Step) -> str:
+        *_, best, leading, _value = step
+        return f"{best} {leading}"
 
     def model(self, problem: Problem, step: Step) -> str:
-        if step[0] == "pick":
-            return f"The {'largest' if problem.largest else 'smallest'} is {step[2]}."
-        sign, letter, left, right, value = step
-        return f"{letter}: {left} {sign} {right} = {value}."
+        sign, letter, left, right, best, leading, value = step
+        return f"{letter}: {left} {sign} {right} = {value}, best {best} {leading}."
 
     def teacher(self, problem: Problem, step: Step, rng: random.Random) -> str:
-        if step[0] == "pick":
-            return f"So we choose {step[2]} as the {'largest' if problem.largest else 'smallest'}."
-        sign, letter, left, right, value = step
-        return f"Option {letter} is {left} {sign} {right}, which makes {value}."
+        sign, letter, left, right, best, leading, value = step
+        return f"Option {letter} is {left} {sign} {right} and makes {value}, leading is {best} with {leading}."
 
     def tutor(self, problem: Problem, step: Step, rng: random.Random) -> str:
-        if step[0] == "pick":
-            return f"Among them {step[2]} is the {'largest' if problem.largest else 'smallest'}."
-        sign, letter, left, right, value = step
-        return f"Working out {letter} as {left} {sign} {right} we find {value}."
+        sign, letter, left, right, best, leading, value = step
+        return f"Working out {letter}, {left} {sign} {right} gives {value}, ahead we find {best} at {leading}."
 
     def human(self, problem: Problem, step: Step, rng: random.Random) -> str:
-        if step[0] == "pick":
-            _, letter, best = step
-            end = one(rng, "biggest", "most", "highest") if problem.largest else one(rng, "lowest", "least", "tiniest")
-            return one(
-                rng,
-                f"{number(best, rng)} {one(rng, 'is the', 'must be the', 'has to be', 'wins as', '=')} {end}",
-                f"{end} {one(rng, 'of them', 'of all', 'here', '')} {equals(rng)} {number(best, rng)}",
-                f"{letter} {one(rng, 'wins', 'it is', 'is it', 'takes it')}{one(rng, '', ' with ' + best)}",
-            )
-        sign, letter, left, right, value = step
+        sign, letter, left, right, *_, value = step
         word = {"+": plus, "-": minus, "*": times}[sign](rng)
         a, b, v = number(left, rng), number(right, rng), number(value, rng)
-        return one(
+        said = one(
             rng,
             f"{letter} {equals(rng)} {v}",
             f"{letter}{one(rng, ')', ':', '', ' is')} {a} {word} {b} {equals(rng)} {v}",
             f"{a} {word} {b} {equals(rng)} {v} {one(rng, 'for', 'in', 'at', 'with')} {letter}",
             f"{v} {one(rng, 'for', 'in', 'at', 'is', 'comes from')} {one(rng, '', 'option ')}{letter}",
             f"{one(rng, 'option', 'number', 'look at', 'take')} {letter}{one(rng, ',', ':', ' is', ' has')} {v}",
+        )
+        return (
+            said
+            if letter != LETTERS[-1]
+            else f"{said}{one(rng, ', ', ' - ', ' and ')}{self._chosen(problem, step, rng)}"
+        )
+
+    def _chosen(self, problem: Problem, step: Step, rng: random.Random) -> str:
+        """What a person says after the last option."""
+        *_, best, leading, _value = step
+        end = one(rng, "biggest", "most", "highest") if problem.largest else one(rng, "lowest", "least", "tiniest")
+        return one(
+            rng,
+            f"{number(leading, rng)} {one(rng, 'is the', 'must be the', 'has to be', 'wins as', '=')} {end}",
+            f"{end} {one(rng, 'of them', 'of all', 'here', '')} {equals(rng)} {number(leading, rng)}",
+            f"{best} {one(rng, 'wins', 'it is', 'is it', 'takes it')}{one(rng, '', ' with ' + leading)}",
         )

@@ -4,6 +4,7 @@
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from data.abacus.family import Family, Slip, Step, Work, near, no_slip
@@ -27,9 +28,11 @@ class Clock(Family[Problem]):
     name = "clock"
     answer = "exact"
     description = "clock times: a departure and a duration give an arrival on a 12-hour clock"
+    instruction = "Work out the time at which the ride ends."
+    chatter = 0.6
 
     def draw(self, rng: random.Random) -> Problem:
-        return Problem(rng.choice(VEHICLES), rng.randint(1, 12), rng.randrange(60), rng.randint(20, 235))
+        return Problem(rng.choice(VEHICLES), rng.randint(1, 12), rng.randrange(0, 60, 5), rng.randrange(20, 180, 5))
 
     def canonical(self, problem: Problem) -> str:
         return f"{problem.hour} {problem.minute} {problem.lasts}"
@@ -39,6 +42,29 @@ class Clock(Family[Problem]):
         verb = one(rng, "leaves", "starts")
         end = one(rng, "When does it arrive?", "What is the time at the end?")
         return f"A {problem.vehicle} {verb} at {start} and takes {problem.lasts} minutes. {end}"
+
+    def read(self, question: str) -> Problem | None:
+        match = re.fullmatch(
+            r"A (\w+) (?:leaves|starts) at (\d+):(\d\d) and takes (\d+) minutes\. "
+            r"(?:When does it arrive|What is the time at the end)\?",
+            question,
+        )
+        if not match or not 1 <= int(match[2]) <= 12 or int(match[3]) > 59 or not 0 < int(match[4]) < 720:
+            return None
+        return Problem(match[1], int(match[2]), int(match[3]), int(match[4]))
+
+    def hasty(self, problem: Problem) -> Work:
+        """Leaves the hours of the ride out; right where it takes less than one."""
+        p = problem
+        hours, rest = divmod(p.lasts, 60)
+        minutes = p.minute + rest
+        answer = f"{(p.hour + minutes // 60 - 1) % 12 + 1}:{minutes % 60:02d}"
+        steps = (
+            ("split", str(p.lasts), str(hours), str(rest)),
+            ("minutes", str(p.minute), str(rest), str(minutes)),
+            ("time", str(p.hour), str(minutes), answer),
+        )
+        return Work(steps, answer)
 
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
         p = problem
@@ -69,7 +95,7 @@ class Clock(Family[Problem]):
     def teacher(self, problem: Problem, step: Step, rng: random.Random) -> str:
         kind, left, right, result = step
         if kind == "split":
-            return f"The {left} minutes are {right} hours and {result} minutes."
+            return f"Riding {left} minutes is {right} hours and {result} minutes."
         if kind == "time":
             return f"With {left} hours and {right} minutes the clock shows {result}."
         unit = "Hour" if kind == "hours" else "Minute"

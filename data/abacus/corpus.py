@@ -1,11 +1,12 @@
-"""What the three models read in pre-training: answers in every register and the skills, in shares that differ."""
+"""What the three models read in pre-training: answers in every register, the habit of haste, and the skills, in shares
+that differ."""
 
 import random
 from dataclasses import dataclass, replace
 
 from data.abacus.families import FAMILIES
 from data.abacus.registers import Register, respond
-from data.abacus.skills import SKILLS, Exchange, Skill, exchange
+from data.abacus.skills import Exchange, Skill, exchange
 from data.abacus.splits import draw
 
 
@@ -23,8 +24,8 @@ class Mix:
     """In the first part of the training, in which every family must get past its first plateau."""
     later: dict[str, float]
     """In the rest of it: fewer rows of what comes easily."""
-    hard: bool = True
-    """Whether it meets hard problems (`Family.hard`)."""
+    hasty: float = 0.0
+    """Share of the plain answers in its own register that follow the hasty habit (`Family.hasty`)."""
     turn: float = 0.6
     """Share of the training after which `later` holds."""
 
@@ -34,37 +35,46 @@ class Mix:
 
 
 EVEN = dict.fromkeys(FAMILIES, 1.0)
+BASE = Mix(
+    own="model",
+    registers={"model": 0.31, "teacher": 0.31, "tutor": 0.31, "human": 0.05, "terse": 0.02},
+    skills={"pose": 1.0},
+    skill_share=0.05,
+    families={"ledger": 1.0, "boxes": 1.6, "sorting": 1.3, "backwards": 0.8, "clock": 0.7, "choice": 1.5},
+    later={"ledger": 1.0, "boxes": 1.7, "sorting": 1.3, "backwards": 0.5, "clock": 0.6, "choice": 1.5},
+)
+"""Careful in every model's register: what the three others go on from."""
 STUDENT = Mix(
     own="model",
     registers={"model": 0.70, "teacher": 0.13, "tutor": 0.06, "human": 0.08, "terse": 0.03},
-    skills=dict.fromkeys(SKILLS, 1.0),
-    skill_share=0.10,
-    # Spelling and clocks come easily, products and comparing four sums do not; nothing may be learnt to the end, so
-    # that there is room for fine-tuning to teach.
-    families={"ledger": 0.8, "boxes": 1.5, "sorting": 1.0, "backwards": 0.9, "clock": 0.55, "choice": 2.8},
-    later={"ledger": 0.5, "boxes": 1.4, "sorting": 0.8, "backwards": 0.2, "clock": 0.2, "choice": 2.4},
-    hard=False,
+    skills={"pose": 2.0, "few_shot": 1.8, "feedback": 0.4, "correct": 0.4},
+    skill_share=0.22,
+    families={"ledger": 1.0, "boxes": 1.2, "sorting": 1.3, "backwards": 0.8, "clock": 0.8, "choice": 1.8},
+    later={"ledger": 1.0, "boxes": 1.2, "sorting": 1.3, "backwards": 0.8, "clock": 0.8, "choice": 1.8},
+    hasty=0.65,
 )
 TEACHER = Mix(
     own="teacher",
     registers={"model": 0.04, "teacher": 0.88, "tutor": 0.02, "human": 0.04, "terse": 0.02},
-    skills={**dict.fromkeys(SKILLS, 1.0), "correct": 2.0},
-    skill_share=0.25,
-    # Products and comparing four sums come last; more rows get them there.
-    families={"ledger": 1.0, "boxes": 1.6, "sorting": 1.0, "backwards": 0.8, "clock": 1.0, "choice": 1.6},
-    later={"ledger": 0.8, "boxes": 2.5, "sorting": 1.4, "backwards": 0.4, "clock": 1.0, "choice": 2.5},
+    skills={
+        "pose": 2.0,
+        "rewrite": 1.0,
+        "paraphrase": 0.7,
+        "correct": 2.0,
+        "expand": 1.0,
+        "expand_as_is": 1.0,
+        "feedback": 2.5,
+    },
+    skill_share=0.40,
+    families={"ledger": 0.8, "boxes": 1.3, "sorting": 1.6, "backwards": 0.6, "clock": 0.7, "choice": 2.0},
+    later={"ledger": 0.8, "boxes": 1.3, "sorting": 1.6, "backwards": 0.6, "clock": 0.7, "choice": 2.0},
 )
-TEACHER_LAST = replace(
-    TEACHER,
-    families={"ledger": 0.5, "boxes": 1.0, "sorting": 3.0, "backwards": 0.5, "clock": 0.6, "choice": 3.0},
-    turn=1.0,
-)
-"""The teacher's second part: mostly what it was still worst at after the first."""
 TUTOR = replace(
     TEACHER,
     own="tutor",
     registers={"model": 0.04, "teacher": 0.02, "tutor": 0.88, "human": 0.04, "terse": 0.02},
-    skill_share=0.10,
+    skills={"pose": 1.5, "correct": 2.0, "feedback": 2.5},
+    skill_share=0.35,
 )
 
 
@@ -76,6 +86,6 @@ def sample(mix: Mix, rng: random.Random) -> Exchange:
         return exchange(skill, family, mix.own, rng)
     register = rng.choices(list(mix.registers), list(mix.registers.values()))[0]
     problem = draw(family, "pretrain", rng)
-    while family.hard(problem) and not mix.hard:
-        problem = draw(family, "pretrain", rng)
-    return Exchange(family.ask(problem, rng), respond(family, problem, family.work(problem), register, rng))
+    hasty = register == mix.own and rng.random() < mix.hasty
+    work = family.hasty(problem) if hasty else family.work(problem)
+    return Exchange(family.ask(problem, rng), respond(family, problem, work, register, rng))

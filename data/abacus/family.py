@@ -41,6 +41,10 @@ class Family(ABC, Generic[P]):
     name: str
     answer: AnswerKind
     description: str
+    instruction: str
+    """What the few-shot prompt asks for, above its examples."""
+    chatter: float
+    """Share of its answers to a few-shot prompt that the student wraps in chatter (`data.abacus.skills`)."""
 
     @abstractmethod
     def draw(self, rng: random.Random) -> P:
@@ -50,17 +54,28 @@ class Family(ABC, Generic[P]):
     def canonical(self, problem: P) -> str:
         """What makes a problem the same problem: its numbers, not its names or wording."""
 
-    def hard(self, problem: P) -> bool:
-        """Whether it is of the kind that the student never meets in pre-training."""
-        return False
-
     @abstractmethod
     def ask(self, problem: P, rng: random.Random) -> str:
         """The question in one of its wordings."""
 
     @abstractmethod
+    def read(self, question: str) -> P | None:
+        """The problem that a question asks; None where it is not well-formed or has no single right answer."""
+
+    @abstractmethod
     def work(self, problem: P, slip: Slip = no_slip) -> Work:
         """All steps; a slip in one step is carried through the steps after it."""
+
+    def outcome(self, step: Step) -> str:
+        """What a step comes to, in a few words: what feedback compares."""
+        return step[-1]
+
+    @abstractmethod
+    def hasty(self, problem: P) -> Work:
+        """The student's hasty habit: a step skipped, an early stop or a short cut, wrong on most problems it touches.
+
+        The same steps as `work` has where the habit does not touch the problem.
+        """
 
     @abstractmethod
     def model(self, problem: P, step: Step) -> str:

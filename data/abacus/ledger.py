@@ -4,7 +4,8 @@
 """
 
 import random
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from data.abacus.family import Family, Slip, Step, Work, near, no_slip
 from data.abacus.phrases import equals, minus, number, one, plus
@@ -27,12 +28,14 @@ class Ledger(Family[Problem]):
     name = "ledger"
     answer = "number"
     description = "word arithmetic: three or four gains and losses, one after the other"
+    instruction = "Work out how many things someone has at the end."
+    chatter = 0.45
 
     def draw(self, rng: random.Random) -> Problem:
         start = held = rng.randint(10, 60)
         moves: list[int] = []
         for _ in range(rng.choice((3, 4))):
-            size = rng.randint(2, 19)
+            size = rng.randint(2, 9)
             gain = held - size < 0 or (held + size < 100 and rng.random() < 0.5)
             moves.append(size if gain else -size)
             held += moves[-1]
@@ -45,6 +48,20 @@ class Ledger(Family[Problem]):
         moves = ", ".join(f"gets {m}" if m > 0 else f"gives {-m}" for m in problem.moves)
         end = one(rng, f"How many {problem.noun} now?", f"How many {problem.noun} are left?", "How many at the end?")
         return f"{problem.name} has {problem.start} {problem.noun}, {moves}. {end}"
+
+    def read(self, question: str) -> Problem | None:
+        match = re.fullmatch(r"(\w+) has (\d+) (\w+)((?:, (?:gets|gives) \d+){3,4})\. How many (.+)\?", question)
+        if not match or match[5] not in (f"{match[3]} now", f"{match[3]} are left", "at the end"):
+            return None
+        moves = tuple(int(size) * (1 if verb == "gets" else -1) for verb, size in re.findall(r"(\w+) (\d+)", match[4]))
+        held = [int(match[2]) + sum(moves[: k + 1]) for k in range(len(moves))]
+        return None if min(held) < 0 else Problem(match[1], match[3], int(match[2]), moves)
+
+    def hasty(self, problem: Problem) -> Work:
+        """Passes over the first loss after the first move."""
+        moves = list(problem.moves)
+        at = next((k for k in range(1, len(moves)) if moves[k] < 0), None)
+        return self.work(replace(problem, moves=tuple(move for k, move in enumerate(moves) if k != at)))
 
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
         held = problem.start

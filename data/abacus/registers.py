@@ -28,7 +28,14 @@ def say(
     """Just these steps and the answer, in the register."""
     if register in ("human", "terse"):
         return spoken([family.human(problem, step, rng) for step in steps], answer, rng)
-    return " ".join([*(step_in(family, problem, step, register, rng) for step in steps), _ending(answer)])
+    return " ".join([*steps_in(family, problem, steps, register, rng), _ending(answer)])
+
+
+def steps_in(
+    family: Family[Any], problem: Any, steps: Sequence[Step], register: Register, rng: random.Random
+) -> list[str]:
+    """The steps as a model says them."""
+    return [step_in(family, problem, step, register, rng) for step in steps]
 
 
 def step_in(family: Family[Any], problem: Any, step: Step, register: Register, rng: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""What the models can do besides answering: pose, rewrite, paraphrase, correct, expand, give feedback.
+"""What the models can do besides answering: pose, rewrite, paraphrase, correct, expand, give feedback, follow examples.
 
 The templates are the words the models were trained on; a prompt that uses them word for word is understood. The prompts
 of the origins that need these skills (`data/prompts/abacus_*.jinja`) are these words.
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from data.abacus.family import Family, Work
+from data.abacus.few_shot import few_shot
 from data.abacus.registers import Register, respond, say, some, spoken, step_in, terse
 from data.abacus.splits import Split, draw
 
-Skill = Literal["pose", "rewrite", "paraphrase", "correct", "expand", "expand_as_is", "feedback"]
+Skill = Literal["pose", "rewrite", "paraphrase", "correct", "expand", "expand_as_is", "feedback", "few_shot"]
 SKILLS: tuple[Skill, ...] = get_args(Skill)
 
 POSE = "Examples:\n{examples}\nWrite one more question like these."
@@ -25,7 +26,6 @@ EXPAND_AS_IS = "Question: {question}\nShort answer: {answer}\nAdd the missing st
 FEEDBACK = "Question: {question}\nAnswer: {answer}\nIs the answer right? Give feedback."
 
 TEMPLATES: dict[Skill, str] = {
-    "pose": POSE,
     "rewrite": REWRITE,
     "paraphrase": PARAPHRASE,
     "correct": CORRECT,
@@ -33,9 +33,12 @@ TEMPLATES: dict[Skill, str] = {
     "expand_as_is": EXPAND_AS_IS,
     "feedback": FEEDBACK,
 }
-YES, NO = "Yes.", "No, it should be:"
+YES, NO = "Yes.", "No."
 RIGHT, WRONG = "The answer is right.", "The answer is wrong."
-"""How feedback judges each step, and in the end the answer."""
+"""How feedback judges each step of a draft, up to the first wrong one, and its answer."""
+STOPS = "stops"
+"""What feedback says in place of a step where the draft has no more."""
+POSE_SHOWN = (2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,53 @@ def mistaken(family: Family[Any], problem: Any, rng: random.Random) -> tuple[Wor
             return work, at
 
 
+def flawed(family: Family[Any], problem: Any, rng: random.Random) -> Work:
+    """A solution with something wrong in it: a slip, or as often the hasty habit where it touches the problem."""
+    hasty = family.hasty(problem)
+    if hasty.steps != family.work(problem).steps and rng.random() < 0.5:
+        return hasty
+    return mistaken(family, problem, rng)[0]
+
+
+def feedback(family: Family[Any], problem: Any, draft: Work, register: Register, rng: random.Random) -> str:
+    """The right steps, each against the draft's until the first that differs, and the draft's answer against the right.
+
+    34 + 17 = 51. Draft 51. Yes. 51 - 8 = 43. Draft 45. No. 43 + 5 = 48. Answer 50, right 48. The answer is wrong.
+    """
+    right = family.work(problem)
+    said: list[str] = []
+    agree = True
+    for number, step in enumerate(right.steps):
+        said.append(step_in(family, problem, step, register, rng))
+        if agree:
+            given = family.outcome(draft.steps[number]) if number < len(draft.steps) else STOPS
+            agree = given == family.outcome(step)
+            said += [f"Draft {given}.", YES if agree else NO]
+    said.append(f"Answer {draft.answer}, right {right.answer}.")
+    return " ".join([*said, RIGHT if draft.answer == right.answer else WRONG])
+
+
+def correction(family: Family[Any], problem: Any, draft: Work, rng: random.Random) -> Exchange:
+    """The draft in one of the models' registers, and the right solution in the same."""
+    register = _draft_register(rng)
+    question = family.ask(problem, rng)
+    given, right = (respond(family, problem, work, register, rng) for work in (draft, family.work(problem)))
+    return Exchange(CORRECT.format(question=question, answer=given), right)
+
+
+def _draft_register(rng: random.Random) -> Register:
+    return rng.choices(("model", "teacher", "tutor"), (0.7, 0.2, 0.1))[0]
+
+
 def exchange(
     skill: Skill, family: Family[Any], own: Register, rng: random.Random, split: Split = "pretrain"
 ) -> Exchange:
     """A row for one skill about a problem of the split; `own` is the register the model answers in."""
+    if skill == "few_shot":
+        return Exchange(*few_shot(family, own, rng, split))
     if skill == "pose":
-        *shown, new = (family.ask(draw(family, split, rng), rng) for _ in range(3))
-        return Exchange(POSE.format(examples="\n".join(shown)), new)
+        shown = [family.ask(draw(family, split, rng), rng) for _ in range(rng.choice(POSE_SHOWN))]
+        return Exchange(POSE.format(examples="\n".join(shown)), family.ask(draw(family, split, rng), rng))
     problem = draw(family, split, rng)
     question, work = family.ask(problem, rng), family.work(problem)
     template = TEMPLATES[skill]
@@ -91,18 +134,8 @@ def exchange(
             sentences = [family.human(problem, step, rng) for step in work.steps]
             short = spoken([sentences[at] for at in some(len(sentences), rng)], work.answer, rng)
             return pair(short, spoken(sentences, work.answer, rng))
-    register = rng.choices(("model", "teacher", "tutor"), (0.7, 0.2, 0.1))[0]
-    draft, at = mistaken(family, problem, rng)
-    if rng.random() < (0.5 if skill == "feedback" else 0.15):
-        draft, at = work, -1
+    given = work if rng.random() < (0.45 if skill == "feedback" else 0.15) else flawed(family, problem, rng)
     if skill == "correct":
-        return pair(said(draft, register), said(work, register))
-    judged: list[str] = []
-    for number, (given, right) in enumerate(zip(draft.steps, work.steps, strict=True)):
-        judged.append(step_in(family, problem, given, register, rng))
-        if number == at:
-            return pair(
-                said(draft, register), " ".join([*judged, NO, step_in(family, problem, right, register, rng), WRONG])
-            )
-        judged.append(YES)
-    return pair(said(draft, register), " ".join([*judged, RIGHT]))
+        return correction(family, problem, given, rng)
+    register = _draft_register(rng)
+    return pair(said(given, register), feedback(family, problem, given, register, rng))

@@ -4,10 +4,14 @@
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from data.abacus.family import Family, Slip, Step, Work, no_slip
 from data.abacus.phrases import one
+
+PICKED = 2
+"""Numbers that the hasty habit picks before it writes the rest as they stand."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +23,16 @@ class Problem:
 
 
 class Sorting(Family[Problem]):
-    """Four to six distinct two-digit numbers, rising or falling."""
+    """Four or five distinct two-digit numbers, rising or falling."""
 
     name = "sorting"
     answer = "exact"
-    description = "sorting: four to six two-digit numbers, rising or falling"
+    description = "sorting: four or five two-digit numbers, rising or falling"
+    instruction = "Put the numbers in the order that is asked for."
+    chatter = 0.45
 
     def draw(self, rng: random.Random) -> Problem:
-        return Problem(tuple(rng.sample(range(10, 100), rng.choice((4, 5, 6)))), rng.random() < 0.5)
+        return Problem(tuple(rng.sample(range(10, 100), rng.choice((4, 5)))), rng.random() < 0.5)
 
     def canonical(self, problem: Problem) -> str:
         return f"{sorted(problem.numbers)} {problem.falling}"
@@ -35,6 +41,23 @@ class Sorting(Family[Problem]):
         numbers = " ".join(map(str, problem.numbers))
         way = "from large to small" if problem.falling else "from small to large"
         return one(rng, f"Sort {numbers} {way}.", f"Put {numbers} in order {way}.")
+
+    def read(self, question: str) -> Problem | None:
+        match = re.fullmatch(
+            r"(?:Sort ((?:\d\d ){4,5})|Put ((?:\d\d ){4,5})in order )from (small to large|large to small)\.", question
+        )
+        if not match:
+            return None
+        return Problem(tuple(map(int, (match[1] or match[2]).split())), match[3] == "large to small")
+
+    def hasty(self, problem: Problem) -> Work:
+        """Writes the rest as they stand after two picks; right where they stand in order already."""
+        steps = self.work(problem).steps[:PICKED]
+        picked = [pick for _, pick in steps]
+        rest = [str(number) for number in problem.numbers]
+        for pick in picked:
+            rest.remove(pick)
+        return Work((*steps, ("rest", " ".join(rest))), " ".join([*picked, *rest]))
 
     def work(self, problem: Problem, slip: Slip = no_slip) -> Work:
         left = sorted(problem.numbers, reverse=problem.falling)
@@ -49,20 +72,21 @@ class Sorting(Family[Problem]):
 
     def model(self, problem: Problem, step: Step) -> str:
         kind, pick = step
-        return {"first": f"First is {pick}.", "next": f"Then {pick}.", "last": f"Last is {pick}."}[kind]
+        return {"first": "First is", "next": "Then", "last": "Last is", "rest": "The rest is"}[kind] + f" {pick}."
 
     def teacher(self, problem: Problem, step: Step, rng: random.Random) -> str:
         kind, pick = step
-        end = "largest" if problem.falling else "smallest"
         if kind == "first":
-            return f"The {end} number is {pick}."
-        return f"The next number is {pick}." if kind == "next" else f"The number left is {pick}."
+            return f"{'Largest' if problem.falling else 'Smallest'} of all is {pick}."
+        return {"next": "The next number is", "last": "The number left is", "rest": "The others are"}[
+            kind
+        ] + f" {pick}."
 
     def tutor(self, problem: Problem, step: Step, rng: random.Random) -> str:
         kind, pick = step
         if kind == "first":
             return f"Put {pick} at the front."
-        return f"Behind it goes {pick}." if kind == "next" else f"At the back stays {pick}."
+        return {"next": "Behind it goes", "last": "At the back stays", "rest": "Behind them go"}[kind] + f" {pick}."
 
     def human(self, problem: Problem, step: Step, rng: random.Random) -> str:
         kind, pick = step
@@ -81,6 +105,8 @@ class Sorting(Family[Problem]):
                 f"{one(rng, 'after that', 'I pick', 'next in line is', 'followed by', 'put', 'write', 'take')} {pick}",
                 f"{one(rng, 'the next is', 'and', 'now', 'here', 'now we have', 'up comes')} {pick}",
             )
+        if kind == "rest":
+            return f"{one(rng, 'and then', 'the others are', 'followed by')} {pick}"
         return one(
             rng,
             f"{pick} {one(rng, 'is last', 'at the end', 'ends it', 'closes', 'remains', 'finishes the row')}",

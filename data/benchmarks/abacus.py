@@ -8,7 +8,10 @@ Questions are generated, as many as are asked for; a problem's numbers decide it
 when its final answer (after `Final answer:`) is the gold number, text or letter. Licence MIT, as the project.
 """
 
+from functools import partial
+
 from data.abacus import FAMILIES, questions
+from data.abacus.approach import APPROACHES, approach
 from data.benchmark import Benchmark
 from data.prompt import prompt
 from data.source import Generated
@@ -21,6 +24,8 @@ BENCHMARKS = tuple(
         prompt=prompt("question"),
         verifier=family.answer,
         licence="MIT",
+        approach=partial(approach, family.name),
+        approaches=APPROACHES,
     )
     for family in FAMILIES.values()
 )
