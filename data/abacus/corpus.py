@@ -1,4 +1,4 @@
-"""What the three models read in pre-training: answers in every register, the habit of haste, and the skills, in shares
+"""What the models read in pre-training: answers in every register, the habit of haste, and the skills, in shares
 that differ."""
 
 import random
@@ -21,17 +21,16 @@ class Mix:
     skill_share: float
     """Share of all rows that train a skill rather than answer a plain question."""
     families: dict[str, float]
-    """In the first part of the training, in which every family must get past its first plateau."""
-    later: dict[str, float]
-    """In the rest of it: fewer rows of what comes easily."""
     hasty: float = 0.0
     """Share of the plain answers in its own register that follow the hasty habit (`Family.hasty`)."""
     turn: float = 0.6
     """Share of the training after which `later` holds."""
+    later: dict[str, float] | None = None
+    """Weights of the families in the rest of the training, where they differ: fewer rows of what comes easily."""
 
     def at(self, progress: float) -> "Mix":
         """The mix when this share (0 to 1) of the training is done."""
-        return self if progress < self.turn else replace(self, families=self.later)
+        return self if self.later is None or progress < self.turn else replace(self, families=self.later)
 
 
 EVEN = dict.fromkeys(FAMILIES, 1.0)
@@ -50,7 +49,6 @@ STUDENT = Mix(
     skills={"pose": 2.0, "few_shot": 1.8, "feedback": 0.4, "correct": 0.4},
     skill_share=0.22,
     families={"ledger": 1.0, "boxes": 1.2, "sorting": 1.3, "backwards": 0.8, "clock": 0.8, "choice": 1.8},
-    later={"ledger": 1.0, "boxes": 1.2, "sorting": 1.3, "backwards": 0.8, "clock": 0.8, "choice": 1.8},
     hasty=0.65,
 )
 TEACHER = Mix(
@@ -67,7 +65,6 @@ TEACHER = Mix(
     },
     skill_share=0.40,
     families={"ledger": 0.8, "boxes": 1.3, "sorting": 1.6, "backwards": 0.6, "clock": 0.7, "choice": 2.0},
-    later={"ledger": 0.8, "boxes": 1.3, "sorting": 1.6, "backwards": 0.6, "clock": 0.7, "choice": 2.0},
 )
 TUTOR = replace(
     TEACHER,

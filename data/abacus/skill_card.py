@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import mean
 from typing import Any
 
@@ -62,6 +63,7 @@ def _same_verdict(asked: Exchange, reply: str) -> bool:
     return reply.split()[-1:] == asked.response.split()[-1:]
 
 
+@cache
 def _posed(family: Family[Any], own: Register, answers: Answers, rows: int) -> list[str]:
     rng = random.Random(f"skill card pose {family.name}")
     asked = [exchange("pose", family, own, rng, "test").prompt for _ in range(rows)]
@@ -107,6 +109,7 @@ def _majority(family: Family[Any], own: Register, answers: Answers, rows: int) -
     return right / rows
 
 
+@cache
 def _few_shot(
     family: Family[Any], own: Register, answers: Answers, rows: int
 ) -> Mapping[tuple[int, str], Sequence[str]]:

@@ -20,7 +20,6 @@ TEXT = Mix(
     skills=dict.fromkeys(SKILLS, 1.0),
     skill_share=0.25,
     families=EVEN,
-    later=EVEN,
 )
 """What the tokens are learnt from: a mix of its own, so that changing a model's changes no tokens."""
 CHAT_TEMPLATE = (
