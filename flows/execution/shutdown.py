@@ -46,6 +46,7 @@ def on_signal(number: signal.Signals, say: Callable[[], None] = lambda: None) ->
 
 
 def _end(number: signal.Signals, say: Callable[[], None]) -> NoReturn:
+    _hear_again()
     code = 128 + number
     with contextlib.suppress(Exception):
         say()
@@ -56,6 +57,22 @@ def _end(number: signal.Signals, say: Callable[[], None]) -> NoReturn:
             code = 0  # an answer to a cancellation, no breakdown
         time.sleep(GRACE)
     leave(code)
+
+
+def _hear_again() -> None:
+    """From now on a signal that comes with the first one changes nothing, a later one ends the process at once.
+
+    One stop may arrive several times: `timeout` and process groups pass it on. The end that has begun holds locks,
+    which beginning it again within itself would wait for without end.
+    """
+    began = time.monotonic()
+
+    def again(received: int, frame: FrameType | None) -> None:
+        if time.monotonic() - began > GRACE:
+            leave(128 + received)
+
+    for number in HOW:
+        signal.signal(number, again)
 
 
 def leave(code: int) -> NoReturn:
