@@ -61,7 +61,7 @@ def test_a_source_is_asked_once_however_many_origins_work_on_it() -> None:
 def test_rows_are_counted_once_a_question_where_one_is_made() -> None:
     plan = expand(load("familiarity-abacus"))
     units = {node.run_name: node.expected_rows for node in plan.nodes}
-    assert units["generate self/abacus/boxes"] == 4 * 300
+    assert units["generate self/abacus/boxes"] == 8 * 300
     assert units["generate paraphrase/abacus/boxes"] == 2 * 300  # of one response of the teacher's four
     assert units["most_familiar most_familiar/abacus/boxes"] == 300
 
