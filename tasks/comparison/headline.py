@@ -66,16 +66,16 @@ class _Words:
         leads = {standing.arm: _lead(best.arm, standing.arm, claims) for standing in standings[1:]}
         behind = [arm for arm, lead in leads.items() if lead.status == HOLDS]
         tied = [arm for arm in leads if arm not in behind]
-        against_none = self._against_none(best, claims)
+        against_none = (self._against_none(best, claims), *self._elsewhere(best, tied, claims))
         if not leads:
-            return Headline((best.arm,), self._only(best, some_missing), (against_none,))
+            return Headline((best.arm,), self._only(best, some_missing), against_none)
         named = [arm for arm in behind if len(leads) <= FEW or arm in (next(iter(leads)), "human")]
         above = [f"{points(leads[arm].estimate.value)} above {arm} ({interval(leads[arm].estimate)})" for arm in named]
         ahead = listed(above)
         if not tied:
             most = "" if len(named) == len(behind) else f" It is ahead of all {len(leads)} others."
             answer = f"{self._wins(best.arm)}: {percent(best.score.value)} in domain, {ahead}.{most}"
-            return Headline((best.arm,), answer, (against_none,))
+            return Headline((best.arm,), answer, against_none)
         if len(leads) <= FEW:
             between = self.wording.together([best.arm, *tied])
             apart = "; ".join(_distance(leads[arm]) for arm in tied)
@@ -86,7 +86,7 @@ class _Words:
             details = [f"It scores {ahead}."] if named else []
             if behind and len(named) < len(behind):
                 details.append(f"It is ahead of {len(behind)} of the {len(leads)} other {self.wording.kind}s.")
-        return Headline((best.arm, *tied), answer, (*details, against_none))
+        return Headline((best.arm, *tied), answer, (*details, *against_none))
 
     def _wins(self, arm: str) -> str:
         if self.wording.by_name:
@@ -121,6 +121,21 @@ class _Words:
             f"{points(gain.value, sign=True)}, {interval(gain)}."
         )
 
+    def _elsewhere(self, best: Standing, tied: Sequence[str], claims: Sequence[Claim]) -> list[str]:
+        """What the best one costs on the other benchmarks, and which of those tied with it costs another amount."""
+        if math.isnan(best.elsewhere.value):
+            return []
+        status = next((claim.status for claim in claims if claim.kind == "loss" and claim.first == best.arm), None)
+        verb = {HOLDS: "costs", REFUTED: "raises"}.get(status or "", "is not shown to cost")
+        change = f"{points(best.elsewhere.value, sign=True)}, {interval(best.elsewhere)}"
+        said = [f"It {verb} {self.measure} on the other benchmarks: {change}."]
+        for arm in tied[:FEW]:
+            apart = _claim_between(best.arm, arm, claims, "elsewhere")
+            if apart is not None and apart.status in (HOLDS, REFUTED):
+                more, by = ("more", apart.estimate) if apart.status == HOLDS else ("less", negative(apart.estimate))
+                said.append(f"There it leaves {points(by.value)} {more} than {arm} does ({interval(by)}).")
+        return said
+
 
 def _in_domain(standing: Standing) -> str:
     return f"{percent(standing.score.value)} in domain ({interval(standing.score, percent)})"
@@ -137,10 +152,18 @@ def _distance(lead: Claim) -> str:
 
 def _lead(best: str, other: str, claims: Sequence[Claim]) -> Claim:
     """The in-domain claim between two arms, turned so that `best` comes first."""
+    found = _claim_between(best, other, claims, "in_domain")
+    if found is None:
+        raise KeyError(f"no claim between {best} and {other}")
+    return found
+
+
+def _claim_between(best: str, other: str, claims: Sequence[Claim], kind: str) -> Claim | None:
+    """The claim of a kind between two arms, turned so that `best` comes first; None where there is none."""
     for claim in claims:
-        if claim.kind == "in_domain" and {claim.first, claim.second} == {best, other}:
+        if claim.kind == kind and {claim.first, claim.second} == {best, other}:
             if claim.first == best:
                 return claim
             turned = negative(claim.estimate)
             return replace(claim, first=best, second=other, estimate=turned, status=status_of(turned, claim.p_holm))
-    raise KeyError(f"no claim between {best} and {other}")
+    return None

@@ -107,6 +107,21 @@ def test_with_many_origins_the_headline_stays_short(tmp_path: Path) -> None:
     assert len(tied["sentence"]) < 400
 
 
+def test_of_those_tied_the_headline_says_what_they_cost_elsewhere(tmp_path: Path) -> None:
+    chances = {"base": (0.5, 0.5), "self": (0.9, 0.2), "teacher": (0.9, 0.8), "human": (0.6, 0.5)}
+    found = run(simulate(chances=chances, seeds=(0, 1)), tmp_path, ())
+    assert set(found["leaders"]) == {"self", "teacher"}
+    best = found["leaders"][0]
+    other, more, verb = ("teacher", "less", "costs") if best == "self" else ("self", "more", "raises")
+    *_, change, apart = found["details"]
+    assert change.startswith(f"It {verb} accuracy on the other benchmarks: ")
+    between = next(
+        c for c in found["claims"] if c["kind"] == "elsewhere" and {c["first"], c["second"]} == {best, other}
+    )
+    size = abs(between["estimate"]["value"])
+    assert apart.startswith(f"There it leaves {100 * size:.1f} points {more} than {other} does (95 % interval ")
+
+
 STUDY: dict[str, Any] = {
     "name": "claims",
     "student": "abacus-student",
