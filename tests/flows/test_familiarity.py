@@ -31,7 +31,7 @@ def test_every_origin_of_the_paper_is_in_the_abacus_study() -> None:
     }
     assert len({getattr(origin, "model", None) for origin in study.origins.values() if origin.kind == "teacher"}) == 2
     plan = expand(study)
-    assert len(plan.cells) == ((2 * len(study.compared) - 2) * 3 + 1) * 6  # one control is of one benchmark
+    assert len(plan.cells) == ((2 * len(study.compared) - 4) * 3 + 1) * 6  # two controls are of one benchmark
     assert {contrast.better for contrast in study.contrasts} | {contrast.than for contrast in study.contrasts} <= {
         *(arm.name for arm in study.compared)
     }
