@@ -14,6 +14,7 @@ from data.abacus.few_shot import few_shot
 from data.abacus.final_answer import MARK, is_right
 from data.abacus.registers import Register
 from data.abacus.skills import NO, Exchange, Skill, correction, exchange, mistaken
+from data.abacus.splits import draw
 
 Answers = Callable[[Sequence[str], float], Sequence[str]]
 """Gives a response to each prompt, at a temperature."""
@@ -86,7 +87,7 @@ def _corrected(flaw: Callable[[Family[Any], Any, random.Random], Work]) -> Calla
         rng = random.Random(f"skill card correct {family.name}")
         asked: list[Exchange] = []
         while len(asked) < rows:
-            problem = family.draw(rng)
+            problem = draw(family, "test", rng)
             given = flaw(family, problem, rng)
             if given.answer != family.work(problem).answer:
                 asked.append(correction(family, problem, given, rng))
