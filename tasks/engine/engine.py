@@ -69,7 +69,8 @@ class Engine(ServedModel):
         self._cause_of_end: str | None = None
         self._log_offset = 0
         self._draining = False
-        self._small = not placement.gpus and is_small(model)
+        self.small = not placement.gpus and is_small(model)
+        """Whether it takes so little that trainers have room beside it."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the engine
         self._scratch = Scratch()
         _share_compile_cache(self._scratch.path)
@@ -90,7 +91,7 @@ class Engine(ServedModel):
                 "revision": model.revision,
                 "remote_code": model.remote_code,
                 "rank": rank,
-                "together": TOGETHER_SMALL if self._small else TOGETHER,
+                "together": TOGETHER_SMALL if self.small else TOGETHER,
                 "kv_cache_gib": placement.kv_cache_gib,
                 "gpu_memory": placement.gpu_memory,
                 "scratch": str(self._scratch.path),
@@ -115,11 +116,6 @@ class Engine(ServedModel):
         self.start_seconds = self.started - began
         self._reader = threading.Thread(target=self._read, name=f"engine {model.name}", daemon=True)
         self._reader.start()
-
-    @property
-    def small(self) -> bool:
-        """Whether it takes so little that trainers have room beside it: a small model's, on a CPU."""
-        return self._small
 
     @property
     def alive(self) -> bool:
