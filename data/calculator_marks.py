@@ -12,3 +12,8 @@ _MARKS = re.compile(r"<<[^<>]*>>")
 def without_calculator_marks(text: str) -> str:
     """`48/2 = <<48/2=24>>24` as `48/2 = 24`."""
     return _MARKS.sub("", text) if "<<" in text else text
+
+
+def calculations(text: str) -> list[str]:
+    """What stands in the marks, without spaces: `48/2 = <<48/2=24>>24` gives `["48/2=24"]`."""
+    return ["".join(mark[2:-2].split()) for mark in _MARKS.findall(text)]

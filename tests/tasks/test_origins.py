@@ -46,7 +46,10 @@ def test_every_kind_has_a_class_with_its_name_and_described_options() -> None:
     ("options", "message"),
     [
         ("humen", r"origins.x.kind: no origin is called 'humen' \(did you mean human\?\). Allowed: by_perplexity, "),
-        ({"column": "reference"}, r"origins.x: no origin is called 'x'. Allowed: by_perplexity, gold_only, human"),
+        (
+            {"column": "reference"},
+            r"origins.x: no origin is called 'x'. Allowed: by_perplexity, distant_pairs, diverse",
+        ),
         (3, r"origins.x: 3 is not allowed: a map of options is"),
         (
             {"kind": "self", "temprature": 1},

@@ -17,17 +17,13 @@ from tasks.selection.more_responses import with_more
 from tasks.storage.artifacts import Store
 from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import RowFile, Rows, in_tables
+from tests.tasks.judged import response
 from tests.tasks.selected import selected
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
     return Work(tmp_path, Runtime(Store(tmp_path / "store")), "any_pairs self", {})
-
-
-def response(id: str, sample: int, text: str, verdict: str, **other: Any) -> dict[str, Any]:
-    known = {"finish": "stop", "prompt_tokens": 4, "tokens": len(text.split()), "nll": 1.0, "perplexity": 2.0 + sample}
-    return {"id": id, "sample": sample, "question": id, "response": text, "verdict": verdict, **known, **other}
 
 
 MIXED = ("right a", "wrong a", "right b", "wrong b", "wrong c")
@@ -62,6 +58,13 @@ def test_each_correct_response_is_paired_with_a_wrong_one_of_its_question(work: 
     }
     one = list(any_pairs.function(Rows.of(ROWS), Rows.of(ROWS), 1, work=work))
     assert [row["id"] for row in one] == ["q1", "q5"]
+
+
+def test_a_text_that_is_said_again_counts_where_it_comes_first(work: Work) -> None:
+    texts = {"correct": ("a", "b", "a"), "wrong": ("x", "y", "x")}
+    rows = Rows.of([response("q", n, text, verdict) for verdict, of in texts.items() for n, text in enumerate(of)])
+    pairs = any_pairs.function(rows, rows, 9, work=work)
+    assert [(row["response"], row["rejected"]) for row in pairs] == [("a", "x"), ("b", "y")]
 
 
 def test_an_origin_that_gives_no_pair_says_what_is_lacking(work: Work) -> None:
