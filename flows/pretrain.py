@@ -4,10 +4,10 @@
     python -m flows.pretrain student --seed 0
     python -m flows.pretrain teacher --seed 0 --out somewhere/abacus-teacher
 
-A plain loop: whole rows packed into windows without padding, loss on response tokens only, Muon for the matrices
-inside the layers and AdamW for the rest. Where the processor multiplies bfloat16 matrices faster than float32 ones
-(AMX, AVX-512 BF16), products run in it against float32 weights; the forward pass is written out for that. What is saved
-is a stock float32 `LlamaForCausalLM`.
+A plain loop: whole rows packed into windows without padding, loss on response tokens (in the base's training on a part
+of the questions too), Muon for the matrices inside the layers and AdamW for the rest. Where the processor multiplies
+bfloat16 matrices faster than float32 ones (AMX, AVX-512 BF16), products run in it against float32 weights; the forward
+pass is written out for that. What is saved is a stock float32 `LlamaForCausalLM`.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Recipe:
 
 
 RECIPES = {
-    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=10_200_000),
+    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=12_000_000),
     "student": Recipe(STUDENT, 128, 4, 384, 5_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
     "teacher": Recipe(TEACHER, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
     "tutor": Recipe(TUTOR, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
@@ -65,7 +65,7 @@ RECIPES = {
 def windows(
     recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int | str
 ) -> Iterator[tuple[list[int], list[bool]]]:
-    """Packed training windows: `WINDOW` + 1 token ids, and which of them are response tokens.
+    """Packed training windows: `WINDOW` + 1 token ids, and which of them are learnt: response tokens, mostly.
 
     Each begins at the beginning of a row, and a row that its end cuts off begins the next one too, so that no response
     is learnt without its question.
@@ -80,10 +80,10 @@ def windows(
         rows = [sample(mix, rng) for _ in range(256)]
         prompts = tokenizer([f"{BOS}{USER}{r.prompt}{ASSISTANT}" for r in rows], add_special_tokens=False)["input_ids"]
         answers = tokenizer([f"{r.response}{END}" for r in rows], add_special_tokens=False)["input_ids"]
-        for prompt, answer in zip(prompts, answers, strict=True):
+        for row, prompt, answer in zip(rows, prompts, answers, strict=True):
             starts.append(len(ids))
             ids += prompt + answer
-            mask += [False] * len(prompt) + [True] * len(answer)
+            mask += [row.whole] * len(prompt) + [True] * len(answer)
         at = 0
         while at + WINDOW + 1 <= len(ids):
             end = at + WINDOW + 1

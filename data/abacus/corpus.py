@@ -21,6 +21,8 @@ class Mix:
     skill_share: float
     """Share of all rows that train a skill rather than answer a plain question."""
     families: dict[str, float]
+    questions: float = 0.0
+    """Share of the plain answers whose questions are learnt too, which teaches to pose them."""
     hasty: float = 0.0
     """Share of the plain answers in its own register that follow the hasty habit (`Family.hasty`)."""
     turn: float = 0.6
@@ -37,12 +39,13 @@ EVEN = dict.fromkeys(FAMILIES, 1.0)
 BASE = Mix(
     own="model",
     registers={"model": 0.31, "teacher": 0.31, "tutor": 0.31, "human": 0.05, "terse": 0.02},
-    skills={"pose": 1.0},
-    skill_share=0.05,
+    skills={"pose": 1.0, "feedback": 1.5},
+    skill_share=0.25,
+    questions=0.3,
     families={"ledger": 1.0, "boxes": 1.6, "sorting": 1.3, "backwards": 0.8, "clock": 0.7, "choice": 1.5},
     later={"ledger": 1.0, "boxes": 1.7, "sorting": 1.3, "backwards": 0.5, "clock": 0.6, "choice": 1.5},
 )
-"""Careful in every model's register: what the three others go on from."""
+"""Careful in every model's register, poses and judges: what the three others go on from."""
 STUDENT = Mix(
     own="model",
     registers={"model": 0.70, "teacher": 0.13, "tutor": 0.06, "human": 0.08, "terse": 0.03},
@@ -61,17 +64,17 @@ TEACHER = Mix(
         "correct": 2.0,
         "expand": 1.0,
         "expand_as_is": 1.0,
-        "feedback": 2.5,
+        "feedback": 4.0,
     },
-    skill_share=0.40,
+    skill_share=0.45,
     families={"ledger": 0.8, "boxes": 1.3, "sorting": 1.6, "backwards": 0.6, "clock": 0.7, "choice": 2.0},
 )
 TUTOR = replace(
     TEACHER,
     own="tutor",
     registers={"model": 0.04, "teacher": 0.02, "tutor": 0.88, "human": 0.04, "terse": 0.02},
-    skills={"pose": 1.5, "correct": 2.0, "feedback": 2.5},
-    skill_share=0.35,
+    skills={"pose": 1.5, "correct": 2.5, "feedback": 3.5},
+    skill_share=0.40,
 )
 
 
@@ -85,4 +88,5 @@ def sample(mix: Mix, rng: random.Random) -> Exchange:
     problem = draw(family, "pretrain", rng)
     hasty = register == mix.own and rng.random() < mix.hasty
     work = family.hasty(problem) if hasty else family.work(problem)
-    return Exchange(family.ask(problem, rng), respond(family, problem, work, register, rng))
+    response = respond(family, problem, work, register, rng)
+    return Exchange(family.ask(problem, rng), response, whole=rng.random() < mix.questions)

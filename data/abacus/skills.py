@@ -5,6 +5,7 @@ of the origins that need these skills (`data/prompts/abacus_*.jinja`) are these 
 """
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -47,6 +48,8 @@ class Exchange:
 
     prompt: str
     response: str
+    whole: bool = False
+    """Whether the prompt is learnt too, as the response is."""
 
 
 def mistaken(family: Family[Any], problem: Any, rng: random.Random) -> tuple[Work, int]:
@@ -72,21 +75,39 @@ def flawed(family: Family[Any], problem: Any, rng: random.Random) -> Work:
 
 
 def feedback(family: Family[Any], problem: Any, draft: Work, register: Register, rng: random.Random) -> str:
-    """The right steps, each against the draft's until the first that differs, and the draft's answer against the right.
+    """Each right step after what the draft has in its place, until the first that differs, and last the two answers.
 
-    34 + 17 = 51. Draft 51. Yes. 51 - 8 = 43. Draft 45. No. 43 + 5 = 48. Answer 50, right 48. The answer is wrong.
+    Draft 51. 34 + 17 = 51. 51 - 51 = 0. Yes. Draft 45. 51 - 8 = 43. 43 - 45 = -2. No. 43 + 5 = 48. Answer 50, right
+    48. The answer is wrong.
+
+    Two steps are compared by the differences of their numbers, since so small a model works out that a difference is 0,
+    and does not learn to see that two numbers are the same. The draft comes first, or it would be misread as right.
     """
     right = family.work(problem)
     said: list[str] = []
     agree = True
     for number, step in enumerate(right.steps):
+        given = family.outcome(draft.steps[number]) if number < len(draft.steps) else STOPS
+        said += [f"Draft {given}."] if agree else []
         said.append(step_in(family, problem, step, register, rng))
         if agree:
-            given = family.outcome(draft.steps[number]) if number < len(draft.steps) else STOPS
             agree = given == family.outcome(step)
-            said += [f"Draft {given}.", YES if agree else NO]
+            said += [*_differences(given, family.outcome(step)), YES if agree else NO]
     said.append(f"Answer {draft.answer}, right {right.answer}.")
     return " ".join([*said, RIGHT if draft.answer == right.answer else WRONG])
+
+
+def _differences(given: str, right: str) -> list[str]:
+    """The differences of two outcomes, number by number, a letter by its place in the alphabet."""
+    one, other = (_numbers(text) for text in (right, given))
+    if not other or len(one) != len(other):
+        return []
+    return [", ".join(f"{a} - {b} = {a - b}" for a, b in zip(one, other, strict=True)) + "."]
+
+
+def _numbers(outcome: str) -> list[int]:
+    parts = re.findall(r"\d+|\b[A-Za-z]\b", outcome)
+    return [int(part) if part.isdecimal() else ord(part.lower()) - ord("a") + 1 for part in parts]
 
 
 def correction(family: Family[Any], problem: Any, draft: Work, rng: random.Random) -> Exchange:
@@ -134,7 +155,7 @@ def exchange(
             sentences = [family.human(problem, step, rng) for step in work.steps]
             short = spoken([sentences[at] for at in some(len(sentences), rng)], work.answer, rng)
             return pair(short, spoken(sentences, work.answer, rng))
-    given = work if rng.random() < (0.45 if skill == "feedback" else 0.15) else flawed(family, problem, rng)
+    given = work if rng.random() < (0.35 if skill == "feedback" else 0.15) else flawed(family, problem, rng)
     if skill == "correct":
         return correction(family, problem, given, rng)
     register = _draft_register(rng)

@@ -12,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from tasks.endpoint.append_only_file import POLL, append, file_name, new_lines
 from tasks.models.endpoint import Endpoint, EndpointSettings
+from tasks.storage.append_only_file import POLL, append, file_name, new_lines
 from tasks.storage.artifacts import Store
 
 

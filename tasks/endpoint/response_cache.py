@@ -12,9 +12,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from tasks.endpoint.append_only_file import POLL, append, file_name, line_at, new_lines
 from tasks.endpoint.reply import Answer
 from tasks.models.endpoint import Endpoint
+from tasks.storage.append_only_file import POLL, append, file_name, line_at, new_lines
 from tasks.storage.artifacts import Store
 
 

@@ -22,6 +22,8 @@ class Request:
     """Of this one response; the same seed gives the same response whatever else runs."""
     adapter: Path | None = None
     row: str = ""
+    copies: int = 1
+    """Responses that are drawn to the prompt, which is computed once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Completion:
 
 
 Result = list[Any]
-"""Token ids, how they ended, and log-probabilities of the prompt or None."""
+"""[token ids, how they ended] of each copy, and log-probabilities of the prompt or None."""
 Parameters = Callable[[Request], dict[str, Any]]
 """vLLM's sampling parameters of a request."""
 
@@ -50,7 +52,7 @@ class ServedModel(ABC):
         """Results by the requests' numbers, in any order."""
 
     def stream(self, requests: Iterable[Request]) -> Generator[tuple[int, Completion], None, None]:
-        """Complete requests, in any order, as (position, completion).
+        """Complete requests, in any order, as (position, completion); a request's copies follow each other.
 
         `requests` is read as far ahead as keeps the engine busy, in the caller's thread.
 
@@ -58,10 +60,11 @@ class ServedModel(ABC):
             StageFailed: a prompt leaves no room for a response, or vLLM refuses a request; names the row.
             Transient: the engine died.
         """
-        for position, (ids, finish, _) in self.results(enumerate(requests), _parameters):
-            if finish not in ("stop", "length"):
-                raise Transient(f"the engine of {self.model.name} ended a request: {finish}")
-            yield position, Completion(ids, finish)
+        for position, (completions, _) in self.results(enumerate(requests), _parameters):
+            for ids, finish in completions:
+                if finish not in ("stop", "length"):
+                    raise Transient(f"the engine of {self.model.name} ended a request: {finish}")
+                yield position, Completion(ids, finish)
 
     def log_probabilities(self, requests: Iterable[tuple[list[int], list[int], Path | None]]) -> list[list[float]]:
         """Log-probability in nats of each response token, for (prompt ids, response ids, adapter or None).
@@ -76,10 +79,10 @@ class ServedModel(ABC):
             for position, (prompt, response, adapter) in enumerate(scored)
         ]
         whole_text: dict[str, Any] = {"prompt_logprobs": 0, "max_tokens": 1}
-        for position, (_, _, values) in self.results(enumerate(prompts), lambda request: whole_text):
+        for position, (_, values) in self.results(enumerate(prompts), lambda request: whole_text):
             log_probabilities[position] = values[len(values) - len(scored[position][1]) :]
         return log_probabilities
 
 
 def _parameters(request: Request) -> dict[str, Any]:
-    return parameters(request.sampling, request.seed, request.stop_ids)
+    return parameters(request.sampling, request.seed, request.stop_ids) | {"n": request.copies}

@@ -6,7 +6,7 @@ does, which is also how it learns of a parent that was killed.
 
 In:   settings, then {"add": [[number, prompt ids, sampling, adapter or null], …]} and {"abort": [number, …]}
 Out:  {"ready": {"context": tokens, "dtype": name}}, or {"failed": why, "memory": bool} when it cannot start; then
-      {"done": [[number, ids, finish, log-probabilities or null], …]} and {"refused": [[number, why], …]}
+      {"done": [[number, [[ids, finish], …], log-probabilities or null], …]} and {"refused": [[number, why], …]}
 """
 
 import gc
@@ -117,8 +117,7 @@ class VllmEngine:
         return [
             [
                 int(output.request_id),
-                list(output.outputs[0].token_ids),
-                output.outputs[0].finish_reason,
+                [[list(one.token_ids), one.finish_reason] for one in output.outputs],
                 _prompt_log_probabilities(output),
             ]
             for output in outputs

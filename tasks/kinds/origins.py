@@ -90,6 +90,23 @@ class Context:
         """What a step made for this origin is called in a run."""
         return f"{self.of}{self.origin}/{self.benchmark}{self.drawn}"
 
+    def judge(self, kind: str) -> FunctionType:
+        """The benchmark's verifier, for a kind of origin that needs one.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.verifier is None:
+            raise InputError(f"origins.{self.origin}: {kind} needs a benchmark with a verifier")
+        return self.verifier
+
+    def live(self, by: str) -> tuple[Node | None, Node | None]:
+        """The adapter of an arm, and the step that shows that it is live; no adapter where no arm is named."""
+        if not by:
+            return None, None
+        after = self.after(by)
+        return after.adapter, after.attested
+
     def model(self, name: str) -> Model | Endpoint:
         """The model that an option of this origin names.
 

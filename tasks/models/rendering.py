@@ -112,6 +112,14 @@ class Renderer:
         """
         return [*self._response_ids(self._moved_blank + self._template.response(question, text)), *self.end_ids]
 
+    def beginning(self, text: str, question: str = QUESTION) -> list[int]:
+        """Ids of a response that is not ended, for a model to go on from.
+
+        Raises:
+            InputError: as `response`.
+        """
+        return self.response(text, question)[: -len(self.end_ids)]
+
     def row(self, template: str, row: Row, response: str | None = None) -> Rendered:
         """Prompt and response of one row; the response is the row's own where none is given.
 

@@ -5,12 +5,24 @@ from abc import ABC, abstractmethod
 from pydantic import Field
 
 from data.bounds import MOST_TOKENS, Share, Temperature, Whole
-from data.errors import InputError
 from tasks.kinds.origins import Context, Origin, OriginRows
 from tasks.models.sampling import Sampling
 from tasks.pipeline.stage import Node
 from tasks.score import score
 from tasks.verify import verify
+
+
+def judged_and_scored(answered: Node, origin: Origin, context: Context) -> OriginRows:
+    """The verdicts on an origin's responses, and beside them their perplexities.
+
+    Raises:
+        InputError: the benchmark has no verifier.
+    """
+    named = (context.label, *answered.tags)
+    return OriginRows(
+        verify(answered, context.judge(origin.kind)).named(*named),
+        score(answered, context.student, origin.prompt_template(context)).named(*named),
+    )
 
 
 class Responses(Origin, ABC):
@@ -21,14 +33,7 @@ class Responses(Origin, ABC):
         """The stage that answers the questions: rows with `sample`, `model` and `response`."""
 
     def rows(self, questions: Node, context: Context) -> OriginRows:
-        if context.verifier is None:
-            raise InputError(f"origins.{context.origin}: {self.kind} needs a benchmark with a verifier")
-        answered = self.responses(questions, context)
-        named = (context.label, *answered.tags)
-        return OriginRows(
-            verify(answered, context.verifier).named(*named),
-            score(answered, context.student, self.prompt_template(context)).named(*named),
-        )
+        return judged_and_scored(self.responses(questions, context), self, context)
 
 
 class Written(Responses, ABC):

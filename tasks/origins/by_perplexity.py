@@ -82,9 +82,8 @@ class ByPerplexity(Responses):
             rows = context.rows_of(name, questions)
             verdicts[name], perplexities[name] = rows.verdicts, rows.perplexities
             if self.by:
-                after, label = context.after(self.by), replace(context, origin=name).label
-                live = (after.adapter, after.attested)
+                label = replace(context, origin=name).label
                 answered = context.responses_of(name, questions)
-                scored = score(answered, context.student, self.prompt_template(context), *live)
+                scored = score(answered, context.student, self.prompt_template(context), *context.live(self.by))
                 perplexities[name] = scored.named(f"{label} by {self.by}", self.kind)
         return most_familiar(verdicts, perplexities, self.pick, self.correct).named(context.label, self.kind)

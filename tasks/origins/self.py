@@ -23,7 +23,6 @@ class Own(Written):
     temperature: Temperature = Field(default=0.7, description="0 is greedy, higher is more varied.")
 
     def responses(self, questions: Node, context: Context) -> Node:
-        after = context.after(self.by) if self.by else None
-        live = (after.adapter, after.attested) if after else (None, None)
+        live = context.live(self.by)
         node = generate(questions, context.student, context.prompt, self.sampling, context.seed, *live)
         return node.named(context.label, self.kind)

@@ -27,7 +27,7 @@ PLACEMENT = frozenset(
         *(
             f"tasks.endpoint.{part}"
             for part in (
-                *("append_only_file", "budget", "client", "event_loop"),
+                *("budget", "client", "event_loop"),
                 *("rate_limiter", "response_cache", "secrets", "status", "transport"),
             )
         ),

@@ -225,7 +225,9 @@ def test_feedback_judges_steps_up_to_the_first_missing_one_and_the_answer(family
         assert text.count(f" {NO}") == 1
         assert text.endswith(f"Answer {draft.answer}, right {right.answer}. {WRONG}")
         named = text.partition(f" {NO}")[0]
-        assert named.endswith(f"{kind.model(problem, right.steps[at])} Draft {kind.outcome(draft.steps[at])}.")
+        assert named.split("Draft ")[-1].startswith(
+            f"{kind.outcome(draft.steps[at])}. {kind.model(problem, right.steps[at])}"
+        )
         assert feedback(kind, problem, right, "model", rng).count(f" {YES}") == len(right.steps)
         hasty = kind.hasty(problem)
         verdict = RIGHT if hasty.answer == right.answer else WRONG

@@ -12,7 +12,6 @@ import pytest
 
 from data.errors import InputError
 from tasks.endpoint import client
-from tasks.endpoint.append_only_file import append
 from tasks.endpoint.budget import Budget, Spent
 from tasks.endpoint.rate_limiter import duration, retry_after
 from tasks.generate import generate
@@ -24,6 +23,7 @@ from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
+from tasks.storage.append_only_file import append
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Row
 from tests.tasks.endpoint.server import KEY, Asked, EndpointServer, Reply, chat, error
