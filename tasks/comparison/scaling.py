@@ -32,35 +32,40 @@ def scaling(
 
     rows: list[Line] = []
     for student in sorted({arm.student for arm in arms}):
-        sizes = sorted({arm.size for arm in arms if arm.student == student and arm.size})
-        by_size = {
-            size: Arms(
-                sample,
-                Measured({}),
-                [arm for arm in arms if (arm.student, arm.size) == (student, size)],
-                benchmarks,
-                missing,
-            )
-            for size in sizes
-        }
-        for of_size in by_size.values():
-            for where, trained in _places(of_size):
+        groups = by_size(sample, [arm for arm in arms if arm.student == student], benchmarks, missing)
+        for of_size in groups.values():
+            for where, trained in places(of_size):
                 rows += [_line(of_size, name, where, trained) for name in of_size.names]
-        if by_size:
-            largest = by_size[sizes[-1]]
-            rows += [_untrained(largest, where, trained) for where, trained in _places(largest)]
+        if groups:
+            largest = groups[max(groups)]
+            rows += [_untrained(largest, where, trained) for where, trained in places(largest)]
     rows.sort(key=lambda row: (row[0], row[1], row[2] != UNTRAINED, row[2], row[5]))
     return pd.DataFrame(rows, columns=list(SCALING))
 
 
-def _places(arms: Arms) -> list[tuple[str, list[str]]]:
+def by_size(
+    sample: Measured, arms: Sequence[Arm], benchmarks: Sequence[str], missing: Collection[tuple[Arm, str]]
+) -> dict[int, Arms]:
+    """The arms of one student by size, smallest first; empty in a study that does not vary the size."""
+    return {
+        size: Arms(sample, Measured({}), [arm for arm in arms if arm.size == size], benchmarks, missing)
+        for size in sorted({arm.size for arm in arms} - {0})
+    }
+
+
+def places(arms: Arms) -> list[tuple[str, list[str]]]:
     """Each training benchmark with an arm evaluated in domain, and all that every arm has, together."""
     each = [(on, [on]) for on in arms.planned if any(on in arms.meant_for(name) for name in arms.names)]
     return [*each, *([(POOLED, arms.trained)] if len(arms.trained) > 1 else [])]
 
 
+def in_domain(arms: Arms, name: str, trained: Sequence[str]) -> list[Term]:
+    """An arm's scores on those of the training benchmarks that it has."""
+    return [Term(arms.by_name[name, on], on) for on in trained if (name, on) in arms.by_name]
+
+
 def _line(arms: Arms, name: str, where: str, trained: Sequence[str]) -> Line:
-    found = arms.pooled([Term(arms.by_name[name, on], on) for on in trained if (name, on) in arms.by_name])
+    found = arms.pooled(in_domain(arms, name, trained))
     return arms.student, where, name, arms.origin(name), arms.method_of(name), arms.size, *_numbers(found)
 
 
