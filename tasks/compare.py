@@ -4,6 +4,8 @@ Writes, beside what tasks/comparison/examples.py picks:
   items.parquet      one row per arm, seed, evaluation benchmark and answer (the base model's rows too, arm "base")
   summary.csv        one row per arm, size and evaluation benchmark, seeds pooled (comparison/tables.py)
   scaling.csv        in a study of several sizes, each arm's score in domain at each (comparison/scaling.py)
+  efficiency.csv     of such a study with a reference arm, how many times its questions each other arm is worth
+                     (comparison/data_efficiency.py)
   perplexity.csv     one row per training benchmark and arm, over all scored responses (comparison/responses.py)
   cells.csv          one row per cell: score and verdict counts of each seed
   pass_at_k.csv      one row per arm, evaluation benchmark and k; empty where each question was answered once
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING
 from tasks.comparison.approaches import Approaches, approaches_of, shares
 from tasks.comparison.baselines import baselines
 from tasks.comparison.contrast import Contrast
+from tasks.comparison.data_efficiency import efficiency
 from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
 from tasks.comparison.peers import peers
@@ -57,6 +60,7 @@ def compare(
     contrasts: tuple[Contrast, ...] = (),
     judges: Mapping[str, FunctionType] | None = None,
     approaches: Mapping[str, Approaches] = NO_APPROACHES,
+    reference: str = "",
     *,
     work: Work,
 ) -> None:
@@ -69,6 +73,7 @@ def compare(
         contrasts: the claims of the study file.
         judges: the verifier of each evaluation benchmark, for baselines where an answer can be partly right.
         approaches: by benchmark, how its responses can go about its questions, where it tells.
+        reference: the arm in whose training questions the others' are counted; empty for none.
 
     Raises:
         StageFailed: two cells of the same name, no cell that was made, or a benchmark's `approach` fails.
@@ -94,6 +99,7 @@ def compare(
     tables = {
         "summary": summary(sample, arms, benchmarks),
         "scaling": scaling(sample, arms, benchmarks, lost),
+        "efficiency": efficiency(sample, arms, benchmarks, lost, reference),
         "cells": cell_counts(items),
         "pass_at_k": passes(items),
         "graded": graded(items, cells),

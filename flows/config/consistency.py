@@ -78,6 +78,19 @@ def check_sizes(sizes: Sequence[int], questions: Questions, arms: Iterable[ArmPl
                 )
 
 
+def check_reference(reference: str, sizes: Sequence[int], arms: Iterable[ArmPlan]) -> None:
+    """See that the reference is an arm of the study, no control, and that there are sizes to count by.
+
+    Raises:
+        OptionError: it is not, or there are none.
+    """
+    known = [arm.name for arm in arms if arm.control is None]
+    if reference and not sizes:
+        raise OptionError(f"reference: {reference} is not allowed without `sizes`, over which its error is measured")
+    if reference and reference not in known:
+        raise OptionError(f"reference: {kinds.unknown('arm', reference, known)}")
+
+
 def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str]) -> None:
     """See that contrasts are between arms of the study, or with the untrained student.
 

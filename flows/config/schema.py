@@ -92,6 +92,9 @@ class Study(BaseModel):
         max_length=MOST_SIZES,
         description="numbers of training questions, each a part of the next larger: every arm is trained at each",
     )
+    reference: str = Field(
+        "", description="the arm in whose training questions the others' are counted, in a study of sizes; empty: none"
+    )
     contrasts: tuple[Contrast, ...] = Field(
         (), description="the claims that the study tests, each that one arm does better than another"
     )
@@ -242,6 +245,7 @@ class Study(BaseModel):
         consistency.check_controls(self.arms, self.controls)
         check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
         consistency.check_sizes(self.sizes, self.questions, self.compared)
+        consistency.check_reference(self.reference, self.sizes, self.compared)
         consistency.check_contrasts(self.contrasts, [arm.name for arm in self.compared])
         return self
 

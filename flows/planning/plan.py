@@ -68,6 +68,7 @@ class Plan:
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
             approaches=_approaches(self.study),
+            reference=self.study.reference,
         ).named(self.study.name)
         made = ordered([*self.checks, *cells.values()])
         page = report(
@@ -214,6 +215,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "origins": {name: origin.model_dump(mode="json") for name, origin in study.origins.items()},
         **({"arms": {name: arm.model_dump(mode="json") for name, arm in study.arms.items()}} if study.arms else {}),
         **({"sizes": list(study.sizes)} if study.sizes else {}),
+        **({"reference": study.reference} if study.reference else {}),
         "method": study.method.model_dump(mode="json"),
         "match": study.match.model_dump(mode="json"),
         "decoding": study.decoding.model_dump(mode="json"),

@@ -21,7 +21,7 @@ from tasks.storage.opening import open_store
 
 TABLES = (
     *("summary.csv", "perplexity.csv", "verdict.json"),
-    *("scaling.csv", "pass_at_k.csv", "graded.csv", "surprise.csv", "approaches.csv"),
+    *("scaling.csv", "efficiency.csv", "pass_at_k.csv", "graded.csv", "surprise.csv", "approaches.csv"),
 )
 FILES = (*TABLES, "items.parquet")
 

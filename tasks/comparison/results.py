@@ -18,7 +18,9 @@ from tasks.comparison.cell import UNTRAINED
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("summary", "scaling", "cells", "pass_at_k", "graded", "perplexity", "surprise", "approaches")
+TABLES = (
+    *("summary", "scaling", "efficiency", "cells", "pass_at_k", "graded", "perplexity", "surprise", "approaches"),
+)
 """Names of the tables; tasks/compare.py says what is in each."""
 
 

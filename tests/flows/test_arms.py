@@ -261,6 +261,12 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
             {"contrasts": [{"claim": "More.", "better": "rft", "than": "teacher"}]},
             "contrasts.0.than: no arm is called 'teacher'. Allowed: sft, rft, base",
         ),
+        ({"reference": "sfd"}, "reference: no arm is called 'sfd' (did you mean sft?)"),
+        ({"reference": "base"}, "reference: no arm is called 'base'. Allowed: sft, rft"),
+        (
+            {"reference": "sft", "sizes": []},
+            "reference: sft is not allowed without `sizes`, over which its error is measured",
+        ),
         (
             {"origins": {**STUDY["origins"], "resampled": {"kind": "self", "by": "sfd"}}},
             "origins.resampled.by: no arm is called 'sfd' (did you mean sft?)",
@@ -273,6 +279,14 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, changes: dict[str, Any], 
         load(str(path))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_the_comparison_is_told_of_the_reference_and_nothing_else_is(tmp_path: Path) -> None:
+    with_one, without = (planned(tmp_path, reference=arm) for arm in ("rft", ""))
+    compared, _ = with_one.conclusion()
+    assert compared.values["reference"] == "rft"
+    known = {node.key for node in without.nodes}
+    assert {node.stage.name for node in with_one.nodes if node.key not in known} == {"compare", "report"}
 
 
 def test_the_order_of_targets_is_no_difference(tmp_path: Path) -> None:
