@@ -18,7 +18,7 @@ from tasks.comparison.results import Results
 from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.pipeline.versions import versions
-from tasks.reporting import figures, missing_cells
+from tasks.reporting import data_efficiency, figures, missing_cells
 from tasks.reporting.formatting import FILTERS
 from tasks.reporting.learnt import others_of, panels, words_of
 from tasks.reporting.learnt_figure import drawn_of, learnt
@@ -202,6 +202,7 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
         "decided": {kind: Counter(claim["status"] for claim in each) for kind, each in claims.items()},
         "matrix": _matrix(mine, [*order, *(standing["arm"] for standing in verdict["controls"])]),
         "sizes": _sizes(points),
+        "efficiency": data_efficiency.lines(_records(_of(student, results.tables["efficiency"]))),
         "learnt": before_and_after,
         "learnt_figures": {
             one.train_benchmark: f"learnt{place}x"
