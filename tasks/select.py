@@ -61,9 +61,9 @@ def select(
     match: Match,
     count: int | None,
     seed: int,
-    within: Rows | None = None,
+    within: dict[str, Rows] | None = None,
     longest: int | None = None,
-    asked: Rows | None = None,
+    asked: dict[str, Rows] | None = None,
     keep: Mapping[str, int] | None = None,
     *,
     work: Work | None = None,
@@ -78,9 +78,9 @@ def select(
         perplexities: scored responses by origin, the same ones in the same order.
         match: in what the arms are made alike.
         count: questions an arm gets (None: all there are); a random part, by `seed`, in the original order.
-        within: rows whose questions alone may be taken (None: any).
+        within: rows whose questions alone may be taken, by origin (None: any).
         longest: tokens of prompt and response that the method takes at most (None: the student's context).
-        asked: the questions that the origins were to answer, to count those without a response.
+        asked: the questions that each origin was to answer, to count those without a response.
         keep: responses taken of each question, at most, by origin (where it is not named: 1). Responses of the same
             text are taken once.
 
@@ -99,10 +99,10 @@ def select(
 
     scored: dict[str, Rows] = {name: JoinedRows(verdicts[name], perplexities[name]) for name in sorted(verdicts)}
     offered = {origin: candidates(rows, match, longest, f"{seed} {origin}") for origin, rows in scored.items()}
-    why = {origin: _kept_out(of, None if asked is None else len(asked)) for origin, of in offered.items()}
+    why = {origin: _kept_out(of, None if asked is None else len(asked[origin])) for origin, of in offered.items()}
     if within is not None:
-        allowed = np.concatenate([marks(batch.column("id")) for batch in within.batches(["id"])])
         for origin, of in offered.items():
+            allowed = np.concatenate([marks(batch.column("id")) for batch in within[origin].batches(["id"])])
             offered[origin] = of.only(np.isin(of.questions, allowed))
             why[origin]["other_questions"] = len(of.questions) - len(offered[origin].questions)
     left = {"usable": {origin: len(of.questions) for origin, of in offered.items()}}

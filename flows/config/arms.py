@@ -126,6 +126,7 @@ def check_arms(arms: Sequence[ArmPlan], origins: Mapping[str, Origin], named: bo
             )
     by_name = {arm.name: arm for arm in arms}
     _check_order(by_name, origins)
+    _check_questions(by_name, origins)
     for arm in arms:
         if arm.after:
             _check_start(arm, by_name[arm.after])
@@ -191,6 +192,39 @@ def _needs(
         return
     yield from (("origin", other) for other in origins[name].origins_needed)
     yield from (("arm", arm) for arm in origins[name].arms_needed)
+
+
+def _check_questions(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> None:
+    """See that each origin works on responses to the same questions, and that no arms are to train on the same ones
+    whose origins answer others.
+
+    Raises:
+        OptionError: it does not, or they are.
+    """
+    for name, origin in origins.items():
+        if len(answered := {posed_by(other, origins): other for other in origin.origins_needed}) > 1:
+            others = " and ".join(answered.values())
+            raise OptionError(f"origins.{name}.of: {others} answer different questions; allowed are the same ones")
+    matched: dict[tuple[str, int], dict[str, str]] = {}
+    for arm in arms.values():
+        if arm.match.questions:
+            group = matched.setdefault((arm.group, depth(arm, arms, origins)), {})
+            group.setdefault(posed_by(arm.on, origins), arm.name)
+            if len(group) > 1:
+                key = f"controls.{arm.group}." if arm.control else "" if arm.group == STUDY else f"arms.{arm.group}."
+                raise OptionError(
+                    f"{key}match.questions: true is not allowed: arms {' and '.join(group.values())} train on other "
+                    f"questions ({next(filter(None, group))} poses its own); allowed: false, or another match for one"
+                )
+
+
+def posed_by(name: str, origins: Mapping[str, Origin]) -> str:
+    """The origin that poses the questions that an origin's rows answer: itself, or one whose responses it works on;
+    empty for the benchmark's questions."""
+    origin = origins[name]
+    if origin.poses:
+        return name
+    return next((posed_by(other, origins) for other in origin.origins_needed if other in origins), "")
 
 
 def written_by_arms(name: str, origins: Mapping[str, Origin]) -> bool:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from data.benchmark import Benchmark
-from flows.config.arms import STUDY, ArmPlan, depth, written_by_arms
+from flows.config.arms import STUDY, ArmPlan, depth, posed_by, written_by_arms
 from flows.config.schema import Study
 from tasks.attest import attest
 from tasks.comparison.cell import Arm, ResponsesOf
 from tasks.comparison.records import Offered
 from tasks.finetune import finetune
+from tasks.first_questions import first_questions
 from tasks.kinds import stages, verifiers
 from tasks.kinds.origins import Context, LiveAdapter, OriginRows
 from tasks.leak_free import leak_free
@@ -171,13 +172,15 @@ class ArmSteps:
     def _select(self, group: str, arms: list[ArmPlan], draw: Draw, made_for: Draw) -> Selection | None:
         study = self._study
         pool = {arm.pool: rows for arm in arms if (rows := self._rows_of(arm.on, draw)) is not None}
+        asked = {arm.pool: self._answered(arm.on, draw) for arm in arms if arm.pool in pool}
+        pool = {name: rows for name, rows in pool.items() if asked[name].key not in self._lost}
         control = arms[0].control
-        within = None if draw.size is None else self._questions(draw.size)
+        within = None if draw.size is None else asked
         if control is not None and control.same_questions:
             own = self._study_selection(arms, self._depths[arms[0].name], draw)
             if own is None:
                 return None
-            within = own.node
+            within = dict.fromkeys(asked, own.node)
         lengths = [arm.method.longest for arm in arms if arm.method.longest is not None]
         keep = {arm.pool: study.origins[arm.on].kept for arm in arms if study.origins[arm.on].kept > 1}
         later = self._depths[arms[0].name] > 0
@@ -190,9 +193,9 @@ class ArmSteps:
                 match=arms[0].match,
                 count=study.questions.keep,
                 seed=study.questions.seed,
-                within=within,
+                within=within and {name: within[name] for name in pool},
                 longest=min(lengths, default=None),
-                asked=self._asked if draw.size is None else self._questions(draw.size),
+                asked={name: asked[name] for name in pool},
                 keep={name: count for name, count in keep.items() if name in pool} or None,
             ).named(label + made_for.label, *self._tags)
             if not (gone := self._short.get(chosen.key)):
@@ -217,21 +220,29 @@ class ArmSteps:
             try:
                 context = self._context(name, draw, self._draw(name, draw))
                 origin = self._study.origins[name]
-                rows = origin.rows(self._asked_of(name, context, draw), context)
+                rows = origin.rows(self._answered(name, self._draw(name, draw)), context)
                 gone = rows.verdicts.key in self._lost or rows.perplexities.key in self._lost
                 self._rows[key] = None if gone else rows
             except _Lost:
                 self._rows[key] = None
         return self._rows[key]
 
-    def _asked_of(self, name: str, context: Context, draw: Draw) -> Node:
-        """The questions that an origin answers; what it poses itself gives no evaluation question away."""
-        size = self._draw(name, draw).size
-        asked = self._asked if size is None else self._questions(size)
-        posed = self._study.origins[name].questions(asked, context)
-        if posed is asked:
-            return asked
-        return leak_free(posed, dict(self._to_evaluate)).named(context.label, *posed.tags)
+    def _answered(self, name: str, draw: Draw) -> Node:
+        """The questions of a size that an origin's rows answer: the benchmark's, or the first of those that are posed.
+
+        What is posed gives no evaluation question away.
+        """
+        poser = posed_by(name, self._study.origins)
+        if not poser:
+            return self._asked if draw.size is None else self._questions(draw.size)
+        drawn = self._draw(poser, draw)
+        context = self._context(poser, draw, drawn)
+        asked = self._asked if drawn.size is None else self._questions(drawn.size)
+        posed = self._study.origins[poser].questions(asked, context)
+        kept = leak_free(posed, dict(self._to_evaluate)).named(context.label, *posed.tags)
+        if draw.size is None:
+            return kept
+        return first_questions(kept, draw.size).named(f"{context.label}{Draw(draw.size).label}", *posed.tags)
 
     def _draw(self, name: str, draw: Draw) -> Draw:
         """For which size and seed an origin's rows are drawn."""
@@ -245,11 +256,12 @@ class ArmSteps:
             return False
         if name not in self._drawn:
             origin, keys = self._study.origins[name], set()
+            poser = posed_by(name, self._study.origins)
             for drawn in (Draw(seed=0), Draw(seed=1)):
                 context = self._context(name, drawn, drawn)
                 rows = origin.rows(origin.questions(self._asked, context), context)
                 keys.add((rows.verdicts.key, rows.perplexities.key))
-            self._drawn[name] = len(keys) > 1
+            self._drawn[name] = len(keys) > 1 or (poser not in ("", name) and self._is_drawn(poser))
         return self._drawn[name]
 
     def _context(self, name: str, draw: Draw, drawn: Draw) -> Context:

@@ -167,6 +167,9 @@ class Origin(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gives: ClassVar[Gives] = "responses"
+    poses: ClassVar[bool] = False
+    """Whether its rows answer questions of its own (`questions`), not the benchmark's. Origins that work on its
+    responses answer the same."""
     kind: str
 
     @abstractmethod
@@ -186,7 +189,11 @@ class Origin(BaseModel, ABC):
         raise InputError(f"origins.{context.origin}: {self.kind} gives {self.gives}, not responses")
 
     def questions(self, asked: Node, context: Context) -> Node:
-        """The questions that its rows answer: the benchmark's, or others that it poses."""
+        """The questions that its rows answer: the benchmark's (`asked`), or others that it poses.
+
+        Raises:
+            InputError: an option names something that does not exist, or it cannot pose questions of this benchmark.
+        """
         return asked
 
     def prompt_template(self, context: Context) -> str:

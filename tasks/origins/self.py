@@ -19,6 +19,7 @@ class Own(Written):
 
     kind: Literal["self"] = "self"
     samples: Whole = Field(default=4, ge=1, le=1000, description="Responses to each question.")
+    of: str = Field(default="", description="An origin whose questions are answered; empty: the benchmark's.")
     by: str = Field(default="", description="An arm whose student answers, after its training; empty: before any.")
     temperature: Temperature = Field(default=0.7, description="0 is greedy, higher is more varied.")
 

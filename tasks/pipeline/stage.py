@@ -94,7 +94,7 @@ class Node:
     @property
     def asked(self) -> "Node":
         """The questions that the step's rows are about."""
-        return self.upstream[0].asked if self.upstream else self
+        return self.upstream[0].asked if self.upstream and not self.stage.own_questions else self
 
     @property
     def expected_rows(self) -> int:
@@ -243,6 +243,7 @@ class Stage:
     compute: Compute | None = None
     facts: tuple[Fact, ...] = ()
     table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
+    own_questions: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
         """A stage travels to another process by name: its module holds it where its function stood."""
@@ -305,6 +306,7 @@ def stage(
     compute: Compute | None = None,
     facts: tuple[Fact, ...] = (),
     table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None,
+    own_questions: bool = False,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a function a stage.
 
@@ -327,12 +329,14 @@ def stage(
         compute: what it does with a language model, if it does.
         facts: those of its facts that are shown, reported, or added up over shares of its rows.
         table: what a person is shown of a finished step, made of its facts, in place of those that have `words`.
+        own_questions: its rows are new questions, which the rows of later steps are about.
 
     A parameter that is given nodes is an input; every other one is part of the key, except `work`.
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
         assert isinstance(function, FunctionType)
-        return Stage(function, per_row, retries, slot, gpu, summary, unit, adds, rows, compute, facts, table)
+        declared = (unit, adds, rows, compute, facts, table, own_questions)
+        return Stage(function, per_row, retries, slot, gpu, summary, *declared)
 
     return decorate

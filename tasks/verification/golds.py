@@ -1,10 +1,15 @@
 """Gold answers that no response could be judged against, found without any response."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 
 from tasks.storage.rows import Row
+
+
+def are_answers(verifier: Callable[..., object]) -> bool:
+    """Whether a response's answer could be a gold answer itself: not where those are tests, which run it."""
+    return not hasattr(sys.modules[verifier.__module__], "gold_problem")
 
 
 def unusable(rows: Iterable[Row], verifier: FunctionType) -> Iterator[tuple[Row, str]]:

@@ -29,6 +29,7 @@ STUDY: dict[str, Any] = {
     "seeds": [0, 1],
 }
 
+POSED_TOO = {"sft": {"on": "teacher"}, "on_posed": {"on": "posed"}}
 AFTER_SFT = {"on": "teacher", "after": "sft"}
 
 
@@ -61,6 +62,44 @@ def test_an_arm_writes_for_the_next_at_each_size_and_seed(tmp_path: Path) -> Non
             assert node.inputs["questions"].values["count"] == int(label.split()[2])
 
 
+@pytest.mark.parametrize("sampling", ["once", "per_seed"])
+def test_posed_questions_leak_nothing_and_are_answered_by_all_that_work_on_them(tmp_path: Path, sampling: str) -> None:
+    origins = {
+        "teacher": {"model": "abacus-teacher", "samples": 2},
+        "posed": {"model": "abacus-teacher"},
+        "own": {"kind": "self", "of": "posed", "by": "on_posed", "samples": 8},
+        "any_pairs": {"kind": "pairs", "of": "own"},
+    }
+    arms = {
+        **POSED_TOO,
+        "rft": {"on": "own", "match": {"questions": True}},
+        "dpo": {"on": "any_pairs", "method": "dpo", "after": "on_posed", "match": {"questions": True}},
+    }
+    questions = {**STUDY["questions"], "sampling": sampling}
+    plan = planned(tmp_path, origins=origins, arms=arms, questions=questions)
+    posed = of_stage(plan, "leak_free")
+    drawn = [""] if sampling == "once" else [" seed 0", " seed 1"]
+    assert set(posed) == {f"posed/abacus/boxes{seed}" for seed in drawn}
+    for node in posed.values():
+        assert node.inputs["posed"].stage.name == "majority"
+        assert set(node.inputs["evaluation"]) == {"abacus/boxes", "abacus/ledger"}
+    parts = of_stage(plan, "first_questions")
+    assert {node.inputs["posed"].key for node in parts.values()} == {node.key for node in posed.values()}
+    generated = of_stage(plan, "generate")
+    for size in (30, 60):
+        for number, seed in enumerate(drawn * (2 if sampling == "once" else 1)):
+            part = parts[f"posed/abacus/boxes{seed} size {size}"]
+            own = generated[f"own/abacus/boxes size {size} seed {number}"]
+            assert own.inputs["questions"].key == part.key
+    for chosen in of_stage(plan, "select").values():
+        assert {pool: node.key for pool, node in chosen.inputs["within"].items()} == {
+            pool: node.key for pool, node in chosen.inputs["asked"].items()
+        }
+        assert {pool: node.stage.name for pool, node in chosen.inputs["asked"].items()} == {
+            pool: "questions" if pool == "teacher" else "first_questions" for pool in chosen.inputs["verdicts"]
+        }
+
+
 def test_each_cell_says_its_arm_origin_method_size_and_seed(tmp_path: Path) -> None:
     cells = planned(tmp_path).cells
     found = {(cell.arm, cell.origin, cell.method, cell.size, cell.seed) for cell in cells if cell.trained}
@@ -76,8 +115,10 @@ def test_smaller_sizes_are_a_part_of_larger_ones_and_what_is_shared_is_made_once
         *(f"abacus/boxes size {size}" for size in (30, 60)),
         *(f"rft/abacus/boxes size {size} seed {seed}" for size in (30, 60) for seed in (0, 1)),
     }
-    within = {label: node.inputs["within"].values["count"] for label, node in choices.items()}
-    assert within == {label: int(label.split()[2]) for label in choices}
+    within = {
+        label: {part.values["count"] for part in node.inputs["within"].values()} for label, node in choices.items()
+    }
+    assert within == {label: {int(label.split()[2])} for label in choices}
     assert choices["abacus/boxes size 30"].values["keep"] is None
     assert choices["rft/abacus/boxes size 30 seed 0"].values["keep"] == {"resampled": 2}
     small, large = (set(ids(node)) for node in (plan_questions(plan, 30), plan_questions(plan, 60)))
@@ -161,7 +202,7 @@ def test_a_control_has_the_questions_of_its_seed(tmp_path: Path) -> None:
     choices = of_stage(plan, "select")
     for seed in (0, 1):
         control = choices[f"abacus/boxes free seed {seed}"]
-        assert control.inputs["within"].key == choices[f"abacus/boxes seed {seed}"].key
+        assert control.inputs["within"]["human@free"].key == choices[f"abacus/boxes seed {seed}"].key
 
 
 def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
@@ -210,6 +251,32 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
         (
             {"arms": {**STUDY["arms"], "odd": {"on": "any_pairs"}}},
             "arms.odd.method: sft learns from responses, and any_pairs gives pairs. Allowed: a method that takes pairs",
+        ),
+        (
+            {"origins": {**STUDY["origins"], "posed": {}}, "arms": POSED_TOO, "match": {}},
+            "match.questions: true is not allowed: arms sft and on_posed train on other questions (posed",
+        ),
+        (
+            {
+                "origins": {"human": {}, "posed": {}},
+                **{"arms": {}, "controls": {"again": {"origins": ["human", "posed"], "match": {}}}},
+            },
+            "controls.again.match.questions: true is not allowed: arms human@again and posed@again train on other",
+        ),
+        (
+            {
+                "origins": {
+                    **STUDY["origins"],
+                    "posed": {},
+                    "mixed": {"kind": "mixture", "of": {"posed": 1, "teacher": 1}},
+                }
+            },
+            "origins.mixed.of: posed and teacher answer different questions; allowed are the same ones",
+        ),
+        ({"origins": {**STUDY["origins"], "posed": {"solutions": 2}}}, "origins.posed.solutions: 2 is not allowed"),
+        (
+            {"origins": {**STUDY["origins"], "posed": {"solving_temperature": 0}}},
+            "origins.posed.solving_temperature: 0 is not allowed",
         ),
         ({"sizes": [30, 61]}, "sizes: 61 is more than there are questions: questions.train is 60"),
         ({"sizes": [30, 30]}, "sizes: [30, 30] is not allowed"),

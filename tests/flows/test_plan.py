@@ -173,7 +173,7 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
     assert len(selections) == 2 * 2
     for chosen in selections:
         assert chosen.values["longest"] == 200
-        assert chosen.inputs["asked"].run_name == "questions abacus/ledger train"
+        assert {node.run_name for node in chosen.inputs["asked"].values()} == {"questions abacus/ledger train"}
         models = {node.values["model"].path for node in chosen.inputs["perplexities"].values()}
         rows = [node for node in plan.nodes if node.stage.name == "training_rows" and chosen in node.upstream]
         keys = {node.key for node in rows}

@@ -52,9 +52,9 @@ def selected(
         Match.model_validate({"minimum": 1, **match}),
         count,
         0,
-        None if within is None else Rows.of([response(id) for id in within]),
+        None if within is None else dict.fromkeys(scored, Rows.of([response(id) for id in within])),
         longest,
-        None if asked is None else Rows.of([{"id": f"q{id:02d}"} for id in range(asked)]),
+        None if asked is None else dict.fromkeys(scored, Rows.of([{"id": f"q{id:02d}"} for id in range(asked)])),
         work=work,
     )
     ids = {origin: [row["id"] for row in made if row["origin"] == origin] for origin in scored}

@@ -53,7 +53,7 @@ def test_every_kind_has_a_class_with_its_name_and_described_options() -> None:
         (3, r"origins.x: 3 is not allowed: a map of options is"),
         (
             {"kind": "self", "temprature": 1},
-            r"origins.x.temprature: unknown key; allowed: by, keep, kind, max_tokens, samples",
+            r"origins.x.temprature: unknown key; allowed: by, keep, kind, max_tokens, of, samples",
         ),
         ({"kind": "self", "samples": 0}, r"origins.x.samples: 0 is not allowed: input should be greater than or equal"),
         (

@@ -1,0 +1,53 @@
+"""Groups of a benchmark's questions, each to be shown to a model that is to write one more like them."""
+
+import math
+import random
+from collections.abc import Iterator
+
+from tasks.pipeline.stage import Node, Work, stage
+from tasks.resources.errors import StageFailed
+from tasks.storage.rows import Row, Rows
+
+OF_ONE_QUESTION = frozenset({"id", "question", "gold", "reference"})
+"""Columns that are of one question even where all questions have the same in them."""
+
+
+def _count(node: Node) -> int:
+    count = node.values["count"]
+    assert isinstance(count, int)
+    return count
+
+
+@stage(rows=_count)
+def examples(questions: Rows, shown: int, count: int, seed: int, *, work: Work) -> Iterator[Row]:
+    """`count` different groups of `shown` questions, drawn by `seed`; fewer groups are the first ones of more.
+
+    Rows have `id`, `examples` (a list of texts in random order) and those of the questions' columns, such as the labels
+    that are allowed, that have the same value in all of them: what a question posed like these has too.
+
+    Raises:
+        StageFailed: there are fewer than `count` such groups.
+    """
+    texts = questions.column("question")
+    if (groups := math.comb(len(texts), shown)) < count:
+        raise StageFailed(
+            f"{work.run_name}: {len(texts):,} questions make {groups:,} different groups of {shown}, {count:,} are "
+            "wanted. Ask for fewer questions to be posed, or show another number of examples"
+        )
+    common = _common(questions)
+    drawn: set[frozenset[int]] = set()
+    rng = random.Random(f"examples {seed}")
+    while len(drawn) < count:
+        group = rng.sample(range(len(texts)), shown)
+        if (members := frozenset(group)) not in drawn:
+            yield {**common, "id": f"posed/{len(drawn):06d}", "examples": [texts[at] for at in group]}
+            drawn.add(members)
+
+
+def _common(questions: Rows) -> Row:
+    """The columns in which all questions have the same value."""
+    rows = iter(questions)
+    common = {name: value for name, value in next(rows).items() if name not in OF_ONE_QUESTION}
+    for row in rows:
+        common = {name: value for name, value in common.items() if row[name] == value}
+    return common
