@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Any, Literal
 
 from tasks.models.sampling import GENERATED
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, one_a_question, stage
 from tasks.pose import left_out_in_words
 from tasks.reporting.formatting import percent
@@ -47,7 +48,7 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-@stage(table=step_table, rows=one_a_question)
+@stage(facts=(Fact("kept", reported=True), Fact("agreement", reported=True)), table=step_table, rows=one_a_question)
 def majority(
     solutions: Rows, benchmark: Rows, verifier: FunctionType, agreement: float, *, work: Work
 ) -> Iterator[Row]:

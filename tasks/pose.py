@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.models.sampling import GENERATED
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, stage
 from tasks.questions import normalised
 from tasks.resources.errors import StageFailed
@@ -39,7 +40,7 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-@stage(table=step_table, own_questions=True)
+@stage(facts=(Fact("asked", reported=True), Fact("posed", reported=True)), table=step_table, own_questions=True)
 def pose(responses: Rows, benchmark: Rows, *, work: Work) -> Iterator[Row]:
     """The questions that responses to `examples` are, each text once, without those that can be none.
 

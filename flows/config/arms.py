@@ -195,11 +195,11 @@ def _needs(
 
 
 def _check_questions(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin]) -> None:
-    """See that each origin works on responses to the same questions, and that no arms are to train on the same ones
-    whose origins answer others.
+    """See that an origin works on responses to the same questions, and that arms which are to train on the same ones
+    can.
 
     Raises:
-        OptionError: it does not, or they are.
+        OptionError: it does not, or they cannot.
     """
     for name, origin in origins.items():
         if len(answered := {posed_by(other, origins): other for other in origin.origins_needed}) > 1:
