@@ -76,7 +76,7 @@ class Posed(Written):
         ((told, _),) = self.templates(context).values()
         model, seed = self._model(context), context.seed
         named = (context.label, self.kind)
-        shown = examples(asked, self.shown, self.count, seed).named(*named)
+        shown = examples(asked, self.shown, self.count, context.prompt, seed).named(*named)
         written = generate(shown, model, told, self._sampling(1, self.posing_temperature), seed)
         posed = pose(written.named(f"{context.label} questions", self.kind), asked).named(*named)
         solved = generate(posed, model, context.prompt, self._sampling(self.solutions, self.solving_temperature), seed)

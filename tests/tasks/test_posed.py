@@ -36,6 +36,9 @@ BENCHMARK = Rows.of(
 """Texts of 14 to 16 characters: a posed question has 7 to 32."""
 
 
+ASKED = "{{ question }} ({{ labels[0] }}?)"
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
     return Work(tmp_path, Runtime(Store(tmp_path / "store")), "a test", {})
@@ -57,7 +60,7 @@ def solutions(*texts: str | None, id: str = "p", **columns: Any) -> list[Row]:
 
 def test_examples_are_other_groups_each_time_and_fewer_are_the_first_of_more(work: Work) -> None:
     def drawn(count: int, seed: int = 0) -> list[Row]:
-        return list(examples.function(BENCHMARK, 2, count, seed, work=work))
+        return list(examples.function(BENCHMARK, 2, count, ASKED, seed, work=work))
 
     groups = drawn(3)
     texts = BENCHMARK.column("question")
@@ -71,7 +74,14 @@ def test_examples_are_other_groups_each_time_and_fewer_are_the_first_of_more(wor
     with pytest.raises(StageFailed, match="3 questions make 3 different groups of 2, 4 are wanted"):
         drawn(4)
     with pytest.raises(StageFailed, match="3 questions make 0 different groups of 4, 1 are wanted"):
-        list(examples.function(BENCHMARK, 4, 1, 0, work=work))
+        list(examples.function(BENCHMARK, 4, 1, ASKED, 0, work=work))
+
+
+def test_what_a_posed_question_would_lack_is_said_before_any_is_posed(work: Work) -> None:
+    with pytest.raises(
+        InputError, match=r"a test: a posed question could not be asked: .* needs hint, which row posed l"
+    ):
+        list(examples.function(BENCHMARK, 2, 1, "{{ question }} ({{ hint }})", 0, work=work))
 
 
 @pytest.mark.parametrize(
