@@ -67,8 +67,22 @@ def test_which_sample_is_taken(pick: str, sample: int) -> None:
 def test_within_takes_only_the_questions_of_other_rows() -> None:
     own = Rows.of([response(id, sample, "wrong") for id in range(30) for sample in (0, 1)])
     others = Rows.of([{**response(id), "origin": "human"} for id in (3, 5, 8)])
-    made = selected({"self": own}, Match(correct="any", minimum=1), None, 0, others)
+    made = selected({"self": own}, Match(correct="any", minimum=1), None, 0, {"self": others})
     assert ids(list(made)) == ["q003", "q005", "q008"]
+
+
+def test_origins_with_questions_of_their_own_are_counted_by_them(tmp_path: Path) -> None:
+    posed = [{**response(id), "id": f"posed/{id:06d}"} for id in range(20)]
+    scored = {"human": Rows.of([response(id) for id in range(10)]), "posed": Rows.of(posed)}
+    parts = {"human": scored["human"][:4], "posed": scored["posed"][:6]}
+    work = Work(tmp_path, Runtime(Store(tmp_path)), "select", {})
+    match = Match(questions=False, count=False, minimum=1)
+    made = selected(scored, match, None, 0, parts, asked=parts, work=work)
+    assert [row["id"] for row in made if row["origin"] == "posed"] == [f"posed/{id:06d}" for id in range(6)]
+    assert {name: (each["taken"], each["left_out"]) for name, each in work.facts["origins"].items()} == {
+        "human": (4, {"other_questions": 6}),
+        "posed": (6, {"other_questions": 14}),
+    }
 
 
 def test_a_random_sample_is_the_same_for_the_same_seed() -> None:
