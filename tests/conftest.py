@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from tests.deployments.places import Place
 
 TOGETHER = {
-    "engine": ("tasks/test_attest.py", "tasks/test_engine.py", "tasks/test_evaluate.py", "tasks/test_generate.py"),
+    "engine": (
+        *("tasks/test_attest.py", "tasks/test_engine.py", "tasks/test_evaluate.py", "tasks/test_generate.py"),
+        "tasks/test_step_values.py",
+    ),
     "server": (
         *("deployments/test_deploy.py", "deployments/test_every_kind.py"),
         *("flows/test_inspection.py", "flows/test_planted_secret.py", "flows/test_study.py"),

@@ -8,6 +8,7 @@ from flows.config.arms import ArmOptions, ArmPlan
 from flows.config.study_parts import Control, Questions
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
+from tasks.comparison.phrasing import listed
 from tasks.kinds.origins import Origin
 from tasks.models import endpoint
 
@@ -91,8 +92,8 @@ def check_reference(reference: str, sizes: Sequence[int], arms: Iterable[ArmPlan
         raise OptionError(f"reference: {kinds.unknown('arm', reference, known)}")
 
 
-def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str]) -> None:
-    """See that contrasts are between arms of the study, or with the untrained student.
+def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str], sizes: Sequence[int]) -> None:
+    """See that contrasts are between arms of the study, or with the untrained student, at sizes of the study.
 
     Raises:
         OptionError: one is not.
@@ -103,3 +104,12 @@ def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str]) -> None:
             if getattr(contrast, side) not in known:
                 where = f"contrasts.{number}.{side}"
                 raise OptionError(f"{where}: {kinds.unknown('arm', getattr(contrast, side), known)}")
+            size = getattr(contrast, f"{side}_size")
+            if size and (size not in sizes or getattr(contrast, side) == UNTRAINED):
+                allowed = (
+                    f"0 and the study's sizes ({listed([str(size) for size in sizes])})"
+                    if sizes
+                    else "0 in a study without sizes"
+                )
+                allowed = "0 for no training" if getattr(contrast, side) == UNTRAINED else allowed
+                raise OptionError(f"contrasts.{number}.{side}_size: {size} is not allowed; allowed: {allowed}")

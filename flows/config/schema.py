@@ -246,7 +246,7 @@ class Study(BaseModel):
         check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
         consistency.check_sizes(self.sizes, self.questions, self.compared)
         consistency.check_reference(self.reference, self.sizes, self.compared)
-        consistency.check_contrasts(self.contrasts, [arm.name for arm in self.compared])
+        consistency.check_contrasts(self.contrasts, [arm.name for arm in self.compared], self.sizes)
         return self
 
     @property

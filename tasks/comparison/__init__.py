@@ -1,3 +1,3 @@
 """Paired statistics over evaluated answers: estimates, claims, contrasts, the verdict as data.
-Imports `verification`, `scoring`, `storage` and `resources`; never `reporting`.
+Imports `data`, `verification`, `scoring`, `storage` and `resources`; never `reporting`.
 """

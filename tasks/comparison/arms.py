@@ -73,6 +73,10 @@ class Arms:
         """Training benchmarks that every arm was meant to be trained on, evaluated in domain."""
         self._first = {arm.arm: arm for arm in reversed(arms)}
 
+    def arm(self, name: str, on: str) -> Arm:
+        """An arm trained on a benchmark; by the name of no training, the student as it is."""
+        return self.base if name == UNTRAINED else self.by_name[name, on]
+
     def origin(self, name: str) -> str:
         """Whose responses, or pairs, an arm trains on."""
         return self._first[name].origin

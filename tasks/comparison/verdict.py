@@ -74,16 +74,20 @@ def verdicts(
     """
     planned = list(planned)
     largest = max((arm.size for arm in planned), default=0)
-    groups: dict[str, list[Arm]] = {}
+    groups: dict[str, dict[int, list[Arm]]] = {}
     for arm in planned:
-        if arm.size == largest:
-            groups.setdefault(arm.student, []).append(arm)
-    compared = [Arms(sample, familiarity, group, benchmarks, missing) for _, group in sorted(groups.items())]
+        groups.setdefault(arm.student, {}).setdefault(arm.size, []).append(arm)
+    by_size = [
+        {size: Arms(sample, familiarity, group, benchmarks, missing) for size, group in sizes.items()}
+        for _, sizes in sorted(groups.items())
+    ]
+    compared = [sizes[largest] for sizes in by_size]
+    sized = [{**sizes, 0: sizes[largest]} for sizes in by_size]
     made = [claims(arms, measure) for arms in compared]
     known = iter(judged([claim for of_group in made for claim in of_group]))
     return [
         _verdict(arms, list(islice(known, len(of_group))), answered, responses or {}, measure)
-        for arms, of_group, answered in zip(compared, made, answers(contrasts, compared), strict=True)
+        for arms, of_group, answered in zip(compared, made, answers(contrasts, sized), strict=True)
     ]
 
 

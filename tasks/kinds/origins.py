@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FunctionType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -98,7 +98,7 @@ class Context:
         """
         if self.verifier is None:
             raise InputError(f"origins.{self.origin}: {kind} needs a benchmark with a verifier")
-        return self.verifier
+        return cast("FunctionType", self.verifier)  # not the bound method that mypy takes it for
 
     def live(self, by: str) -> tuple[Node | None, Node | None]:
         """The adapter of an arm, and the step that shows that it is live; no adapter where no arm is named."""

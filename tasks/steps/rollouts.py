@@ -104,8 +104,8 @@ class Roller:
         """
         asked = {one.key: one for one in wanted}
         fresh = [one for key, one in asked.items() if self.log.find(key) is None]
-        for one, rolled in self._drawn(fresh):
-            self.log.add(one.key, rolled)
+        for one, drawn in self._drawn(fresh):
+            self.log.add(one.key, drawn)
         return {key: rolled for key in asked if (rolled := self.log.find(key)) is not None}
 
     def _drawn(self, fresh: list[Asked]) -> Iterator[tuple[Asked, Rolled]]:

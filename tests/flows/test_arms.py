@@ -328,6 +328,10 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
             {"contrasts": [{"claim": "More.", "better": "rft", "than": "teacher"}]},
             "contrasts.0.than: no arm is called 'teacher'. Allowed: sft, rft, base",
         ),
+        (
+            {"contrasts": [{"claim": "Fewer.", "better": "rft", "better_size": 7, "than": "sft"}]},
+            "contrasts.0.better_size: 7 is not allowed; allowed: 0",
+        ),
         ({"reference": "sfd"}, "reference: no arm is called 'sfd' (did you mean sft?)"),
         ({"reference": "base"}, "reference: no arm is called 'base'. Allowed: sft, rft"),
         (

@@ -39,6 +39,10 @@ CONTRASTS = (
     Contrast(claim="Rejection sampling beats preferences.", better="rft", than="dpo"),
     Contrast(claim="Masking beats none.", better="masked", than="sft"),
 )
+OF_SIZES = (
+    Contrast(claim="A quarter is enough.", better="dpo", better_size=25, than="sft", than_size=100),
+    Contrast(claim="More hurts.", better="dpo", better_size=25, than="dpo"),
+)
 
 
 def arms_study(**shape: Any) -> Simulated:
@@ -46,16 +50,16 @@ def arms_study(**shape: Any) -> Simulated:
     return simulate(train, evaluate, CHANCES, (0, 1), items=60, questions=20, named=ARMS, **shape)
 
 
-def run(study: Simulated, folder: Path) -> Results:
+def run(study: Simulated, folder: Path, contrasts: tuple[Contrast, ...] = CONTRASTS) -> Results:
     work = Work(folder, Runtime(Store(folder / "store")), "compare", {})
-    compare.function(study.evaluated, study.offered, (), CONTRASTS, work=work)
+    compare.function(study.evaluated, study.offered, (), contrasts, work=work)
     return Results.read(folder)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     study = arms_study(sizes=SIZES, drawn_per_seed=("rft", "dpo"))
-    return run(study, tmp_path_factory.mktemp("arms"))
+    return run(study, tmp_path_factory.mktemp("arms"), (*CONTRASTS, *OF_SIZES))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ def test_arms_of_all_methods_are_in_one_verdict(results: Results) -> None:
 
 def test_claims_across_methods_hold_do_not_hold_or_are_not_shown(results: Results) -> None:
     answers = results.verdicts[0]["contrasts"]
-    assert [answer["status"] for answer in answers] == ["holds", "does not hold", "not shown"]
+    assert [answer["status"] for answer in answers[:3]] == ["holds", "does not hold", "not shown"]
     text = verdict_text(results.folder)
     assert "  does not hold Rejection sampling beats preferences." in text
     assert "  not shown     Masking beats none." in text
@@ -99,6 +103,17 @@ def test_a_claim_is_about_the_largest_size_alone(results: Results, items: pd.Dat
     estimate = results.verdicts[0]["contrasts"][0]["estimate"]
     assert estimate["value"] == pytest.approx(sum(difference) / 2)
     assert estimate["low"] < estimate["value"] < estimate["high"]
+
+
+def test_a_claim_may_be_about_other_sizes(results: Results, items: pd.DataFrame) -> None:
+    fewer, itself = results.verdicts[0]["contrasts"][3:]
+    for answer, than in ((fewer, "sft"), (itself, "dpo")):
+        differences = [
+            in_domain(items, "dpo", 25, on) - in_domain(items, than, 100, on)
+            for on in ("abacus/boxes", "abacus/ledger")
+        ]
+        assert answer["estimate"]["value"] == pytest.approx(sum(differences) / 2)
+    assert "dpo with 25 questions minus sft with 100 questions" in fewer["sentence"].lower()
 
 
 def test_of_two_arms_with_the_same_responses_one_stands_for_both_in_claims_of_perplexity(results: Results) -> None:

@@ -147,6 +147,11 @@ def written(folder: Path, contrast: str) -> str:
         ("{claim: x, better: self, than: self}", r"contrasts\.0: .*both self"),
         ("{claim: x, better: self, than: human, on: elsewhere}", r"contrasts\.0\.on: 'elsewhere' .*'other'"),
         ("{claim: x, better: self, than: base, on: perplexity}", r"contrasts\.0: .*no training has none"),
+        (
+            "{claim: x, better: self, than: human, than_size: 5, on: other}",
+            r"contrasts\.0: .*sizes are not allowed with",
+        ),
+        ("{claim: x, better: self, than: human, than_size: 5}", r"contrasts\.0\.than_size: 5 is not .* without sizes"),
         ("{better: self, than: human}", r"contrasts\.0\.claim: missing"),
     ],
 )

@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from data.abacus.questions import questions
 from tasks.kinds.verifiers import find
 from tasks.models.model import resolve
@@ -97,7 +99,7 @@ def test_all_prefixes_are_rolled_out_where_every_value_is_asked_for(runtime: Run
     assert all(row["rollouts"] == [5] * len(row["steps"]) for row in rows)
 
 
-def test_a_response_that_leaves_no_room_is_left_out(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_response_that_leaves_no_room_is_left_out(runtime: Runtime) -> None:
     @stage()
     def endless() -> list[Row]:
         row = {"id": "endless", "question": "1 + 1?", "gold": "2", "sample": 0, "verdict": "wrong"}
@@ -112,6 +114,7 @@ def test_a_response_that_leaves_no_room_is_left_out(runtime: Runtime, tmp_path: 
     assert artifact.facts["unsplit"] == 1
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_makes_no_rollout_twice(runtime: Runtime, tmp_path: Path) -> None:
     script = f"""
         from pathlib import Path
