@@ -12,15 +12,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from data.bounds import MOST_TOKENS, Temperature, Whole
-from tasks.kinds.origins import Context, Gives, Origin, OriginRows
-from tasks.models.sampling import Sampling
+from data.bounds import Whole
+from tasks.kinds.origins import Context, Gives, OriginRows
 from tasks.origins._judged import by_question, each_text_once, most_of_each, usable
 from tasks.origins._responses import judged_and_scored
+from tasks.origins._rolled_out import RolledOut
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.score import PERPLEXITY
-from tasks.step_values import STEP_VALUES, step_values
+from tasks.step_values import STEP_VALUES
 from tasks.storage.rows import Row, Rows
 from tasks.verification.verdict import VERDICT
 
@@ -111,27 +111,18 @@ def _counted(left_out: Counter[str]) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in left_out.most_common())
 
 
-class FirstPit(Origin):
+class FirstPit(RolledOut):
     """Pairs that part at the first step of a wrong response from which the student is never right again."""
 
     gives: ClassVar[Gives] = "pairs"
     kind: Literal["first_pit"] = "first_pit"
-    of: str = Field(description="The origin whose wrong responses are looked at; it needs several samples a question.")
-    by: str = Field(default="", description="An arm whose student goes on from the steps; empty: before any training.")
     pairs: Kind = Field(
         default="paper",
         description="paper: a correct response against the wrong one up to its pit. shared_prefix: the steps before "
         "the pit and a correct way on, against the same steps and the pit.",
     )
     negatives: Whole = Field(default=8, ge=1, le=1000, description="Wrong responses of each question, at most.")
-    rollouts: Whole = Field(default=5, ge=1, le=1000, description="Tries from the steps that are looked at.")
     again: Whole = Field(default=15, ge=0, le=1000, description="More tries from a step before it counts as a pit.")
-    temperature: Temperature = Field(default=0.7, description="Of the tries. 0 is greedy, higher is more varied.")
-    max_tokens: Whole = Field(default=512, ge=1, le=MOST_TOKENS, description="Tokens after which a try is cut off.")
-    steps: str = Field(
-        default="sentences",
-        description="Where steps end: sentences, lines, or a regular expression that matches at their ends.",
-    )
     keep: Whole = Field(default=1, ge=1, le=1000, description="Pairs of each question, at most.")
 
     @property
@@ -142,17 +133,6 @@ class FirstPit(Origin):
         named = (context.label, self.kind)
         of = context.rows_of(self.of, questions)
         wrong = negatives(of.verdicts, of.perplexities, self.negatives).named(*named)
-        values = step_values(
-            wrong,
-            context.student,
-            self.prompt_template(context),
-            context.judge(self.kind),
-            self.steps,
-            "pit",
-            Sampling(n=self.rollouts, temperature=self.temperature, max_tokens=self.max_tokens),
-            self.again,
-            context.seed,
-            *context.live(self.by),
-        ).named(*named)
+        values = self.values(wrong, "pit", self.again, context)
         pairs = pit_pairs(values, of.verdicts, of.perplexities, self.pairs, self.keep).named(*named)
         return judged_and_scored(pairs, self, context)
