@@ -61,8 +61,11 @@ def _by_reason(forecasts: Forecasts) -> list[str]:
     for each in forecasts:
         why = each.why.split(": ")[0] if each.why.startswith("input changed") else each.why
         counts[each.node.stage.name]["hit" if each.hit else f"miss: {why}"] += 1
+    width = max(map(len, counts), default=0)
     return [
-        f"  {stage:<12} {count:>7,}  {reason}" for stage, reasons in counts.items() for reason, count in reasons.items()
+        f"  {stage:<{width}} {count:>7,}  {reason}"
+        for stage, reasons in counts.items()
+        for reason, count in reasons.items()
     ]
 
 
@@ -160,7 +163,8 @@ def status(study: Study, as_json: bool) -> None:
         say({"study": study.name, "stages": {stage: dict(counts) for stage, counts in table.items()}})
         return
     print(f"{study.name}: {len(forecasts.each) - len(forecasts.misses)} of {len(forecasts.each)} stages finished")
+    width = max(map(len, table), default=0)
     for stage, counts in table.items():
-        print(f"  {stage:<10} " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+        print(f"  {stage:<{width}} " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     if forecasts.misses:
         print(f"Go on with: {study.command}")

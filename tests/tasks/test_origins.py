@@ -45,7 +45,10 @@ def test_every_kind_has_a_class_with_its_name_and_described_options() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("humen", r"origins.x.kind: no origin is called 'humen' \(did you mean human\?\). Allowed: advantage_weighted, "),
+        (
+            "humen",
+            r"origins.x.kind: no origin is called 'humen' \(did you mean human\?\). Allowed: advantage_weighted, ",
+        ),
         (
             {"column": "reference"},
             r"origins.x: no origin is called 'x'. Allowed: advantage_weighted, by_perplexity, distant_pairs, diverse",
