@@ -222,7 +222,7 @@ def posed_by(name: str, origins: Mapping[str, Origin]) -> str:
     """The origin that poses the questions that an origin's rows answer: itself, or one whose responses it works on;
     empty for the benchmark's questions."""
     origin = origins[name]
-    if origin.poses:
+    if origin.posed_at_most is not None:
         return name
     return next((posed_by(other, origins) for other in origin.origins_needed if other in origins), "")
 

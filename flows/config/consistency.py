@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from data import kinds
 from data.options import OptionError
-from flows.config.arms import ArmOptions, ArmPlan
+from flows.config.arms import ArmOptions, ArmPlan, posed_by
 from flows.config.study_parts import Control, Questions
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
@@ -56,14 +56,19 @@ def check_controls(arms: Mapping[str, ArmOptions], controls: Mapping[str, Contro
         )
 
 
-def check_sizes(sizes: Sequence[int], questions: Questions, arms: Iterable[ArmPlan]) -> None:
+def check_sizes(
+    sizes: Sequence[int], questions: Questions, arms: Sequence[ArmPlan], origins: Mapping[str, Origin]
+) -> None:
     """See that no size is larger than the number of training questions, where the study says that, or too small.
 
     Raises:
         OptionError: one is, or arms get a fixed number of questions in another way too.
     """
-    most = [(questions.train, "questions.train")]
-    most += [(count, f"questions.train_each.{name}") for name, count in questions.train_each.items()]
+    posers = {posed_by(arm.on, origins) for arm in arms}
+    most = [(origins[name].posed_at_most, f"origins.{name}.count") for name in sorted(posers - {""})]
+    if "" in posers:
+        most.append((questions.train, "questions.train"))
+        most += [(count, f"questions.train_each.{name}") for name, count in questions.train_each.items()]
     for size in sizes:
         for count, where in most:
             if count is not None and size > count:

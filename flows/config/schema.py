@@ -244,7 +244,7 @@ class Study(BaseModel):
         consistency.check_models(self.students, self.origins, self.trust_remote_code, self.thinking)
         consistency.check_controls(self.arms, self.controls)
         check_arms(self.compared, self.origins, bool(self.arms), [title(name) for name in self.students])
-        consistency.check_sizes(self.sizes, self.questions, self.compared)
+        consistency.check_sizes(self.sizes, self.questions, self.compared, self.origins)
         consistency.check_reference(self.reference, self.sizes, self.compared)
         consistency.check_contrasts(self.contrasts, [arm.name for arm in self.compared], self.sizes)
         return self

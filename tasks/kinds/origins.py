@@ -167,9 +167,6 @@ class Origin(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gives: ClassVar[Gives] = "responses"
-    poses: ClassVar[bool] = False
-    """Whether its rows answer questions of its own (`questions`), not the benchmark's. Origins that work on its
-    responses answer the same."""
     kind: str
 
     @abstractmethod
@@ -204,6 +201,12 @@ class Origin(BaseModel, ABC):
     def kept(self) -> int:
         """Rows that an arm takes of each question, at most."""
         return 1
+
+    @property
+    def posed_at_most(self) -> int | None:
+        """How many questions it poses at most, in place of the benchmark's (`questions`); None for one that poses none.
+        Origins that work on its responses answer the same."""
+        return None
 
     @property
     def models_asked(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ model is the gold answer, with its errors; here it is the answer that most of se
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,6 @@ class Posed(Written):
     left out. The responses that are trained on are drawn on their own, and verified by this gold answer.
     """
 
-    poses: ClassVar[bool] = True
     kind: Literal["posed"] = "posed"
     model: str = Field(
         default="",
@@ -56,6 +55,10 @@ class Posed(Written):
     solutions: Whole = Field(default=5, ge=3, le=100, description="Solutions whose majority is the gold answer.")
     solving_temperature: Varied = Field(default=0.7, description="Temperature of the solutions, above 0.")
     agreement: Share = Field(default=0.5, description="Share of the solutions that have to give the same answer.")
+
+    @property
+    def posed_at_most(self) -> int:
+        return self.count
 
     @property
     def models_asked(self) -> tuple[str, ...]:
