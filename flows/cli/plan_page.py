@@ -77,7 +77,7 @@ def _summary(forecasts: Forecasts, price: Cost) -> str:
     about = "at most" if price.tokens_are_bound else "about"
     for compute, number in price.counts.items():
         text += f"{number:,} {compute.counted} to {compute.verb}"
-        text += f" ({about} {price.tokens:,} tokens), " if compute.writes else ", "
+        text += f" ({about} {price.tokens_by_compute[compute]:,} tokens), " if compute.writes else ", "
     if price.minutes is None:
         return text + "duration unknown until a first run with these models has been timed."
     text += f"about {price.minutes:.1f} minutes, as earlier runs went"

@@ -25,7 +25,7 @@ class Cost:
 
     counts: Mapping[Compute, int]
     """What the stages of the plan that run a model still have to do, in the order of the plan."""
-    tokens: int
+    tokens_by_compute: Mapping[Compute, int]
     """Response tokens to generate: from the mean length of earlier runs, else the most that is allowed."""
     tokens_are_bound: bool
     minutes: float | None
@@ -38,6 +38,11 @@ class Cost:
     """By the models' sizes; None where they are small or not known."""
     uncounted: tuple[str, ...] = ()
     """Benchmarks of which all questions are asked for: how many they are is not known before they are read."""
+
+    @property
+    def tokens(self) -> int:
+        """Response tokens to generate, in all stages together."""
+        return sum(self.tokens_by_compute.values())
 
     def count(self, counted: str) -> int:
         """How many of something are to be made: "answers", "adapters", or what a stage's `Compute` counts."""
@@ -52,7 +57,7 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
     """
     rates = Rates.of(store)
     counts: dict[Compute, int] = {}
-    tokens = 0
+    tokens: dict[Compute, int] = defaultdict(int)
     bound = long_unknown = False
     seconds = 0.0
     unknown: dict[str, None] = {}
@@ -63,15 +68,16 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
             counts.setdefault(compute, 0)
         if forecast.hit:
             continue
-        rows = node.expected_rows
+        rows = passes = node.expected_rows
         if compute is not None:
-            counts[compute] += 1 if compute.one_a_step else rows
+            passes = compute.rows(node) if compute.rows is not None else rows
+            counts[compute] += 1 if compute.one_a_step else passes
         if compute is not None and compute.writes:
             for endpoint in (value for value in node.values.values() if isinstance(value, Endpoint)):
                 endpoints[endpoint.name].append((node, rows))
             each = rates.tokens_per_row(node)
             bound = bound or each is None
-            tokens += int(rows * (each if each is not None else _most_tokens(node)))
+            tokens[compute] += int(rows * each) if each is not None else passes * _most_tokens(node)
         took = rates.seconds(node, rows)
         if took is None:
             unknown[node.stage.name] = None
@@ -80,7 +86,7 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
             seconds += took
     return Cost(
         counts=counts,
-        tokens=tokens,
+        tokens_by_compute=tokens,
         tokens_are_bound=bound,
         minutes=None if long_unknown or (unknown and not seconds) else seconds / 60,
         unknown=tuple(unknown),

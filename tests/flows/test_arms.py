@@ -9,8 +9,11 @@ import yaml
 from data.errors import InputError
 from flows.config.schema import Study
 from flows.config.study_file import load
+from flows.planning.cost import cost
+from flows.planning.forecast import forecast
 from flows.planning.plan import Plan, expand
 from tasks.pipeline.stage import Node
+from tasks.storage.artifacts import Store
 
 STUDY: dict[str, Any] = {
     "name": "arms",
@@ -375,3 +378,24 @@ def test_the_form_has_arms_and_sizes() -> None:
     drawn = fields["arms"]["anyOf"][0]["items"]
     assert {"name", "on", "method", "after", "match"} <= set(drawn["properties"])
     assert fields["sizes"]["items"]["exclusiveMinimum"] == 0
+
+
+def test_pairs_that_part_at_the_first_pit_need_rollouts_of_the_arm_that_is_named(tmp_path: Path) -> None:
+    origins = {**STUDY["origins"], "pits": {"kind": "first_pit", "of": "resampled", "by": "sft"}}
+    arms = {**STUDY["arms"], "step_dpo": {"on": "pits", "method": "dpo", "after": "sft"}}
+    plan = planned(tmp_path, origins=origins, arms=arms)
+    trained, rolled = of_stage(plan, "finetune"), of_stage(plan, "step_values")
+    assert set(rolled) == {f"pits/abacus/boxes size {size} seed {seed}" for size in (30, 60) for seed in (0, 1)}
+    for label, node in rolled.items():
+        sft = trained[label.replace("pits", "sft")]
+        assert node.inputs["adapter"].key == trained[label.replace("pits", "step_dpo")].inputs["start"].key == sft.key
+        assert node.inputs["attested"].upstream[0].key == sft.key
+        (negatives,) = {one.key for one in node.upstream} - {node.inputs[name].key for name in ("adapter", "attested")}
+        assert negatives == of_stage(plan, "negatives")[label].key
+    store = Store(tmp_path / "store")
+    price = cost(plan, forecast(plan, store), store)
+    # Eight negatives a question; of six steps a binary search looks at three prefixes, five tries each, and 15 more.
+    assert price.count("continuations") == 2 * (30 + 60) * 8 * (3 * 5 + 15)
+    assert price.tokens_by_compute[rolled["pits/abacus/boxes size 30 seed 0"].stage.compute] == (  # type: ignore[index]
+        512 * price.count("continuations")
+    )
