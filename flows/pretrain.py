@@ -55,7 +55,7 @@ class Recipe:
 
 
 RECIPES = {
-    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=12_000_000),
+    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=14_000_000),
     "student": Recipe(STUDENT, 128, 4, 384, 5_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
     "teacher": Recipe(TEACHER, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
     "tutor": Recipe(TUTOR, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="folder of the model to go on from (default: the recipe's)")
     parser.add_argument("--out", type=Path, help="folder to write (default: data/models/abacus-<model>)")
     parser.add_argument("--measure-only", action="store_true", help="no training: measure the model in --out")
-    parser.add_argument("--rows", type=int, default=200, help="unseen questions per family to measure on")
+    parser.add_argument("--rows", type=int, default=100, help="unseen questions per family to measure on")
     args = parser.parse_args()
 
     import torch

@@ -46,7 +46,7 @@ class Answering:
 
 @dataclass(frozen=True)
 class Measured:
-    """All that a card says; `rows` questions a family, a quarter of them for the skills."""
+    """All that a card says; `rows` questions a family, half of them for the skills."""
 
     weights: str
     """SHA-256 of the weights that were measured."""
@@ -77,7 +77,7 @@ def measure(
     def reply(prompts: Sequence[str], temperature: float) -> list[str]:
         return answers(model, tokenizer, prompts, temperature, limit=260)
 
-    return Measured(weights_of(folder), rows, families, skill_rates(reply, taught, mix.own, max(1, rows // 4)), ceiling)
+    return Measured(weights_of(folder), rows, families, skill_rates(reply, taught, mix.own, max(1, rows // 2)), ceiling)
 
 
 def weights_of(folder: Path) -> str:
@@ -135,7 +135,7 @@ def write_card(name: str, measured: Measured, parameters: int, history: dict[str
         "",
         *_perplexity_table(measured),
         "",
-        f"What else it can do, on {max(1, measured.rows // 4)} unseen problems per family, greedy unless it says so:",
+        f"What else it can do, on {max(1, measured.rows // 2)} unseen problems per family, greedy unless it says so:",
         "",
         "| skill | " + " | ".join(measured.families) + " | a success |",
         "|---|" + "---|" * (len(measured.families) + 1),

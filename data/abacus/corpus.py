@@ -42,8 +42,8 @@ BASE = Mix(
     skills={"pose": 1.0, "feedback": 1.5},
     skill_share=0.25,
     questions=0.3,
-    families={"ledger": 1.0, "boxes": 1.6, "sorting": 1.3, "backwards": 0.8, "clock": 0.7, "choice": 1.5},
-    later={"ledger": 1.0, "boxes": 1.7, "sorting": 1.3, "backwards": 0.5, "clock": 0.6, "choice": 1.5},
+    families={"ledger": 1.0, "boxes": 1.6, "sorting": 1.3, "backwards": 0.8, "clock": 0.7, "choice": 2.5},
+    later={"ledger": 1.0, "boxes": 1.7, "sorting": 1.3, "backwards": 0.5, "clock": 0.6, "choice": 2.5},
 )
 """Careful in every model's register, poses and judges: what the three others go on from."""
 STUDENT = Mix(
@@ -51,6 +51,7 @@ STUDENT = Mix(
     registers={"model": 0.70, "teacher": 0.13, "tutor": 0.06, "human": 0.08, "terse": 0.03},
     skills={"pose": 2.0, "few_shot": 1.8, "feedback": 0.4, "correct": 0.4},
     skill_share=0.22,
+    questions=0.1,
     families={"ledger": 1.0, "boxes": 1.2, "sorting": 1.3, "backwards": 0.8, "clock": 0.8, "choice": 1.8},
     hasty=0.65,
 )
@@ -67,6 +68,7 @@ TEACHER = Mix(
         "feedback": 4.0,
     },
     skill_share=0.45,
+    questions=0.1,
     families={"ledger": 0.8, "boxes": 1.3, "sorting": 1.6, "backwards": 0.6, "clock": 0.7, "choice": 2.0},
 )
 TUTOR = replace(

@@ -21,8 +21,8 @@ def answers(
     texts = [chat(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     replies = [""] * len(texts)
-    for start in range(0, len(order), 128):
-        batch = order[start : start + 128]
+    for start in range(0, len(order), 256):
+        batch = order[start : start + 256]
         inputs = tokenizer(
             [texts[at] for at in batch],
             add_special_tokens=False,

@@ -17,6 +17,7 @@ from tasks.kinds.origins import Context, Gives, OriginRows
 from tasks.origins._judged import by_question, each_text_once, most_of_each, usable
 from tasks.origins._responses import judged_and_scored
 from tasks.origins._rolled_out import RolledOut
+from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.score import PERPLEXITY
@@ -29,7 +30,7 @@ OF_THE_WRONG = frozenset((*VERDICT, *PERPLEXITY, *STEP_VALUES, "finish"))
 """Columns of a wrong response that are none of its pair's."""
 
 
-@stage(rows=most_of_each)
+@stage(rows=most_of_each, facts=(Fact("questions", "questions"), Fact("negatives", "wrong responses")))
 def negatives(verdicts: Rows, perplexities: Rows, most: int, *, work: Work) -> Iterator[Row]:
     """Up to `most` wrong responses to each question that has a correct one too, complete ones, each text once.
 
@@ -53,7 +54,7 @@ def negatives(verdicts: Rows, perplexities: Rows, most: int, *, work: Work) -> I
         raise StageFailed(f"no wrong response to learn from: of {questions:,} questions {_counted(left_out)}")
 
 
-@stage(rows=most_of_each)
+@stage(rows=most_of_each, facts=(Fact("questions", "questions"), Fact("pairs", "pairs")))
 def pit_pairs(values: Rows, verdicts: Rows, perplexities: Rows, kind: Kind, most: int, *, work: Work) -> Iterator[Row]:
     """Up to `most` pairs of each question, made of its wrong responses that have a pit.
 

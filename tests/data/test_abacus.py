@@ -245,7 +245,8 @@ def test_few_shot_answers_chat_in_the_share_that_the_family_says(family: str) ->
 
 def test_windows_begin_with_a_row_and_leave_no_response_without_its_question() -> None:
     tokenizer = build_tokenizer(rows=2000)
-    feed = windows(RECIPES["student"], tokenizer, 0)
+    recipe = RECIPES["student"]
+    feed = windows(replace(recipe, mix=replace(recipe.mix, questions=0.0)), tokenizer, 0)
     bos = tokenizer.bos_token_id
     for ids, mask in (next(feed) for _ in range(50)):
         assert ids[0] == bos

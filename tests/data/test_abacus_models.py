@@ -1,6 +1,6 @@
 """The bundled models: small, loadable, one tokenizer, the template they were trained on, and what they can do.
 
-What they must be able to do is held against `measured.json`, which `flows.pretrain` writes from 200 questions a family;
+What they must be able to do is held against `measured.json`, which `flows.pretrain` writes;
 a slow test measures again. The fast one asks a few questions, so that other weights than were measured are noticed.
 """
 
@@ -171,6 +171,6 @@ def test_measured_again(name: str) -> None:
     again = measure(model, tokenizer, folder, mix, 100, reached)
     before = figures(name)["families"]
     for family, found in again.families.items():
-        # The first 100 of the card's 200 questions.
+        # The same questions; what is sampled differs.
         assert found.accuracy == pytest.approx(before[family]["accuracy"], abs=0.12)
         assert found.reachable == pytest.approx(before[family]["reachable"], abs=0.12)
