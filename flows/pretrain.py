@@ -27,6 +27,7 @@ from flows.ceiling import ceilings
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
+    from torch.optim import AdamW
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 MODELS = Path(__file__).resolve().parent.parent / "data" / "models"
@@ -94,29 +95,36 @@ def windows(
         ids, mask, starts = ids[at:], mask[at:], [start - at for start in starts]
 
 
-def fresh_model(recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int) -> "LlamaForCausalLM":
-    """A Llama with random weights; heads of 32, which every attention kernel of vLLM can serve."""
+def fresh_model(
+    hidden: int, layers: int, inner: int, seed: int, *, tokens: int, pad: int, bos: int | None, end: int
+) -> "LlamaForCausalLM":
+    """A Llama with random weights; heads of 32, which every attention kernel of vLLM can serve.
+
+    Args:
+        hidden, inner: widths between and inside the layers; `hidden` is a multiple of 32.
+        tokens: size of the vocabulary; `pad`, `bos` and `end` are ids in it.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=recipe.hidden,
-            intermediate_size=recipe.inner,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.hidden // 32,
-            num_key_value_heads=recipe.hidden // 32,
+            vocab_size=tokens,
+            hidden_size=hidden,
+            intermediate_size=inner,
+            num_hidden_layers=layers,
+            num_attention_heads=hidden // 32,
+            num_key_value_heads=hidden // 32,
             head_dim=32,
             max_position_embeddings=POSITIONS,
             tie_word_embeddings=True,
             initializer_range=0.02,
             rms_norm_eps=1e-5,
             rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
-            pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=pad,
+            bos_token_id=bos,
+            eos_token_id=end,
             dtype="float32",
         )
     )
@@ -151,7 +159,14 @@ def product_dtype() -> "dtype":
 def response_loss(
     model: "LlamaForCausalLM", ids: "Tensor", targets: "Tensor", mask: "Tensor", half: "dtype"
 ) -> "Tensor":
-    """Mean negative log-likelihood, in nats, of the response tokens; all three tensors are [windows, width].
+    """Mean negative log-likelihood, in nats, of the response tokens; all three tensors are [windows, width]."""
+    import torch.nn.functional as F
+
+    return F.cross_entropy(logits(model, ids, mask, half), targets[mask])
+
+
+def logits(model: "LlamaForCausalLM", ids: "Tensor", mask: "Tensor", half: "dtype") -> "Tensor":
+    """Logits, float32 [tokens, vocabulary], of what follows each of the tokens in `mask`; both are [windows, width].
 
     The same function as the model's own forward pass, with its matrix products in `half`.
     """
@@ -180,7 +195,7 @@ def response_loss(
         gate, up = F.linear(h, torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).to(half)).chunk(2, dim=-1)
         x = x + F.linear(F.silu(gate) * up, mlp.down_proj.weight.to(half))
     h = F.rms_norm(x, x.shape[-1:], inside.norm.weight, 1e-5)[mask].to(half)
-    return F.cross_entropy(F.linear(h, inside.embed_tokens.weight.to(half)).float(), targets[mask])
+    return F.linear(h, inside.embed_tokens.weight.to(half)).float()
 
 
 class Muon:
@@ -219,6 +234,16 @@ class Muon:
                     matrix.grad = None
 
 
+def optimizers(model: "LlamaForCausalLM", vector_rate: float, half: "dtype") -> "tuple[Muon, AdamW]":
+    """Muon for the matrices inside the layers, AdamW for the embeddings and vectors."""
+    import torch
+
+    inside = list(model.model.layers.parameters())
+    vectors = [model.model.embed_tokens.weight, model.model.norm.weight, *(p for p in inside if p.ndim == 1)]
+    adam = torch.optim.AdamW(vectors, lr=vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    return Muon([p for p in inside if p.ndim == 2], half), adam
+
+
 def train(
     model: "LlamaForCausalLM", recipe: Recipe, tokenizer: "PreTrainedTokenizerFast", seed: int | str, out: Path
 ) -> None:
@@ -227,10 +252,7 @@ def train(
 
     half = product_dtype()
     print(f"matrix products in {half}", flush=True)
-    inside = list(model.model.layers.parameters())
-    muon = Muon([p for p in inside if p.ndim == 2], half)
-    vectors = [model.model.embed_tokens.weight, model.model.norm.weight, *(p for p in inside if p.ndim == 1)]
-    adam = torch.optim.AdamW(vectors, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    muon, adam = optimizers(model, recipe.vector_rate, half)
     feed = windows(recipe, tokenizer, seed)
     steps = recipe.tokens // recipe.batch
     start = saved = time.monotonic()
@@ -289,7 +311,16 @@ def main() -> None:
             model = AutoModelForCausalLM.from_pretrained(args.start or MODELS / recipe.start)
         else:
             tokenizer = build_tokenizer()
-            model = fresh_model(recipe, tokenizer, args.seed)
+            model = fresh_model(
+                recipe.hidden,
+                recipe.layers,
+                recipe.inner,
+                args.seed,
+                tokens=len(tokenizer),
+                pad=tokenizer.pad_token_id,
+                bos=tokenizer.bos_token_id,
+                end=tokenizer.eos_token_id,
+            )
         out.mkdir(parents=True, exist_ok=True)
         tokenizer.save_pretrained(out)
         began = time.monotonic()

@@ -1,0 +1,47 @@
+"""How large the star-graph study is."""
+
+from dataclasses import dataclass
+
+from data.star_graph import FIRST_LABEL
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Graphs, model and training of every seed."""
+
+    arms: int = 3
+    length: int = 3
+    """Edges of an arm. From 3 on the goal's edge no longer touches the first step, which then takes looking ahead."""
+    labels: int = 30
+    train: int = 1_000
+    validation: int = 500
+    test: int = 500
+    hidden: int = 64
+    layers: int = 4
+    """Going back from the goal to the centre takes one step of attention an edge, and one before them."""
+    inner: int = 192
+    batch: int = 64
+    sft_steps: int = 1_500
+    measured_every: int = 25
+    """Steps of SFT after which the validation loss is taken and the weights are kept."""
+    samples: int = 8
+    """Responses to each training question, of which the wrong ones are searched for pits."""
+    rollouts: int = 10
+    """Completions of each prefix."""
+    dpo_steps: int = 300
+    dpo_rate: float = 3e-4
+    beta: float = 0.1
+
+    @property
+    def answer_tokens(self) -> int:
+        """The nodes of a path and `END`."""
+        return self.length + 2
+
+    @property
+    def vocabulary(self) -> int:
+        return FIRST_LABEL + self.labels
+
+
+QUICK = Sizes(
+    train=60, validation=40, test=40, hidden=32, layers=2, inner=64, sft_steps=40, measured_every=10, dpo_steps=5
+)
