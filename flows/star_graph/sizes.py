@@ -13,22 +13,24 @@ class Sizes:
     length: int = 3
     """Edges of an arm. From 3 on the goal's edge no longer touches the first step, which then takes looking ahead."""
     labels: int = 30
-    train: int = 1_000
-    validation: int = 500
+    train: int = 500
+    validation: int = 200
     test: int = 500
     hidden: int = 64
     layers: int = 4
-    """Going back from the goal to the centre takes one step of attention an edge, and one before them."""
+    """One more than the least: each node must see its edge, and two steps of attention lead back from the goal."""
     inner: int = 192
-    batch: int = 64
-    sft_steps: int = 1_500
+    batch: int = 32
+    """Answers, or pairs, of a step."""
+    sft_steps: int = 1_000
     measured_every: int = 25
     """Steps of SFT after which the validation loss is taken and the weights are kept."""
-    samples: int = 8
+    samples: int = 4
     """Responses to each training question, of which the wrong ones are searched for pits."""
     rollouts: int = 10
     """Completions of each prefix."""
-    dpo_steps: int = 300
+    dpo_steps: int = 100
+    """Of per-step DPO, and of the further SFT that it is compared with."""
     dpo_rate: float = 3e-4
     beta: float = 0.1
 

@@ -128,7 +128,7 @@ def _tuned(
         texts = [text for example in rng.choices(examples, k=sizes.batch) for text in example]
         counts = [len(text.ids) - text.start for text in texts]
         with torch.no_grad():
-            reference = nll(model, texts)
+            reference = nll(model, texts) if method.reference else None
         loss = method.loss(Predicted(nll(tuned, texts), None, reference, counts)).value
         (loss / (sizes.batch if method.takes == "pairs" else sum(counts))).backward()
         adam.step()
