@@ -13,7 +13,10 @@ class Sizes:
     length: int = 3
     """Edges of an arm. From 3 on the goal's edge no longer touches the first step, which then takes looking ahead."""
     labels: int = 30
-    train: int = 500
+    train: int = 2_000
+    """So many that looking up an edge is learnt before the answers are known by heart."""
+    asked: int = 500
+    """Of the training graphs, those whose wrong responses are searched for pits."""
     validation: int = 200
     test: int = 500
     hidden: int = 64
@@ -22,11 +25,11 @@ class Sizes:
     inner: int = 192
     batch: int = 32
     """Answers, or pairs, of a step."""
-    sft_steps: int = 1_000
-    measured_every: int = 25
+    sft_steps: int = 2_500
+    measured_every: int = 50
     """Steps of SFT after which the validation loss is taken and the weights are kept."""
     samples: int = 4
-    """Responses to each training question, of which the wrong ones are searched for pits."""
+    """Responses to each of these."""
     rollouts: int = 10
     """Completions of each prefix."""
     dpo_steps: int = 100
@@ -45,5 +48,14 @@ class Sizes:
 
 
 QUICK = Sizes(
-    train=60, validation=40, test=40, hidden=32, layers=2, inner=64, sft_steps=40, measured_every=10, dpo_steps=5
+    train=60,
+    asked=60,
+    validation=40,
+    test=40,
+    hidden=32,
+    layers=2,
+    inner=64,
+    sft_steps=40,
+    measured_every=10,
+    dpo_steps=5,
 )

@@ -36,7 +36,7 @@ class Outcome:
     seed: int
     policy_step: int
     train_accuracy: float
-    """Greedy, before tuning, on the graphs trained on."""
+    """Greedy, before tuning, on the training graphs asked."""
     pairs: int
     at_wrong_turn: int
     """Pits that are the first step that the right answer has not."""
@@ -55,12 +55,12 @@ def outcomes(sizes: Sizes, seed: int, log: Callable[[str], None]) -> list[Outcom
     import torch
 
     train, validation = graphs(sizes, sizes.train, f"train {seed}"), graphs(sizes, sizes.validation, "validation")
-    test, limit = graphs(sizes, sizes.test, "test"), sizes.answer_tokens
+    test, asked, limit = graphs(sizes, sizes.test, "test"), train[: sizes.asked], sizes.answer_tokens
     checkpoints = sft(sizes, seed, train, validation)
     torch.manual_seed(seed)
     before = {name: right(each.model, test, limit) for name, each in checkpoints.items()}
-    learnt = {name: share(right(each.model, train, limit)) for name, each in checkpoints.items()}
-    wrong = {name: wrong_responses(each.model, train, sizes.samples, limit) for name, each in checkpoints.items()}
+    learnt = {name: share(right(each.model, asked, limit)) for name, each in checkpoints.items()}
+    wrong = {name: wrong_responses(each.model, asked, sizes.samples, limit) for name, each in checkpoints.items()}
     found = []
     for policy, values in ROWS:
         model = checkpoints[policy].model
@@ -69,7 +69,7 @@ def outcomes(sizes: Sizes, seed: int, log: Callable[[str], None]) -> list[Outcom
             pits = first_pits(checkpoints[values].model, wrong[policy], sizes.rollouts, limit)
             tuned = per_step_dpo(model, pits, sizes, seed)
         else:
-            tuned = positives_only(model, train, sizes, seed)
+            tuned = positives_only(model, asked, sizes, seed)
         after = right(tuned, test, limit)
         at_wrong_turn = sum(pit.at == pit.wrong.wrong_turn for pit in pits)
         log(
