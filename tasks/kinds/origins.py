@@ -199,8 +199,8 @@ class Origin(BaseModel, ABC):
 
     @property
     def kept(self) -> int:
-        """Rows that an arm takes of each question, at most."""
-        return 1
+        """Rows that an arm takes of each question, at most: its option `keep`, where it has one."""
+        return int(getattr(self, "keep", 1))
 
     @property
     def posed_at_most(self) -> int | None:

@@ -62,7 +62,3 @@ class Paired(Origin, ABC):
     keep: Whole = Field(
         default=1, ge=1, le=1000, description="Pairs of each question, at most; each has a wrong response of its own."
     )
-
-    @property
-    def kept(self) -> int:
-        return self.keep

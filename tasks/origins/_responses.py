@@ -51,9 +51,5 @@ class Written(Responses, ABC):
     )
 
     @property
-    def kept(self) -> int:
-        return self.keep
-
-    @property
     def sampling(self) -> Sampling:
         return Sampling(n=self.samples, temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)

@@ -85,10 +85,6 @@ class AdvantageWeighted(RolledOut):
     largest: Real = Field(default=20.0, ge=1, le=1e6, description="The weight above which none rises.")
     keep: Whole = Field(default=4, ge=1, le=1000, description="Responses to each question, at most.")
 
-    @property
-    def kept(self) -> int:
-        return self.keep
-
     def rows(self, questions: Node, context: Context) -> OriginRows:
         named = (context.label, self.kind)
         of = context.rows_of(self.of, questions)

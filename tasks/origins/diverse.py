@@ -129,10 +129,6 @@ class Diverse(Origin):
         default=0.2, ge=0, le=1, description="Edit distance above which texts differ, as a share of their mean length."
     )
 
-    @property
-    def kept(self) -> int:
-        return self.keep
-
     def rows(self, questions: Node, context: Context) -> OriginRows:
         of = context.rows_of(self.of, questions)
         kept = different(of.verdicts, of.perplexities, self.keep, self.differ, self.apart, context.seed)

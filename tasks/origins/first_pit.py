@@ -126,10 +126,6 @@ class FirstPit(RolledOut):
     again: Whole = Field(default=15, ge=0, le=1000, description="More tries from a step before it counts as a pit.")
     keep: Whole = Field(default=1, ge=1, le=1000, description="Pairs of each question, at most.")
 
-    @property
-    def kept(self) -> int:
-        return self.keep
-
     def rows(self, questions: Node, context: Context) -> OriginRows:
         named = (context.label, self.kind)
         of = context.rows_of(self.of, questions)

@@ -146,10 +146,6 @@ class Spurious(RolledOut):
     detect: bool = Field(default=True, description="Measure how well the steps' advantages find what was put in.")
     keep: Whole = Field(default=4, ge=1, le=1000, description="Responses to each question, at most.")
 
-    @property
-    def kept(self) -> int:
-        return self.keep
-
     def rows(self, questions: Node, context: Context) -> OriginRows:
         named = (context.label, self.kind)
         of = context.rows_of(self.of, questions)
