@@ -1,8 +1,9 @@
 """Origins that look at the steps of another origin's responses: how the student goes on from them."""
 
+import re
 from abc import ABC
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from data.bounds import MOST_TOKENS, Temperature, Whole
 from tasks.kinds.origins import Context, Origin
@@ -10,6 +11,7 @@ from tasks.models.sampling import Sampling
 from tasks.pipeline.stage import Node
 from tasks.step_values import step_values
 from tasks.steps.search import Where
+from tasks.steps.splitting import WAYS
 
 
 class RolledOut(Origin, ABC):
@@ -24,6 +26,15 @@ class RolledOut(Origin, ABC):
         default="sentences",
         description="Where steps end: sentences, lines, or a regular expression that matches at their ends.",
     )
+
+    @field_validator("steps")
+    @classmethod
+    def _can_be_used(cls, way: str) -> str:
+        try:
+            re.compile(WAYS.get(way, way))
+        except re.error as error:
+            raise ValueError(f"no regular expression ({error}), nor {' or '.join(WAYS)}") from error
+        return way
 
     def values(self, responses: Node, where: Where, again: int, context: Context) -> Node:
         """The step values of these responses.

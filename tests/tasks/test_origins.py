@@ -65,6 +65,10 @@ def test_every_kind_has_a_class_with_its_name_and_described_options() -> None:
         ),
         ({"kind": "teacher"}, r"origins.x.model: missing; it is required"),
         (
+            {"kind": "first_pit", "of": "y", "steps": "("},
+            r"origins.x.steps: '\(' is not allowed: no regular expression \(missing \), .*, nor sentences or lines",
+        ),
+        (
             {"kind": "mixture", "of": {"a": 1, "b": 0}},
             r"origins.x.of.b: 0 is not allowed: input should be greater than 0",
         ),
