@@ -1,4 +1,4 @@
-"""Data efficiency in words: the lines of its table, and a sentence for each arm at its largest size."""
+"""Data efficiency in words: the lines of its table, and a sentence for each arm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.comparison.data_efficiency import AT_LEAST, AT_MOST, MEASURED
-from tasks.comparison.phrasing import signed
+from tasks.comparison.phrasing import listed, signed
 from tasks.comparison.scaling import POOLED
 from tasks.reporting.formatting import count
 
@@ -25,7 +25,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Line:
-    """An arm at one size. `sentence` says what it is worth at its largest size, and is empty at all others."""
+    """An arm at one size. `sentence` says at the largest what it is worth at each of them, and is empty elsewhere."""
 
     where: str
     arm: str
@@ -60,37 +60,23 @@ def lines(rows: Iterable[Row]) -> list[Line]:
 
 
 def _sentence(curve: Sequence[Row]) -> str:
-    """What an arm is worth at its largest size and, where that is no more than a bound, at the largest at which it is
-    measured.
+    """What an arm's questions are worth at each size.
 
     Args:
-        curve: rows of one arm and training benchmark, the largest size last.
+        curve: rows of one arm and training benchmark, the smallest size first.
     """
-    last = curve[-1]
-    arm, reference, where = last["arm"], last["reference"], last["train_benchmark"]
-    on = "" if where == POOLED else f" of {where}"
-    questions = f"{count(last['size'])} training questions{on}"
-    if math.isnan(last["multiple"]):
-        what = f"How many times its {questions} arm {arm} is worth"
-        return f"{what} is undefined: scores of it, or of {reference}, are missing."
-    text = f"With {questions}, arm {arm} has the error that arm {reference} has with {_times(_interpolated(last))}"
-    if math.isnan(last["power_multiple"]):
-        text += f"; there is no power law, since the error of {reference} was not seen to fall"
-    else:
-        text += f"; by the power law, with {_times(_by_power_law(last))}"
-    measured = [row for row in curve if row["multiple_is"] == MEASURED]
-    if measured and last not in measured:
-        within = measured[-1]
-        text += (
-            f". At {count(within['size'])}, the largest size at which it lies within the sizes of {reference}, it is "
-        )
-        text += _times(_interpolated(within))
-    return f"{text}."
+    arm, reference, where = curve[0]["arm"], curve[0]["reference"], curve[0]["train_benchmark"]
+    on = "" if where == POOLED else f" on {where}"
+    known = [row for row in curve if not math.isnan(row["multiple"])]
+    if not known:
+        return f"What questions of arm {arm}{on} are worth is undefined: scores of it, or of {reference}, are missing."
+    worth = [f"{_with_interval(_interpolated(row))} at {count(row['size'])}" for row in known]
+    return f"A training question of arm {arm}{on} is worth as much as this many of arm {reference}: {listed(worth)}."
 
 
-def _times(said: Said) -> str:
+def _with_interval(said: Said) -> str:
     interval = f"95 % interval {said.interval}" if said.interval else "no interval: too few questions"
-    return f"{said.value} times as many ({interval})"
+    return f"{said.value} ({interval})"
 
 
 def _interpolated(row: Row) -> Said:

@@ -255,10 +255,14 @@ def test_the_page_says_what_each_arm_is_worth(results: Results) -> None:
     for line in said:
         assert line.sentence in page
         assert line.interpolated.interval in page
-    assert said[0].sentence.startswith(
-        "With 100 training questions, arm rft has the error that arm sft has with at least 1.0 times as many "
-        "(95 % interval "
+    found = re.fullmatch(
+        r"A training question of arm rft is worth as much as this many of arm sft: (.+) at 25, (.+) at 50 and (.+) "
+        r"at 100\.",
+        said[0].sentence,
     )
+    assert found is not None
+    assert all("95 % interval" in each for each in found.groups())
+    assert found[3].startswith("at least 1.0 ")
 
 
 def test_without_a_reference_nothing_is_said(results: Results, tmp_path: Path) -> None:
