@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
 
 from tasks.engine.live_adapter import live_folder
 from tasks.engine.pool import rank_of
@@ -14,7 +13,7 @@ from tasks.models.rendering import Renderer, renderer
 from tasks.models.sampling import Sampling
 from tasks.pipeline.declaration import Compute, Fact
 from tasks.pipeline.stage import Node, Work, stage
-from tasks.steps.rollouts import Asked, Prefix, Roller, RolloutLog
+from tasks.steps.rollouts import Asked, Prefix, Rolled, Roller, RolloutLog
 from tasks.steps.search import Search, Where
 from tasks.steps.splitting import Steps, split
 from tasks.storage.append_only_file import file_name
@@ -115,10 +114,10 @@ def step_values(
         roller = Roller(engine, rendering, folder, sampling, seed, verifier, log)
         while batch:
             searched = [_begin(row, rendering, prompt, way, where, sampling.n, again) for row in batch]
-            while asked := [one for each in searched for one in each.wanted()]:
-                found = roller.roll(asked)
-                for each in searched:
-                    each.take(found)
+            while any(wanted := [each.wanted() for each in searched]):
+                found = roller.roll(asked for of_one in wanted for asked in of_one.values())
+                for each, of_one in zip(searched, wanted, strict=True):
+                    each.take(of_one, found)
             yield from (each.row() for each in searched)
             batch = list(itertools.islice(waiting, TOGETHER))
     work.facts |= {"continuations": log.made, "tokens": log.tokens}
@@ -138,21 +137,23 @@ class _Searched:
     rescues: dict[int, str]
     """By the steps of a prefix: the response that the shortest correct rollout makes of it."""
 
-    def wanted(self) -> list[Asked]:
-        return [] if self.steps is None else [self._asked(*one) for one in self.search.wanted()]
+    def wanted(self) -> dict[int, Asked]:
+        """What to roll out next, by the steps of the prefix; nothing where the search is done."""
+        if self.steps is None:
+            return {}
+        ends = [0, *self.steps.ends]
+        return {
+            prefix: Asked(Prefix(self.response, self.prompt, self.begun[: ends[prefix]]), made, more)
+            for prefix, made, more in self.search.wanted()
+        }
 
-    def take(self, found: Mapping[str, Any]) -> None:
-        """What the rollouts came to that this search has asked for."""
-        for wanted, asked in zip(self.search.wanted(), self.wanted(), strict=True) if self.steps else ():
+    def take(self, wanted: Mapping[int, Asked], found: Mapping[str, Rolled]) -> None:
+        """What the rollouts came to that were wanted."""
+        for prefix, asked in wanted.items():
             rolled = found[asked.key]
-            self.search.add(wanted.prefix, rolled.made, rolled.correct)
+            self.search.add(prefix, rolled.made, rolled.correct)
             if rolled.shortest is not None:
-                self.rescues.setdefault(wanted.prefix, rolled.shortest)
-
-    def _asked(self, prefix: int, made: int, count: int) -> Asked:
-        assert self.steps is not None
-        end = self.steps.ends[prefix - 1] if prefix else 0
-        return Asked(Prefix(self.response, self.prompt, self.begun[:end]), made, count)
+                self.rescues.setdefault(prefix, rolled.shortest)
 
     def row(self) -> Row:
         if self.steps is None:

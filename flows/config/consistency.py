@@ -110,11 +110,9 @@ def check_contrasts(contrasts: Sequence[Contrast], arms: Sequence[str], sizes: S
                 where = f"contrasts.{number}.{side}"
                 raise OptionError(f"{where}: {kinds.unknown('arm', getattr(contrast, side), known)}")
             size = getattr(contrast, f"{side}_size")
-            if size and (size not in sizes or getattr(contrast, side) == UNTRAINED):
-                allowed = (
-                    f"0 and the study's sizes ({listed([str(size) for size in sizes])})"
-                    if sizes
-                    else "0 in a study without sizes"
-                )
-                allowed = "0 for no training" if getattr(contrast, side) == UNTRAINED else allowed
+            untrained = getattr(contrast, side) == UNTRAINED
+            if size and (size not in sizes or untrained):
+                allowed = "0 for no training" if untrained else "0 in a study without sizes"
+                if sizes and not untrained:
+                    allowed = f"0 and the study's sizes ({listed([str(size) for size in sizes])})"
                 raise OptionError(f"contrasts.{number}.{side}_size: {size} is not allowed; allowed: {allowed}")

@@ -7,6 +7,7 @@ responses to a question (the empty one, always) is rolled out for all of them to
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from types import FunctionType
 
@@ -79,7 +80,7 @@ class Asked:
     made: int
     count: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         return cache_key.digest([self.prefix.prompt, self.prefix.begun, self.made, self.count])
 

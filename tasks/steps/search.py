@@ -49,31 +49,26 @@ class Search:
         """What to roll out next; nothing when the search is done."""
         if self.where == "all":
             fresh = [Wanted(prefix, 0, self.rollouts) for prefix in range(self.steps) if prefix not in self.made]
-            return fresh or ([] if self.right else self._sure(self._shortest_failing()))
-        low, high = -1, self.steps
-        for prefix in sorted(self.made):
-            if self.correct[prefix]:
-                low = max(low, prefix)
-        failing = [prefix for prefix in self.made if prefix > low and not self.correct[prefix]]
-        high = min([*failing, self.steps])
-        if low < 0 and 0 not in self.made:
+            return fresh or ([] if self.right else self._sure(self._bounds()[1]))
+        if 0 not in self.made:
             return [Wanted(0, 0, self.rollouts)]
+        low, high = self._bounds()
         if high - low > 1:
-            middle = (low + high) // 2
-            return [Wanted(middle, 0, self.rollouts)]
+            return [Wanted((low + high) // 2, 0, self.rollouts)]
         return self._sure(high)
 
     @property
     def pit(self) -> int | None:
         """The first step (from 0) after which no rollout was correct; None in a correct response, and where none was
         from the beginning, so that no step lost the answer."""
-        found = self._shortest_failing()
-        return None if self.right or not found else found - 1
+        _, high = self._bounds()
+        return None if self.right or not high else high - 1
 
-    def _shortest_failing(self) -> int:
-        """Steps of the shortest prefix that is longer than any from which a rollout was correct."""
+    def _bounds(self) -> tuple[int, int]:
+        """Steps of the longest prefix from which a rollout was correct (-1: there is none), and of the shortest longer
+        one from which none was."""
         low = max((prefix for prefix in self.made if self.correct[prefix]), default=-1)
-        return min([prefix for prefix in self.made if prefix > low] + [self.steps])
+        return low, min([prefix for prefix in self.made if prefix > low] + [self.steps])
 
     def _sure(self, prefix: int) -> list[Wanted]:
         made = self.made.get(prefix, 0)
