@@ -1,3 +1,3 @@
 """The star-graph study: whether negatives help depends on the model that judges their steps.
-Import `pretrain`, `data` and `tasks`.
+Import `small_llama`, `data` and `tasks`.
 """

@@ -1,6 +1,6 @@
 """SFT of a small Llama from nothing, with the weights kept along the way, and per-step DPO from one of them.
 
-Plain loops: forward pass and optimisers of SFT are those of flows/pretrain.py, the losses are the project's methods.
+Plain loops: forward pass and optimisers of SFT are those of flows/small_llama.py, the losses are the project's methods.
 """
 
 import copy
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.star_graph import END, PAD, StarGraph
-from flows.pretrain import fresh_model, logits, optimizers, response_loss
+from flows.small_llama import fresh_model, logits, optimizers, response_loss
 from flows.star_graph.rollouts import Pit
 from flows.star_graph.sizes import Sizes
 from tasks.kinds.methods import Method, Predicted
