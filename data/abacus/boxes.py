@@ -1,6 +1,6 @@
 """Boxes: multiply, add, and see what does not fill a bag.
 
-{"question": "Ben has 6 boxes of 7 pens and 5 more pens. He fills bags of 8. How many pens are left over?", "gold": "7"}
+{"question": "Ben has 6 boxes of 7 pens and 5 more. They fill bags of 8. How many are left over?", "gold": "7"}
 """
 
 import random
@@ -54,13 +54,13 @@ class Boxes(Family[Problem]):
         return (
             f"{p.name} has {p.boxes} boxes of {p.each} {p.noun} and {p.extra} more. "
             f"{one(rng, f'All go into bags of {p.bag}.', f'They fill bags of {p.bag}.')} "
-            f"{one(rng, f'How many {p.noun} are left over?', 'How many do not fill a bag?')}"
+            f"{one(rng, 'How many are left over?', 'How many do not fill a bag?')}"
         )
 
     def read(self, question: str) -> Problem | None:
         match = re.fullmatch(
             r"(\w+) has (\d+) boxes of (\d+) (\w+) and (\d+) more\. (?:All go into|They fill) bags of (\d+)\. "
-            r"How many (?:\4 are left over|do not fill a bag)\?",
+            r"How many (?:are left over|do not fill a bag)\?",
             question,
         )
         if not match or "0" in (match[2], match[3], match[6]):

@@ -1,6 +1,6 @@
 """Ledger: what someone holds after a few gains and losses.
 
-{"question": "Ana has 34 coins. She gets 17, gives 8, gets 5. How many coins now?", "gold": "48"}
+{"question": "Ana has 34 coins, gets 17, gives 8, gets 5. How many now?", "gold": "48"}
 """
 
 import random
@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from data.abacus.family import Family, Slip, Step, Work, near, no_slip
 from data.abacus.phrases import equals, minus, number, one, plus
 from data.abacus.words import NAMES, NOUNS
+
+ENDS = ("How many now?", "How many are left?", "How many at the end?")
+"""What is asked; the thing is named once only, before it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,11 @@ class Ledger(Family[Problem]):
 
     def ask(self, problem: Problem, rng: random.Random) -> str:
         moves = ", ".join(f"gets {m}" if m > 0 else f"gives {-m}" for m in problem.moves)
-        end = one(rng, f"How many {problem.noun} now?", f"How many {problem.noun} are left?", "How many at the end?")
-        return f"{problem.name} has {problem.start} {problem.noun}, {moves}. {end}"
+        return f"{problem.name} has {problem.start} {problem.noun}, {moves}. {one(rng, *ENDS)}"
 
     def read(self, question: str) -> Problem | None:
-        match = re.fullmatch(r"(\w+) has (\d+) (\w+)((?:, (?:gets|gives) \d+){3,4})\. How many (.+)\?", question)
-        if not match or match[5] not in (f"{match[3]} now", f"{match[3]} are left", "at the end"):
+        match = re.fullmatch(r"(\w+) has (\d+) (\w+)((?:, (?:gets|gives) \d+){3,4})\. (.+)", question)
+        if not match or match[5] not in ENDS:
             return None
         moves = tuple(int(size) * (1 if verb == "gets" else -1) for verb, size in re.findall(r"(\w+) (\d+)", match[4]))
         held = [int(match[2]) + sum(moves[: k + 1]) for k in range(len(moves))]
