@@ -71,7 +71,9 @@ def setting(value: Any) -> str:
 
 
 def fact(value: Any) -> str:
-    """What a step says of itself: counts whole, other numbers with the digits that matter."""
+    """What a step says of itself: counts whole, other numbers with the digits that matter; several by their names."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {fact(number)}" for name, number in value.items() if number) or "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return setting(value)
     if math.isnan(value):

@@ -276,7 +276,9 @@ def test_tables_of_the_ui_name_arm_origin_and_size(results: Results) -> None:
         (0.0123456, "0.01235"),
         (1200, "1\N{NARROW NO-BREAK SPACE}200"),
         (math.nan, "–"),
+        ({"near_duplicate": 3, "noise": 1200, "empty": 0}, "near duplicate 3, noise 1\N{NARROW NO-BREAK SPACE}200"),
+        ({}, "–"),
     ],
 )
-def test_facts_of_a_method_are_said_with_the_digits_that_matter(value: float, said: str) -> None:
+def test_facts_are_said_with_the_digits_that_matter(value: float | dict[str, int], said: str) -> None:
     assert fact(value) == said
