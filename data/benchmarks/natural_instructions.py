@@ -9,7 +9,8 @@
 
 The question is an instance's input, its task's definition the column `context`, all its outputs are `references`, and
 the first is the gold answer and the reference. The 2 to 10 positive examples are the column `demos` (input, output,
-explanation), which the prompt leaves out. Generation is scored by ROUGE-L, classification by exact match, each the best
+explanation), the negative ones, whose explanation says why the output is wrong, the column `negative_examples`; the
+prompt leaves out both. Generation is scored by ROUGE-L, classification by exact match, each the best
 over the references, as in eval/automatic/evaluation.py of github.com/allenai/natural-instructions (Wang et al. 2022,
 arXiv 2204.07705). An instance without input or output (there is 1, in task1195) is left out.
 
@@ -71,7 +72,7 @@ def row(raw: Row) -> Row:
         "context": raw["definition"],
         "references": outputs,
     }
-    return {**made, "demos": raw["demos"]} if "demos" in raw else made
+    return made | {name: raw[name] for name in ("demos", "negative_examples") if name in raw}
 
 
 def belongs(row: Row, split: str) -> bool:
@@ -83,9 +84,10 @@ def belongs(row: Row, split: str) -> bool:
 def instances(document: Any) -> Iterable[Row]:
     """The instances of an official task file, in the form that they have on the hub."""
     definition = document["Definition"]
-    demos = [
-        {key: str(shown[key]) for key in ("input", "output", "explanation")} for shown in document["Positive Examples"]
-    ]
+    demos, negative = (
+        [{key: str(shown[key]) for key in ("input", "output", "explanation")} for shown in document[f"{kind} Examples"]]
+        for kind in ("Positive", "Negative")
+    )
     for instance in document["Instances"]:
         yield {
             "id": instance["id"],
@@ -93,6 +95,7 @@ def instances(document: Any) -> Iterable[Row]:
             "inputs": instance["input"],
             "targets": instance["output"],
             "demos": demos,
+            **({"negative_examples": negative} if negative else {}),
         }
 
 

@@ -207,6 +207,11 @@ def _check_questions(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin])
             raise OptionError(f"origins.{name}.of: {others} answer different questions; allowed are the same ones")
     matched: dict[tuple[str, int], dict[str, str]] = {}
     for arm in arms.values():
+        if arm.match.questions and (option := origins[arm.on].own_questions):
+            raise OptionError(
+                f"match.questions: true is not allowed: arm {arm.name} trains on questions of its own "
+                f"(origins.{arm.on}.{option}); allowed: false"
+            )
         if arm.match.questions:
             group = matched.setdefault((arm.group, depth(arm, arms, origins)), {})
             group.setdefault(posed_by(arm.on, origins), arm.name)
