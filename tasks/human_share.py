@@ -16,10 +16,6 @@ def _rows(node: Node) -> int:
     return round(float(node.values["share"]) * node.inputs["drafts"].expected_rows)
 
 
-def _others(node: Node) -> int:
-    return max(0, int(node.inputs["drafts"].expected_rows) - int(node.inputs["human"].expected_rows))
-
-
 @stage(
     facts=(Fact("questions", "questions with feedback of people", reported=True), Fact("of", "of questions")),
     rows=_rows,
@@ -73,13 +69,6 @@ def human_share(
             )
     work.facts.update(questions=needed, of=len(wanted))
     return ({**row, "in_place_of": id} for id in chosen for row in found[id])
-
-
-@stage(rows=_others)
-def left_to_annotator(drafts: Rows, human: Rows, *, work: Work) -> Iterator[Row]:
-    """The drafts of the questions that people's feedback (`human_share`'s rows) does not stand for."""
-    taken = set(human.column("in_place_of"))
-    return (row for row in drafts if row["id"] not in taken)
 
 
 def _in_order(human: Rows, seed: int) -> list[Row]:

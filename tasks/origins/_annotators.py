@@ -1,4 +1,4 @@
-"""Who gives feedback on drafts: a rule, a model, or people whom a benchmark has.
+"""Who gives feedback on drafts: a rule, a model, or people whom a benchmark or its files have.
 
 Each makes rows with a draft's columns and `feedback`, `annotator` (a name), `source` (rule, model or human) and
 `saw_gold` (whether the annotator was shown the right answer).
@@ -67,6 +67,17 @@ def by_benchmark(drafts: Rows, feedback: Feedback, *, work: Work) -> Iterator[Ro
         yield {**row, "feedback": said, "annotator": "human", "source": "human", "saw_gold": True}
     if work.facts["unsaid"] == len(drafts):
         raise StageFailed(f"{work.run_name}: the benchmark's people say nothing of any draft, {unsaid}")
+
+
+def _others(node: Node) -> int:
+    return max(0, int(node.inputs["drafts"].expected_rows) - int(node.inputs["human"].expected_rows))
+
+
+@stage(rows=_others)
+def left_to_annotator(drafts: Rows, human: Rows, *, work: Work) -> Iterator[Row]:
+    """The drafts of the questions that people's feedback (`human_share`'s rows) does not stand for."""
+    taken = set(human.column("in_place_of"))
+    return (row for row in drafts if row["id"] not in taken)
 
 
 def _one(node: Node) -> int:

@@ -19,14 +19,14 @@ from data.prompt import template
 from data.table_file import TableFile
 from tasks.annotate import annotate
 from tasks.generate import generate
-from tasks.human_share import human_share, left_to_annotator
+from tasks.human_share import human_share
 from tasks.judged_drafts import judged_drafts
 from tasks.kinds import verifiers
 from tasks.kinds.origins import Context, Look, Origin, OriginRows
 from tasks.leak_free import leak_free
 from tasks.models.filling import columns_read
 from tasks.models.sampling import Sampling
-from tasks.origins._annotators import by_benchmark, by_model, by_rule, negative_examples
+from tasks.origins._annotators import by_benchmark, by_model, by_rule, left_to_annotator, negative_examples
 from tasks.origins._feedback_file import FeedbackColumns, FeedbackFile, from_file
 from tasks.origins.gold_only import filled
 from tasks.pipeline.stage import Node
