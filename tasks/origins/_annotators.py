@@ -101,7 +101,7 @@ def negative_examples(questions: Rows, words: VerdictWords) -> Iterator[Row]:
             **{"id": f"{NEGATIVE_EXAMPLES}/{number:06d}", "question": example["input"], "gold": None},
             **({"context": context} if context else {}),
             **{"sample": 0, "draft": example["output"], "draft_verdict": "wrong"},
-            **{"feedback": f"{example['explanation']} {words.wrong}", "annotator": NEGATIVE_EXAMPLES},
+            **{"feedback": f"{example['explanation'].strip()} {words.wrong}", "annotator": NEGATIVE_EXAMPLES},
             **{"source": "human", "saw_gold": True},
         }
 
@@ -114,12 +114,12 @@ def _shown(questions: Rows) -> list[tuple[str, Row]]:
     """
     if NEGATIVE_EXAMPLES not in questions.columns:
         columns = [name for name in questions.columns if name not in ("id", "question", "gold")]
-        raise InputError(f"human: {unknown('column', NEGATIVE_EXAMPLES, columns)}")
+        raise InputError(unknown("column", NEGATIVE_EXAMPLES, columns))
     found: dict[tuple[str, str, str], tuple[str, Row]] = {}
     for row in questions:
         for example in row[NEGATIVE_EXAMPLES] or ():
             context = row.get("context") or ""
             found.setdefault((context, example["input"], example["output"]), (context, example))
     if not found:
-        raise InputError(f"human: column {NEGATIVE_EXAMPLES!r} is empty in all {len(questions)} questions")
+        raise InputError(f"column {NEGATIVE_EXAMPLES!r} is empty in all {len(questions)} questions")
     return list(found.values())

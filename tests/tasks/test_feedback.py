@@ -336,10 +336,10 @@ def test_negative_examples_are_questions_of_their_own(work: Work) -> None:
     ]
     test = Rows.of([{"id": "e", "question": "Is this lake deep?"}])
     assert list(leak_free.function(Rows.of(made), {"test": test}, work=work)) == []
-    with pytest.raises(InputError, match="human: no column is called 'negative_examples'"):
+    with pytest.raises(InputError, match="no column is called 'negative_examples'"):
         list(negative_examples.function(ASKED, WORDS))
     none = Rows.of([{**row, "negative_examples": None} for row in asked])
-    with pytest.raises(InputError, match="human: column 'negative_examples' is empty in all"):
+    with pytest.raises(InputError, match="column 'negative_examples' is empty in all"):
         list(negative_examples.function(none, WORDS))
 
 
