@@ -20,7 +20,7 @@ from data import kinds, row_contract, row_values
 from data.errors import InputError
 from data.row_contract import RowContract
 from data.row_values import Row
-from data.source import Files, Generated, Hub, Source, in_folder, in_layout, source_rows
+from data.source import Files, Generated, Hub, Listed, Source, in_folder, in_layout, source_rows
 from data.table_file import Document, TableFile
 
 Approach = Callable[[str, str], str]
@@ -65,6 +65,8 @@ class Benchmark:
     joined: str | None = None
     """A column of lists to which later rows of the same id add theirs, in files with a row for each right answer."""
     labels: tuple[str, ...] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """Columns that all rows have in common, beside those of the source."""
     licence: str = "not stated"
     splits: tuple[str, ...] = ("train", "test")
     layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -88,7 +90,8 @@ class Benchmark:
         """What decides the questions, beside what is asked of the rows: the prompt, the verifier, the approach and the
         feedback are inputs of the stages that use them."""
         names = ("name", "source", "question", "gold", "reference", "id", "row", "keep", "joined", "labels")
-        return {name: getattr(self, name) for name in names}
+        shared = {"shared": self.shared} if self.shared else {}
+        return {name: getattr(self, name) for name in names} | shared
 
     def only(self, split: str) -> "Benchmark":
         """The same benchmark with no other split, so that a change in the other's file does not change this one's key.
@@ -97,9 +100,12 @@ class Benchmark:
             InputError: there is no such split.
         """
         self._known(split)
-        if not isinstance(self.source, Files):
-            return replace(self, splits=(split,))
-        return replace(self, splits=(split,), source=replace(self.source, paths={split: self.source.paths[split]}))
+        source = self.source
+        if isinstance(source, Files):
+            source = replace(source, paths={split: source.paths[split]})
+        elif isinstance(source, Listed):
+            source = replace(source, rows={split: source.rows[split]})
+        return replace(self, splits=(split,), source=source)
 
     def at(self, place: Path | Mapping[str, Path]) -> "Benchmark":
         """The same benchmark read from local files: a folder laid out as on the hub, or a file for each split.
@@ -107,7 +113,7 @@ class Benchmark:
         Raises:
             InputError: a split that is given has no file there, or the benchmark is generated.
         """
-        if isinstance(self.source, Generated):
+        if isinstance(self.source, Generated | Listed):
             raise InputError(f"{self.name}: is generated, it has no files that could lie elsewhere")
         if isinstance(place, Mapping):
             for split in place:
@@ -208,14 +214,14 @@ def all_questions(
 
 
 def chosen(benchmark: Benchmark, split: str, total: int, count: int | None, seed: int) -> Sequence[int]:
-    """Which of all `total` questions are taken, rising.
+    """Which of all `total` questions are taken, rising; of examples in the study file all, however many are asked for.
 
     Raises:
         InputError: there are none, or fewer than `count`.
     """
     if not total:
         raise InputError(f"{benchmark.name}/{split}: none of its source's rows is a question of this split")
-    if count is None or count == total:
+    if count is None or count == total or isinstance(benchmark.source, Listed):
         return range(total)
     if count > total:
         raise InputError(f"{benchmark.name}/{split}: has {total} questions, {count} were asked for")
@@ -251,6 +257,7 @@ def _read(
                     value = None  # NaN is nothing, as in a column of text
                 _same_type(place, column, value, types)
                 row[column] = value
+        row |= benchmark.shared
         if benchmark.labels:
             row["labels"] = list(benchmark.labels)
         row_contract.check(contract.column, benchmark.verifier, place, row)
@@ -269,7 +276,7 @@ def as_asked(benchmark: Benchmark, place: str, raw: Row, contract: RowContract =
         "gold": row_values.text(place, given, benchmark.gold),
     }
     left_out = {*contract.reserved, *row, "id"}
-    row |= {column: value for column, value in given.items() if column not in left_out}
+    row |= {column: value for column, value in given.items() if column not in left_out} | benchmark.shared
     if benchmark.labels:
         row["labels"] = list(benchmark.labels)
     row_contract.check(contract.column, benchmark.verifier, place, row)

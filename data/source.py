@@ -1,4 +1,4 @@
-"""Where a benchmark's rows come from: the hub, local files, or a function of this project."""
+"""Where a benchmark's rows come from: the hub, local files, a function of this project, or the study file itself."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,7 +58,14 @@ class Generated:
     family: str
 
 
-Source = Hub | Files | Generated
+@dataclass(frozen=True)
+class Listed:
+    """Rows that the study file itself lists, by split."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+
+
+Source = Hub | Files | Generated | Listed
 
 
 def source_rows(source: Source, name: str, split: str, count: int | None, seed: int) -> Iterator[tuple[str, Row]]:
@@ -80,6 +87,8 @@ def source_rows(source: Source, name: str, split: str, count: int | None, seed: 
             except ValueError as error:
                 raise InputError(f"{name}/{split}: {error}") from error
             yield from ((f"{name}/{split}, row {number}", row) for number, row in enumerate(made, start=1))
+        case Listed(rows):
+            yield from ((f"{name}/{split}, example {number}", row) for number, row in enumerate(rows[split], start=1))
         case Hub():
             yield from _from_hub(source, split)
 

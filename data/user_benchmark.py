@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data import allowed_paths, benchmark, row_contract, table_file
 from data.benchmark import Benchmark
+from data.bounds import Whole
 from data.errors import InputError
 from data.prompt import template
 from data.row_contract import ListColumn
-from data.source import Files
+from data.row_values import Row
+from data.source import Files, Listed
 from data.table_file import TableFile
 
 REFERENCE = "reference"
@@ -32,11 +34,21 @@ class Columns(BaseModel):
     id: str | None = Field(default=None, description="What a row is called; without it, rows are numbered.")
 
 
+class Example(BaseModel):
+    """One example of a task: an input and its right output."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: str = Field(min_length=1, description="What is asked.")
+    output: str = Field(min_length=1, description="The right answer.")
+
+
 class UserBenchmark(BaseModel):
-    """A benchmark of one's own: files with one question a row, a prompt and a verifier.
+    """A benchmark of one's own: files with one question a row, a prompt and a verifier; or an instruction and examples.
 
     JSONL, CSV or Parquet. All other columns stay with the questions, so that a prompt can show them and the verifier
-    read them; in CSV, a list stands as JSON.
+    read them; in CSV, a list stands as JSON. Without a file, the first examples are shown in the prompt and are what
+    there is to train on, and the others are held out to test on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,9 +59,22 @@ class UserBenchmark(BaseModel):
     train: str | None = Field(default=None, description="File with the questions of the split `train`.")
     test: str | None = Field(default=None, description="File with the questions of the split `test`.")
     columns: Columns = Field(default_factory=Columns, description="Which columns hold what.")
-    prompt: str = Field(
-        default="question",
-        description="A template: its text (with {{ question }}), a .jinja file, or one of the project's.",
+    instruction: str = Field(
+        default="", description="What is to be done, in words: the column `context`, which the prompt shows."
+    )
+    examples: tuple[Example, ...] = Field(
+        default=(), max_length=1000, description="Inputs and their outputs: the column `demos`, which the prompt shows."
+    )
+    shown: Whole = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Examples that the prompt shows, the first ones; without a file, at least one is held out.",
+    )
+    prompt: str | None = Field(
+        default=None,
+        description="A template: its text (with {{ question }}), a .jinja file, or one of the project's; null for "
+        "`question`, or with examples for `few_shot`.",
     )
     verifier: str = Field(description="How answers are judged: by the name of a verifier.")
     labels: tuple[str, ...] = Field(
@@ -59,8 +84,10 @@ class UserBenchmark(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_file(self) -> "UserBenchmark":
-        if self.train is None and self.test is None:
-            raise ValueError("names no file; allowed: train, test or both")
+        if self.train is None and self.test is None and len(self.examples) < 2:
+            raise ValueError("names no file; allowed: train, test or both, or two examples or more")
+        if self.examples and not self.instruction.strip():
+            raise ValueError("has examples and no instruction; allowed: both, or neither")
         return self
 
     def resolve(self, roots: Sequence[Path], column: ListColumn | None = None) -> Benchmark:
@@ -73,8 +100,11 @@ class UserBenchmark(BaseModel):
             InputError: a file is missing, of another format or empty, or lacks a column, one that its verifier needs
                 among them.
         """
-        columns = self.columns
         here = f"benchmarks.{self.name}"
+        prompt = template(self.prompt or ("few_shot" if self.examples else "question"), roots, f"{here}.prompt")
+        if self.train is None and self.test is None:
+            return self._of_examples(prompt, column)
+        columns = self.columns
         paths = {
             split: (table_file.locate(path, roots, f"{here}.{split}"),)
             for split, path in (("train", self.train), ("test", self.test))
@@ -92,15 +122,41 @@ class UserBenchmark(BaseModel):
             name=self.name,
             source=Files(paths),
             verifier=self.verifier,
-            prompt=template(self.prompt, roots, f"{here}.prompt"),
+            prompt=prompt,
             question=columns.question,
             gold=columns.gold,
             reference=columns.reference if named else REFERENCE if all(there) else None,
             id=columns.id,
             labels=self.labels,
+            shared=self._shared(self.shown),
             licence=self.licence,
             splits=tuple(paths),
         )
+
+    def _of_examples(self, prompt: str, column: ListColumn | None) -> Benchmark:
+        """The benchmark whose only questions are its examples: those shown, and those held out."""
+        shown = min(self.shown, len(self.examples) - 1)
+        rows = [self._row_of(one, column) for one in self.examples]
+        return Benchmark(
+            name=self.name,
+            source=Listed({"train": tuple(rows[:shown]), "test": tuple(rows[shown:])}),
+            verifier=self.verifier,
+            prompt=prompt,
+            labels=self.labels,
+            shared=self._shared(shown),
+            licence=self.licence,
+        )
+
+    def _row_of(self, example: Example, column: ListColumn | None) -> Row:
+        """An example as a question; its output is all there is in a list of right outputs."""
+        right = {column.name: [example.output]} if column is not None and column.holds and not column.has_gold else {}
+        return {"question": example.input, "gold": example.output, "reference": example.output, **right}
+
+    def _shared(self, shown: int) -> Row:
+        """The columns of the instruction and the examples that the prompt shows, as far as there are any."""
+        context = {"context": self.instruction} if self.instruction else {}
+        demos = [{"input": one.input, "output": one.output} for one in self.examples[:shown]]
+        return {**context, **({"demos": demos} if demos else {})}
 
 
 class LocatedBenchmark(BaseModel):

@@ -9,9 +9,7 @@ from tasks.models.filling import fill
 from tasks.pipeline.stage import Node, Work, stage
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
-
-OF_ONE_QUESTION = frozenset({"id", "question", "gold", "reference"})
-"""Columns that are of one question even where all questions have the same in them."""
+from tasks.synthesis.shared_columns import shared_columns
 
 
 def _count(node: Node) -> int:
@@ -40,9 +38,9 @@ def examples(questions: Rows, shown: int, count: int, prompt: str, seed: int, *,
             f"{work.run_name}: {len(texts):,} questions make {groups:,} different groups of {shown}, {count:,} are "
             "wanted. Ask for fewer questions to be posed, or show another number of examples"
         )
-    common = _common(questions)
+    shared = shared_columns(questions)
     try:
-        fill(prompt, {**common, "id": "posed", "question": texts[0]})
+        fill(prompt, {**shared, "id": "posed", "question": texts[0]})
     except InputError as error:
         raise InputError(f"{work.run_name}: a posed question could not be asked: {error}") from error
     drawn: set[frozenset[int]] = set()
@@ -50,14 +48,5 @@ def examples(questions: Rows, shown: int, count: int, prompt: str, seed: int, *,
     while len(drawn) < count:
         group = rng.sample(range(len(texts)), shown)
         if (members := frozenset(group)) not in drawn:
-            yield {**common, "id": f"posed/{len(drawn):06d}", "examples": [texts[at] for at in group]}
+            yield {**shared, "id": f"posed/{len(drawn):06d}", "examples": [texts[at] for at in group]}
             drawn.add(members)
-
-
-def _common(questions: Rows) -> Row:
-    """The columns in which all questions have the same value."""
-    rows = iter(questions)
-    common = {name: value for name, value in next(rows).items() if name not in OF_ONE_QUESTION}
-    for row in rows:
-        common = {name: value for name, value in common.items() if row[name] == value}
-    return common

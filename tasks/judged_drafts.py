@@ -8,9 +8,9 @@ from typing import Any
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Node, Work, stage
-from tasks.pose import left_out_in_words
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
+from tasks.synthesis.left_out import left_out_in_words
 from tasks.verification.missing_response import is_missing
 from tasks.verification.verdict import VERDICT
 

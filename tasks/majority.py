@@ -11,10 +11,10 @@ from typing import Any, Literal
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import Work, one_a_question, stage
-from tasks.pose import left_out_in_words
 from tasks.reporting.formatting import percent
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
+from tasks.synthesis.left_out import left_out_in_words
 from tasks.verification.missing_response import is_missing
 from tasks.verification.parallel_verdicts import judged_all
 

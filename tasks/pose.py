@@ -10,6 +10,7 @@ from tasks.pipeline.stage import Work, stage
 from tasks.questions import normalised
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
+from tasks.synthesis.left_out import left_out_in_words
 from tasks.verification.missing_response import is_missing
 
 SHORTEST, LONGEST = 0.5, 2.0
@@ -24,11 +25,6 @@ REASONS = {
     "repeated": "posed before",
 }
 """Why a response is no new question, in the order in which this is looked at."""
-
-
-def left_out_in_words(left_out: Mapping[str, int], reasons: Mapping[str, str]) -> str:
-    """How many were left out for each reason, in the order of the reasons; "none" where none were."""
-    return ", ".join(f"{left_out[name]:,} {words}" for name, words in reasons.items() if left_out.get(name)) or "none"
 
 
 def step_table(facts: Mapping[str, Any]) -> dict[str, str]:

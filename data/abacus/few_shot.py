@@ -19,6 +19,16 @@ GREETINGS = ("Sure, here it is.", "Of course!", "Absolutely!", "Happy to help.")
 OTHER_WORDS = "So it comes to {answer}."
 HASTY_IN_CHATTER, HASTY_OTHERWISE = 0.7, 0.2
 
+DEMONSTRATIONS = 3
+"""Examples that a benchmark's few-shot prompt shows, the same for all its questions."""
+
+
+def demonstrations(family: Family[Any]) -> list[dict[str, str]]:
+    """The examples of a family's few-shot prompt: `input`, a training question, and `output`, its bare answer."""
+    rng = random.Random(f"demonstrations {family.name}")
+    problems = [draw(family, "train", rng) for _ in range(DEMONSTRATIONS)]
+    return [{"input": family.ask(problem, rng), "output": family.work(problem).answer} for problem in problems]
+
 
 def prompted(family: Family[Any], question: str, rng: random.Random, split: Split) -> str:
     """The few-shot prompt of a question, with examples drawn from the split."""

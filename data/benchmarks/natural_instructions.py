@@ -9,10 +9,11 @@
 
 The question is an instance's input, its task's definition the column `context`, all its outputs are `references`, and
 the first is the gold answer and the reference. The 2 to 10 positive examples are the column `demos` (input, output,
-explanation), the negative ones, whose explanation says why the output is wrong, the column `negative_examples`; the
-prompt leaves out both. Generation is scored by ROUGE-L, classification by exact match, each the best
-over the references, as in eval/automatic/evaluation.py of github.com/allenai/natural-instructions (Wang et al. 2022,
-arXiv 2204.07705). An instance without input or output (there is 1, in task1195) is left out.
+explanation), which the prompt leaves out and that of `natural_instructions_few_shot/task1562` shows (these need the
+authors' task files); the negative ones, whose explanation says why the output is wrong, are `negative_examples`.
+Generation is scored by ROUGE-L, classification by exact match, each the best over the references, as in
+eval/automatic/evaluation.py of github.com/allenai/natural-instructions (Wang et al. 2022, arXiv 2204.07705). An
+instance without input or output (there is 1, in task1195) is left out.
 
 SELF-GUIDE (Zhao et al. 2024, arXiv 2407.12874) draws 10 % of a task's instances for validation and 90 % for its test,
 without a seed. Here an instance's id decides, so that each copy of a task is divided alike: `train` are those whose
@@ -99,10 +100,10 @@ def instances(document: Any) -> Iterable[Row]:
         }
 
 
-def benchmark(task: str, verifier: str, licence: str) -> Benchmark:
+def benchmark(task: str, verifier: str, licence: str, family: str, template: str) -> Benchmark:
     layout = (f"**/{task}.json", f"**/{task}_*.jsonl", f"**/{task}.jsonl")
     return Benchmark(
-        name=f"natural_instructions/{task.partition('_')[0]}",
+        name=f"{family}/{task.partition('_')[0]}",
         source=Hub(
             "Muennighoff/natural-instructions",
             "default",
@@ -113,7 +114,7 @@ def benchmark(task: str, verifier: str, licence: str) -> Benchmark:
         row=row,
         keep=belongs,
         joined="references",
-        prompt=prompt("instance"),
+        prompt=prompt(template),
         verifier=verifier,
         licence=f"Apache-2.0, instances {licence}",
         layouts={"train": layout, "test": layout},
@@ -121,7 +122,9 @@ def benchmark(task: str, verifier: str, licence: str) -> Benchmark:
     )
 
 
-BENCHMARKS = (
-    *(benchmark(task, "rouge_l", licence) for task, licence in GENERATION.items()),
-    *(benchmark(task, "ni_exact", licence) for task, licence in CLASSIFICATION.items()),
+BENCHMARKS = tuple(
+    benchmark(task, verifier, licence, family, template)
+    for family, template in (("natural_instructions", "instance"), ("natural_instructions_few_shot", "few_shot"))
+    for tasks, verifier in ((GENERATION, "rouge_l"), (CLASSIFICATION, "ni_exact"))
+    for task, licence in tasks.items()
 )

@@ -8,7 +8,7 @@ import itertools
 
 from data.benchmark import Benchmark, all_questions, chosen
 from data.errors import InputError, at
-from data.source import Files, Generated, Hub
+from data.source import Files, Generated, Hub, Listed
 from flows.config.results_folder import folder
 from flows.config.schema import Study
 from tasks.kinds import stages, verifiers
@@ -122,7 +122,7 @@ def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None
         if _size(source, split) > SMALL:
             return list(itertools.islice(all_questions(benchmark, split, count, seed, contract), FEW))
         rows = list(all_questions(benchmark, split, count, seed, contract))
-    if count is not None and count > len(rows):
+    if count is not None and count > len(rows) and not isinstance(source, Listed):
         raise InputError(
             f"{place}: {count:,} questions are asked for, {benchmark.name}/{split} has {len(rows):,}; allowed: at most "
             f"{len(rows):,}, or null for all of them"
@@ -131,8 +131,8 @@ def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None
         return [rows[position] for position in chosen(benchmark, split, len(rows), count, seed)]
 
 
-def _size(source: Files, split: str) -> int:
-    return sum(path.stat().st_size for path in source.paths[split])
+def _size(source: Files | Listed, split: str) -> int:
+    return 0 if isinstance(source, Listed) else sum(path.stat().st_size for path in source.paths[split])
 
 
 def _check_golds(study: Study, benchmark: Benchmark, split: str, rows: Rows) -> None:

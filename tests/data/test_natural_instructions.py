@@ -9,6 +9,7 @@ import pytest
 
 from data.benchmark import find, matching, questions_of
 from data.errors import InputError
+from tasks.models.filling import fill
 from tests.data.layouts import ROWS, assert_right, from_hub, judged
 
 DATA = os.environ.get("MOTHERTONGUE_DATA")
@@ -38,10 +39,18 @@ def hub_folder(folder: Path, name: str, split: str = "test") -> Path:
     return folder
 
 
-def test_the_tasks_of_the_paper_are_there() -> None:
-    found = matching("natural_instructions/*")
+@pytest.mark.parametrize("family", ["natural_instructions", "natural_instructions_few_shot"])
+def test_the_tasks_of_the_paper_are_there(family: str) -> None:
+    found = matching(f"{family}/*")
     assert len(found) == 22
     assert sum(benchmark.verifier == "rouge_l" for benchmark in found) == 8
+
+
+def test_the_few_shot_prompt_shows_the_examples() -> None:
+    benchmark = find("natural_instructions_few_shot/task1562").at(ROWS)
+    (row,) = questions_of(benchmark, "train", None, 0)
+    shown = "".join(f"Input: {demo['input']}\nOutput: {demo['output']}\n" for demo in row["demos"])
+    assert fill(benchmark.prompt, row) == f"{row['context']}\n{shown}Input: How deep is this lake?\nOutput:"
 
 
 def test_official_files_and_the_hub_give_the_same_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

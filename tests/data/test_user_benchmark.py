@@ -11,6 +11,7 @@ from data.errors import InputError
 from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from tasks.kinds.stages import contract
 from tasks.kinds.verifiers import column
+from tasks.models.filling import fill
 
 ROWS = Path(__file__).parents[1] / "rows"
 
@@ -107,3 +108,44 @@ def test_a_project_benchmark_at_another_place() -> None:
 def test_a_name_or_pattern_stands_for_project_benchmarks() -> None:
     assert [found.name for found in matching("gsm8k")] == ["gsm8k"]
     assert len(matching("abacus/*")) >= 5
+
+
+EXAMPLES = [{"input": f"What is {n} + 1?", "output": str(n + 1)} for n in range(5)]
+
+
+@pytest.mark.parametrize(("count", "shown", "trained"), [(5, 3, 3), (5, 4, 4), (3, 3, 2), (2, 3, 1)])
+def test_a_task_may_be_an_instruction_and_examples(count: int, shown: int, trained: int) -> None:
+    own = {"name": "mine", "verifier": "number", "instruction": "Add.", "examples": EXAMPLES[:count], "shown": shown}
+    found = UserBenchmark.model_validate(own).resolve([])
+    train, test = (questions_of(found, split, 300, 0) for split in ("train", "test"))
+    assert [row["gold"] for row in train] == [str(n + 1) for n in range(trained)]
+    assert [row["gold"] for row in test] == [str(n + 1) for n in range(trained, count)]
+    assert all(row["context"] == "Add." and row["demos"] == EXAMPLES[:trained] for row in train + test)
+    shows = "".join(f"Input: {one['input']}\nOutput: {one['output']}\n" for one in EXAMPLES[:trained])
+    assert fill(found.prompt, test[0]) == f"Add.\n{shows}Input: {test[0]['question']}\nOutput:"
+
+
+def test_examples_beside_files_are_shown_in_the_prompt() -> None:
+    found = mine(instruction="Add.", examples=EXAMPLES).resolve([ROWS])
+    row = questions_of(found, "train", 1, 0)[0]
+    assert (row["context"], row["demos"]) == ("Add.", EXAMPLES[:3])
+
+
+def test_an_examples_output_is_the_list_of_right_outputs() -> None:
+    own = {"name": "mine", "verifier": "rouge_l", "instruction": "Add.", "examples": EXAMPLES}
+    found = UserBenchmark.model_validate(own).resolve([], column("rouge_l"))
+    assert [row["references"] for row in questions_of(found, "test", None, 0, contract("rouge_l"))] == [["4"], ["5"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "names no file; allowed: train, test or both, or two examples or more"),
+        ({"instruction": "Add.", "examples": EXAMPLES[:1]}, "names no file"),
+        ({"examples": EXAMPLES}, "has examples and no instruction; allowed: both, or neither"),
+        ({"instruction": "Add.", "examples": [{"input": "1 + 1", "output": ""}] * 2}, "examples.0.output"),
+    ],
+)
+def test_a_task_without_what_it_needs_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        UserBenchmark.model_validate({"name": "mine", "verifier": "number", **given})

@@ -205,7 +205,8 @@ def test_a_new_verifier_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_an_unknown_verifier_is_named_with_the_nearest_and_all() -> None:
-    with pytest.raises(InputError, match=r"'numbr' \(did you mean number\?\). Allowed: choice, .*exact, .*number"):
+    allowed = "character_lcs, choice, .*exact, .*number"
+    with pytest.raises(InputError, match=rf"'numbr' \(did you mean number\?\). Allowed: {allowed}"):
         find("numbr")
 
 
