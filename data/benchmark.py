@@ -25,6 +25,8 @@ from data.table_file import Document, TableFile
 
 Approach = Callable[[str, str], str]
 """`(question, response)` -> how the response goes about the question, in a word."""
+Feedback = Callable[[str, str], str]
+"""`(question, response)` -> what a person says of the response; ValueError where nothing can be said."""
 ANY = RowContract()
 """Asks nothing of the rows but what every benchmark has."""
 
@@ -43,6 +45,9 @@ class Benchmark:
     A benchmark that can tell by a response's text how it goes about its question has `approach` (a top-level function,
     or `functools.partial` of one) and the words that it answers with, `approaches`: the wanted one first, then the one
     that is to be told from it, then any others.
+
+    One that has people who judge responses has `feedback`, such a function too: it says why a response is right or
+    wrong, and that it is (`The answer is right.`, `The answer is wrong.`).
     """
 
     name: str
@@ -70,9 +75,10 @@ class Benchmark:
     """The rows of a JSON document, where it comes in such."""
     approach: Approach | None = None
     approaches: tuple[str, ...] = ()
+    feedback: Feedback | None = None
 
     def __post_init__(self) -> None:
-        for given in (self.row, self.keep, self.document, self.approach):
+        for given in (self.row, self.keep, self.document, self.approach, self.feedback):
             function = given.func if isinstance(given, functools.partial) else given
             if isinstance(function, FunctionType) and not function.__qualname__.isidentifier():
                 # Its code would not be part of the key.
@@ -81,8 +87,8 @@ class Benchmark:
             raise ValueError(f"{self.name}: approach and approaches (two words or more) go together")
 
     def identity(self) -> dict[str, Any]:
-        """What decides the questions, beside what is asked of the rows: the prompt, the verifier and the approach are
-        inputs of the stages that use them."""
+        """What decides the questions, beside what is asked of the rows: the prompt, the verifier, the approach and the
+        feedback are inputs of the stages that use them."""
         names = ("name", "source", "question", "gold", "reference", "id", "row", "keep", "joined", "labels")
         shared = {"shared": self.shared} if self.shared else {}
         return {name: getattr(self, name) for name in names} | shared

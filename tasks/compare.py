@@ -35,7 +35,14 @@ from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
 from tasks.comparison.peers import peers
 from tasks.comparison.records import Evaluated, MissingCell, Offered
-from tasks.comparison.responses import by_question, log_perplexities, of_largest, perplexities, responses_of
+from tasks.comparison.responses import (
+    OF_FEEDBACK,
+    by_question,
+    log_perplexities,
+    of_largest,
+    perplexities,
+    responses_of,
+)
 from tasks.comparison.results import write_table
 from tasks.comparison.scaling import scaling
 from tasks.comparison.statistics import Measured
@@ -85,8 +92,9 @@ def compare(
     items["approach"] = approaches_of(items, "eval_benchmark", approaches)
     write_parquet(items, work.folder / "items.parquet")
     responses = responses_of(offered)
-    responses["approach"] = approaches_of(responses, "train_benchmark", approaches)
-    kept = responses.drop(columns=["question", "gold", "response", *COLUMNS])
+    answering = responses[OF_FEEDBACK].isna()
+    responses["approach"] = approaches_of(responses, "train_benchmark", approaches).where(answering)
+    kept = responses.drop(columns=["question", "gold", "response", OF_FEEDBACK, *COLUMNS])
     write_parquet(kept, work.folder / "responses.parquet")
 
     scores = matrices(items)

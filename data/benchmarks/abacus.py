@@ -5,13 +5,15 @@
 
 Questions are generated, as many as are asked for; a problem's numbers decide its split, so no two splits share one.
 `reference` is a person's response with every step, `reference_terse` one that leaves steps out. A response is right
-when its final answer (after `Final answer:`) is the gold number, text or letter. Licence MIT, as the project.
+when its final answer (after `Final answer:`) is the gold number, text or letter. Its people, who say of a response
+whether it is right and why, are simulated as all else is. Licence MIT, as the project.
 """
 
 from functools import partial
 
 from data.abacus import FAMILIES, questions
 from data.abacus.approach import APPROACHES, approach
+from data.abacus.human_feedback import human_feedback
 from data.benchmark import Benchmark
 from data.prompt import prompt
 from data.source import Generated
@@ -26,6 +28,7 @@ BENCHMARKS = tuple(
         licence="MIT",
         approach=partial(approach, family.name),
         approaches=APPROACHES,
+        feedback=partial(human_feedback, family.name),
     )
     for family in FAMILIES.values()
 )

@@ -10,8 +10,9 @@
 The question is an instance's input, its task's definition the column `context`, all its outputs are `references`, and
 the first is the gold answer and the reference. The 2 to 10 positive examples are the column `demos` (input, output,
 explanation), which the prompt leaves out and that of `natural_instructions_few_shot/task1562` shows (these need the
-authors' task files). Generation is scored by ROUGE-L, classification by exact match, each the best over the references,
-as in eval/automatic/evaluation.py of github.com/allenai/natural-instructions (Wang et al. 2022, arXiv 2204.07705). An
+authors' task files); the negative ones, whose explanation says why the output is wrong, are `negative_examples`.
+Generation is scored by ROUGE-L, classification by exact match, each the best over the references, as in
+eval/automatic/evaluation.py of github.com/allenai/natural-instructions (Wang et al. 2022, arXiv 2204.07705). An
 instance without input or output (there is 1, in task1195) is left out.
 
 SELF-GUIDE (Zhao et al. 2024, arXiv 2407.12874) draws 10 % of a task's instances for validation and 90 % for its test,
@@ -72,7 +73,7 @@ def row(raw: Row) -> Row:
         "context": raw["definition"],
         "references": outputs,
     }
-    return {**made, "demos": raw["demos"]} if "demos" in raw else made
+    return made | {name: raw[name] for name in ("demos", "negative_examples") if name in raw}
 
 
 def belongs(row: Row, split: str) -> bool:
@@ -84,9 +85,10 @@ def belongs(row: Row, split: str) -> bool:
 def instances(document: Any) -> Iterable[Row]:
     """The instances of an official task file, in the form that they have on the hub."""
     definition = document["Definition"]
-    demos = [
-        {key: str(shown[key]) for key in ("input", "output", "explanation")} for shown in document["Positive Examples"]
-    ]
+    demos, negative = (
+        [{key: str(shown[key]) for key in ("input", "output", "explanation")} for shown in document[f"{kind} Examples"]]
+        for kind in ("Positive", "Negative")
+    )
     for instance in document["Instances"]:
         yield {
             "id": instance["id"],
@@ -94,6 +96,7 @@ def instances(document: Any) -> Iterable[Row]:
             "inputs": instance["input"],
             "targets": instance["output"],
             "demos": demos,
+            **({"negative_examples": negative} if negative else {}),
         }
 
 

@@ -207,15 +207,21 @@ def _check_questions(arms: Mapping[str, ArmPlan], origins: Mapping[str, Origin])
             raise OptionError(f"origins.{name}.of: {others} answer different questions; allowed are the same ones")
     matched: dict[tuple[str, int], dict[str, str]] = {}
     for arm in arms.values():
-        if arm.match.questions:
-            group = matched.setdefault((arm.group, depth(arm, arms, origins)), {})
-            group.setdefault(posed_by(arm.on, origins), arm.name)
-            if len(group) > 1:
-                key = f"controls.{arm.group}." if arm.control else "" if arm.group == STUDY else f"arms.{arm.group}."
-                raise OptionError(
-                    f"{key}match.questions: true is not allowed: arms {' and '.join(group.values())} train on other "
-                    f"questions ({next(filter(None, group))} poses its own); allowed: false, or another match for one"
-                )
+        if not arm.match.questions:
+            continue
+        key = f"controls.{arm.group}." if arm.control else "" if arm.group == STUDY else f"arms.{arm.group}."
+        if option := origins[arm.on].own_questions:
+            raise OptionError(
+                f"{key}match.questions: true is not allowed: arm {arm.name} trains on questions of its own too "
+                f"(origins.{arm.on}.{option}); allowed: false"
+            )
+        group = matched.setdefault((arm.group, depth(arm, arms, origins)), {})
+        group.setdefault(posed_by(arm.on, origins), arm.name)
+        if len(group) > 1:
+            raise OptionError(
+                f"{key}match.questions: true is not allowed: arms {' and '.join(group.values())} train on other "
+                f"questions ({next(filter(None, group))} poses its own); allowed: false, or another match for one"
+            )
 
 
 def posed_by(name: str, origins: Mapping[str, Origin]) -> str:

@@ -73,6 +73,12 @@ def check_sizes(
         for count, where in most:
             if count is not None and size > count:
                 raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count}")
+    for arm in arms:
+        if sizes and (option := origins[arm.on].own_questions):
+            raise OptionError(
+                f"sizes: they are of the benchmark's questions, and arm {arm.name} trains on others as well; allowed "
+                f"without origins.{arm.on}.{option}"
+            )
     if sizes and questions.keep is not None:
         raise OptionError("sizes: they say how many questions an arm gets; allowed without questions.keep")
     for arm in arms:

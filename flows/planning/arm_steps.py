@@ -278,6 +278,8 @@ class ArmSteps:
             study.roots,
             of=prefix(study, self._student),
             verifier=self._judge,
+            feedback=self._benchmark.feedback,
+            to_evaluate=self._to_evaluate,
             origins=study.origins,
             remote_code=frozenset(study.trust_remote_code),
             thinking=study.thinking,

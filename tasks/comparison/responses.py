@@ -29,6 +29,8 @@ PERPLEXITY = (
 WHERE = ("student", "train_benchmark", "arm", "origin", "size", "seed")
 """Of which arm a response is; `seed` is null where one draw serves all seeds."""
 TAKEN = ("id", "sample", "question", "gold", "response", "verdict", "tokens", "nll", "perplexity", *COLUMNS)
+OF_FEEDBACK = "draft_verdict"
+"""A column that feedback on a draft has, and no response to a question."""
 
 
 def responses_of(offered: Sequence[Offered[Rows]]) -> pd.DataFrame:
@@ -37,7 +39,7 @@ def responses_of(offered: Sequence[Offered[Rows]]) -> pd.DataFrame:
 
     frames = [_marked(one) for one in offered]
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    frame = frame.reindex(columns=[*WHERE, *TAKEN, "chosen"])
+    frame = frame.reindex(columns=[*WHERE, *TAKEN, OF_FEEDBACK, "chosen"])
     names = [name for name in (*WHERE, "id") if name not in ("size", "seed")]
     frame[names] = frame[names].astype(str)
     frame["size"], frame["seed"] = frame["size"].astype("int64"), frame["seed"].astype("Int64")
@@ -49,7 +51,7 @@ def responses_of(offered: Sequence[Offered[Rows]]) -> pd.DataFrame:
 def _marked(one: Offered[Rows]) -> pd.DataFrame:
     """The responses of one draw that an arm was offered, marked with its name and with which it trains on."""
     rows = JoinedRows(one.verdicts, one.perplexities)
-    frame = rows.table.select([name for name in TAKEN if name in rows.columns]).to_pandas()
+    frame = rows.table.select([name for name in (*TAKEN, OF_FEEDBACK) if name in rows.columns]).to_pandas()
     if "sample" not in frame:
         frame["sample"] = 0
     frame["id"], frame["sample"] = frame["id"].astype(str), frame["sample"].fillna(0).astype(int)

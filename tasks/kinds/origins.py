@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict
 
 from data import kinds
+from data.benchmark import Feedback
 from data.errors import InputError
 from data.options import of_kind
 from tasks.models.endpoint import Endpoint, StudyEndpoints
@@ -67,6 +68,10 @@ class Context:
     """What steps are called by first: `<student>/` in a study of several."""
     verifier: FunctionType | None = None
     """The benchmark's `judge`, for origins that choose among responses by their verdict."""
+    feedback: Feedback | None = None
+    """What the benchmark's people say of a response, where it has any."""
+    to_evaluate: Mapping[str, Node] = field(default_factory=dict)
+    """The evaluation questions by benchmark, which no question that an origin brings may give away."""
     origins: Mapping[str, "Origin"] = field(default_factory=dict)
     """All origins of the study by name, for those that work on another's responses."""
     remote_code: frozenset[str] = frozenset()
@@ -142,6 +147,10 @@ class Context:
             raise InputError(f"origins.{self.origin}.of: {' needs '.join([*inside, name])}, which has no beginning")
         if (other := self.origins[name]).gives != "responses":
             raise InputError(f"origins.{self.origin}.of: {name} gives {other.gives}; allowed are origins of responses")
+        if other.answers == "drafts":
+            raise InputError(
+                f"origins.{self.origin}.of: {name} responds to drafts; allowed are origins that respond to questions"
+            )
         seed, drawn = self.draw_of(name) if self.draw_of is not None else (self.seed, self.drawn)
         return other, replace(self, origin=name, inside=inside, seed=seed, drawn=drawn)
 
@@ -167,6 +176,8 @@ class Origin(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gives: ClassVar[Gives] = "responses"
+    answers: ClassVar[Literal["questions", "drafts"]] = "questions"
+    """What its rows respond to: other origins can work on responses to questions alone."""
     kind: str
 
     @abstractmethod
@@ -207,6 +218,11 @@ class Origin(BaseModel, ABC):
         """How many questions it poses at most, in place of the benchmark's (`questions`); None for one that poses none.
         Origins that work on its responses answer the same."""
         return None
+
+    @property
+    def own_questions(self) -> str:
+        """The option by which some of its rows are about other questions than the benchmark's; empty for none."""
+        return ""
 
     @property
     def models_asked(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ declares as `COLUMN`, to be checked when questions are read. It fails closed: wh
 unparseable, never wrong, and what breaks is an error, never wrong.
 """
 
+import sys
 from math import nan  # not the module: `tasks.verifiers.math` takes its name here
 from types import FunctionType
 from typing import Literal, NamedTuple
@@ -50,6 +51,11 @@ def find(name: str) -> FunctionType:
     judge = kinds.load("tasks.verifiers", name, "verifier").judge
     assert isinstance(judge, FunctionType)
     return judge
+
+
+def tells_wrong(judge: FunctionType) -> bool:
+    """Whether its `wrong` says that an answer is wrong, and not only that it has other words (`GRADED`)."""
+    return not getattr(sys.modules[judge.__module__], "GRADED", False)
 
 
 def column(name: str) -> ListColumn | None:

@@ -31,6 +31,16 @@ def fill(template: str, row: Row) -> str:
         raise InputError(f"prompt template {_short(template)}: it {what}; columns: {', '.join(row)}") from error
 
 
+def columns_read(template: str) -> frozenset[str]:
+    """The columns that a template reads.
+
+    Raises:
+        InputError: the template is no Jinja.
+    """
+    _compiled(template)
+    return frozenset(meta.find_undeclared_variables(_prompts().parse(template)))
+
+
 def _present(value: Any) -> Any:
     """What a template prints, of what a row's columns hold.
 

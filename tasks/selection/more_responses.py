@@ -21,7 +21,8 @@ def with_more(rows: Rows, places: np.ndarray, keep: int, match: Match, longest: 
     """The rows chosen, one a question, each followed by up to `keep` - 1 more of its question.
 
     What may be taken and what is taken first is decided as for the first response; where arms are matched for
-    correctness, by responses that are as right as it. Responses of the same text are taken once.
+    correctness, by responses that are as right as it. Responses of the same text are taken once, of those to drafts
+    once for each draft.
 
     Args:
         rows: an origin's responses.
@@ -35,7 +36,7 @@ def with_more(rows: Rows, places: np.ndarray, keep: int, match: Match, longest: 
 
     if keep <= 1 or not len(places):
         return places
-    columns = [name for name in READ if name in rows.columns]
+    columns = [name for name in (*READ, "draft") if name in rows.columns]
     table = pa.concat_tables(map(_as_table, rows.batches(columns)), promote_options="permissive")
     questions = marks(table.column("id"))
     taken = questions[places]
@@ -52,7 +53,7 @@ def with_more(rows: Rows, places: np.ndarray, keep: int, match: Match, longest: 
     first[places] = True
     candidates = np.flatnonzero(takeable | first)
     candidates = candidates[np.lexsort((rank[candidates], ~first[candidates], which[candidates]))]
-    texts = marks(table.column("response").cast(pa.string()))
+    texts = _texts(table)
     found: list[int] = []
     current = -1
     seen: set[int] = set()
@@ -63,6 +64,15 @@ def with_more(rows: Rows, places: np.ndarray, keep: int, match: Match, longest: 
             seen.add(texts[row])
             found.append(row)
     return np.asarray(found, dtype=np.int64)
+
+
+def _texts(table: pa.Table) -> np.ndarray:
+    """A number for each response by its text, and by that of the draft to which it responds: uint64 (rows,)."""
+    responses = table.column("response").cast(pa.string())
+    if "draft" in table.column_names:
+        drafts = pc.fill_null(table.column("draft").cast(pa.string()), "")
+        responses = pc.binary_join_element_wise(drafts, responses, "\0", null_handling="replace")
+    return marks(responses)
 
 
 def _rank(table: pa.Table, pick: str, seed: str) -> np.ndarray:

@@ -15,6 +15,9 @@ from typing import Any
 from tasks.answer.final_answer import final_passage
 from tasks.kinds.verifiers import Verdict
 
+GRADED = True
+"""Its `wrong` only says that an answer has other letters than the gold answer: it may be right all the same."""
+
 
 def judge(response: str, row: dict[str, Any]) -> Verdict:
     """Score by the common subsequence of characters. Needs `gold`, and fails when it is empty."""

@@ -27,6 +27,8 @@ from tasks.answer.final_answer import final_passage, without_courtesy
 from tasks.kinds.verifiers import Verdict
 
 COLUMN = ListColumn("references", "the right outputs")
+GRADED = True
+"""Its `wrong` only says that an answer has other words than every reference: it may be right all the same."""
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+")

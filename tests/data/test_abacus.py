@@ -111,7 +111,7 @@ def test_wrong_names_and_exhausted_splits_say_so() -> None:
     ("name", "skill"),
     [
         *(("correct", "correct"), ("rewrite", "rewrite"), ("paraphrase", "paraphrase")),
-        *(("expand", "expand"), ("expand_as_is", "expand_as_is")),
+        *(("expand", "expand"), ("expand_as_is", "expand_as_is"), ("feedback", "feedback")),
     ],
 )
 def test_the_origins_prompts_are_the_words_of_the_skills(name: str, skill: Skill) -> None:

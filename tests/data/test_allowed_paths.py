@@ -111,6 +111,11 @@ def test_every_key_with_a_path_is_kept_in(outside: Path, tmp_path: Path) -> None
                                            "prompt": f"{outside}/prompt.jinja"}}},
             "origins.r.prompt",
         ),
+        (
+            {"origins": {"self": {}, "f": {"kind": "feedback", "of": "self", "human": f"{outside}/train.jsonl",
+                                           "human_share": 1}}},
+            "origins.f.human",
+        ),
         ({"origins": {"t": {"kind": "teacher", "model": str(model)}}}, "origins.t.model"),
         ({"student": str(model)}, "student"),
         ({"student": "../outside/model"}, "student"),

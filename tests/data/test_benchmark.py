@@ -266,7 +266,7 @@ def by_length(most: int, question: str, response: str) -> str:
 
 def test_an_approach_is_a_function_whose_code_can_be_part_of_a_key(tmp_path: Path) -> None:
     words = {"approaches": ("careful", "hasty")}
-    found = files(tmp_path, [row(1)], approach=partial(by_length, 9), **words)
+    found = files(tmp_path, [row(1)], approach=partial(by_length, 9), feedback=partial(by_length, 9), **words)
     assert found.identity() == files(tmp_path, [row(1)]).identity(), "questions are the same"
 
     def nested(question: str, response: str) -> str:
@@ -275,6 +275,8 @@ def test_an_approach_is_a_function_whose_code_can_be_part_of_a_key(tmp_path: Pat
     for hidden in (nested, partial(nested), lambda question, response: "hasty"):
         with pytest.raises(ValueError, match="must be a function at the top of a module"):
             files(tmp_path, [row(1)], approach=hidden, **words)
+        with pytest.raises(ValueError, match="must be a function at the top of a module"):
+            files(tmp_path, [row(1)], feedback=hidden)
     for options in ({"approach": by_length}, {"approach": by_length, "approaches": ("careful",)}, words):
         with pytest.raises(ValueError, match="go together"):
             files(tmp_path, [row(1)], **options)

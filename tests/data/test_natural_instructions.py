@@ -59,6 +59,12 @@ def test_official_files_and_the_hub_give_the_same_questions(tmp_path: Path, monk
     instances = task(PARAPHRASE)["Instances"]
     assert sorted(row["id"] for row in train + test) == sorted(instance["id"] for instance in instances[:-1])
     assert [row["question"] for row in train] == ["How deep is this lake?"]
+    examples = {
+        "demos": task(PARAPHRASE)["Positive Examples"],
+        "negative_examples": [
+            {"input": "Is this lake deep?", "output": "Is this lake big?", "explanation": "Deep is not big."}
+        ],
+    }
     assert train[0] == {
         "id": instances[1]["id"],
         "question": "How deep is this lake?",
@@ -66,13 +72,13 @@ def test_official_files_and_the_hub_give_the_same_questions(tmp_path: Path, monk
         "reference": "What is the depth of this lake?",
         "context": "Paraphrase the given question: other words, the same answer.",
         "references": ["What is the depth of this lake?", "By how much does this lake go down?"],
-        "demos": task(PARAPHRASE)["Positive Examples"],
+        **examples,
     }
     hub = hub_folder(tmp_path / "hub", PARAPHRASE)
     for loaded in (paraphrase.at(hub), from_hub(paraphrase, hub, monkeypatch)):
         for split, wanted in (("train", train), ("test", test)):
             found = questions_of(loaded, split, None, 0)
-            assert [{**row, "demos": train[0]["demos"]} for row in found] == wanted
+            assert [{**row, **examples} for row in found] == wanted
     assert_right(paraphrase, train + test)
     assert judged(paraphrase, train[0], "By how much does this lake go down?") == "correct"
     assert judged(paraphrase, train[0], "Is it deep?") == "wrong"
@@ -103,4 +109,5 @@ def test_the_real_files_are_whole(number: int, train: int, test: int) -> None:
     parts = [questions_of(benchmark, split, None, 0) for split in ("train", "test")]
     assert [len(part) for part in parts] == [train, test]
     assert 2 <= len(parts[0][0]["demos"]) <= 10
+    assert 2 <= len(parts[0][0]["negative_examples"]) <= 4
     assert_right(benchmark, parts[1][::200])

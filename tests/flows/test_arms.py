@@ -33,6 +33,7 @@ STUDY: dict[str, Any] = {
 }
 
 POSED_TOO = {"sft": {"on": "teacher"}, "on_posed": {"on": "posed"}}
+NEGATIVE = {"kind": "feedback", "of": "teacher", "human": "negative_examples", "human_share": 0.5}
 AFTER_SFT = {"on": "teacher", "after": "sft"}
 
 
@@ -275,6 +276,22 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
                 }
             },
             "origins.mixed.of: posed and teacher answer different questions; allowed are the same ones",
+        ),
+        (
+            {
+                "origins": {**STUDY["origins"], "told": NEGATIVE},
+                "arms": {"sft": {"on": "teacher"}, "on_told": {"on": "told", "match": {}}},
+            },
+            "arms.on_told.match.questions: true is not allowed: arm on_told trains on questions of its own too "
+            "(origins.told.human); allowed: false",
+        ),
+        (
+            {
+                "origins": {**STUDY["origins"], "told": NEGATIVE},
+                "arms": {"sft": {"on": "teacher"}, "on_told": {"on": "told"}},
+            },
+            "sizes: they are of the benchmark's questions, and arm on_told trains on others as well; allowed without "
+            "origins.told.human",
         ),
         ({"origins": {**STUDY["origins"], "posed": {"solutions": 2}}}, "origins.posed.solutions: 2 is not allowed"),
         (

@@ -120,6 +120,18 @@ def test_right_responses_that_were_trained_on_for_wrong_reasons_are_counted(resu
     assert responses["approach"].tolist() == ["careful", "hasty", "hasty", "neither"]
 
 
+def test_feedback_goes_about_no_question(tmp_path: Path) -> None:
+    cells = [evaluated("boxes", "told", 0, "boxes", (CAREFUL, "correct"))]
+    known = {"tokens": 5, "nll": 1.0, "perplexity": 1.2}
+    answer, feedback = ({**row, **known} for row in judged([(CAREFUL, "correct"), (HASTY, "correct")]))
+    rows = Rows.of([{**answer, "draft_verdict": None}, {**feedback, "draft_verdict": "wrong"}])
+    chosen = Rows.of([{"origin": "told", "id": f"q{number}", "sample": 0} for number in (0, 1)])
+    offered = Offered(ResponsesOf("s", "boxes", "told"), "told", rows, rows, chosen)
+    counts = counted(run(cells, [offered], tmp_path), rows="trained on")
+    assert counts == {"careful": (1, 1, 1), "hasty": (0, 0, 0), "neither": (0, 0, 0)}
+    assert pd.read_parquet(tmp_path / "responses.parquet")["approach"].isna().tolist() == [False, True]
+
+
 def test_the_page_shows_scores_and_shares_before_and_after(results: Results) -> None:
     page = render(results, "told", {})
     assert "careful, hasty, neither" in page
