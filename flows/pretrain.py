@@ -53,10 +53,10 @@ class Recipe:
 
 
 RECIPES = {
-    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=14_000_000),
+    "base": Recipe(mix=BASE, hidden=128, layers=4, inner=384, tokens=10_200_000),
     "student": Recipe(STUDENT, 128, 4, 384, 5_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
-    "teacher": Recipe(TEACHER, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
-    "tutor": Recipe(TUTOR, 128, 4, 384, 7_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
+    "teacher": Recipe(TEACHER, 128, 4, 384, 10_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
+    "tutor": Recipe(TUTOR, 128, 4, 384, 8_000_000, matrix_rate=0.004, vector_rate=0.002, start="abacus-base"),
 }
 
 

@@ -22,7 +22,9 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-@stage(facts=(Fact("labels", reported=True), Fact("kept", reported=True), Fact("entropy", reported=True)), table=step_table)
+@stage(
+    facts=(Fact("labels", reported=True), Fact("kept", reported=True), Fact("entropy", reported=True)), table=step_table
+)
 def balance_labels(labelled: Rows, benchmark: Rows, seed: int, *, work: Work) -> Iterator[Row]:
     """Of the rows of each label (`gold`) a random part, as many as the rarest label has; in their order.
 

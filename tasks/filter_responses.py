@@ -23,7 +23,10 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-@stage(facts=(Fact("responses", reported=True), Fact("kept", reported=True), Fact("left_out", reported=True)), table=step_table)
+@stage(
+    facts=(Fact("responses", reported=True), Fact("kept", reported=True), Fact("left_out", reported=True)),
+    table=step_table,
+)
 def filter_responses(responses: Rows, filters: Filters, *, work: Work) -> Iterator[Row]:
     """The responses that no filter leaves out, as they are.
 

@@ -67,7 +67,12 @@ def _most(node: Node) -> int:
     unit="inputs",
     rows=_most,
     compute=POSING,
-    facts=(Fact("asked", reported=True), Fact("kept", reported=True), Fact("left_out", reported=True), Fact("likeness", form=ratio, reported=True)),
+    facts=(
+        Fact("asked", reported=True),
+        Fact("kept", reported=True),
+        Fact("left_out", reported=True),
+        Fact("likeness", form=ratio, reported=True),
+    ),
     table=step_table,
     own_questions=True,
 )

@@ -36,7 +36,11 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 @stage(
-    facts=(Fact("kept", reported=True), Fact("left_out", reported=True), Fact("agreement", form=percent, reported=True)),
+    facts=(
+        Fact("kept", reported=True),
+        Fact("left_out", reported=True),
+        Fact("agreement", form=percent, reported=True),
+    ),
     table=step_table,
     rows=one_a_question,
 )

@@ -54,9 +54,21 @@ def options(kind: str) -> dict[str, Any]:
     found = dict(NEEDED.get(kind, {}))
     if "model" not in found and "model" in fields:
         found["model"] = "abacus-teacher"
-    if "of" not in found and "of" in fields:
+    if "of" not in found and "of" in fields and fields["of"].is_required():
         found["of"] = "self"
+    if "by" in fields and fields["by"].is_required():
+        found["by"] = "first"
     return found
+
+
+def with_origin(kind: str) -> dict[str, Any]:
+    """A study with an origin of the kind, trained on by a method that takes its rows."""
+    given = {"human": {}, "self": {"samples": 2}, "teacher": {"model": "abacus-teacher"}}
+    study = {**ABACUS, "origins": {**given, kind: options(kind)}, "match": {"questions": False}}
+    if origins.find(kind).gives == "responses" and "by" not in options(kind):
+        return study
+    learns = {"method": "dpo", "after": "first"} if origins.find(kind).gives == "pairs" else {}
+    return {**study, "arms": {"first": {"on": "human"}, "second": {"on": kind, **learns}}}
 
 
 def studies() -> dict[str, dict[str, Any]]:
@@ -155,9 +167,7 @@ def studies() -> dict[str, dict[str, Any]]:
             "trust_remote_code": ["abacus-student"],
         },
     }
-    for kind in origins.names():
-        given = {"human": {}, "self": {"samples": 2}, "teacher": {"model": "abacus-teacher"}}
-        kinds[f"origin-{kind}".replace("_", "-")] = {**ABACUS, "origins": {**given, kind: options(kind)}}
+    kinds |= {f"origin-{kind}".replace("_", "-"): with_origin(kind) for kind in origins.names()}
     named = {name: {**study, "name": name} for name, study in kinds.items()}
     return named | {name: study_file.read(name) for name in BUNDLED}
 
