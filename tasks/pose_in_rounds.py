@@ -71,7 +71,7 @@ def _most(node: Node) -> int:
         Fact("asked", reported=True),
         Fact("kept", reported=True),
         Fact("left_out", reported=True),
-        Fact("likeness", form=ratio, reported=True),
+        Fact("likeness", reported=True),
     ),
     table=step_table,
     own_questions=True,

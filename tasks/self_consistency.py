@@ -39,7 +39,7 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     facts=(
         Fact("kept", reported=True),
         Fact("left_out", reported=True),
-        Fact("agreement", form=percent, reported=True),
+        Fact("agreement", reported=True),
     ),
     table=step_table,
     rows=one_a_question,

@@ -65,14 +65,14 @@ def check_sizes(
         OptionError: one is, or arms get a fixed number of questions in another way too.
     """
     posers = {posed_by(arm.on, origins) for arm in arms}
-    most = [(origins[name].posed_at_most, f"origins.{name}.count") for name in sorted(posers - {""})]
+    most = [(origins[name].posed_at_most, f"what origins.{name} poses") for name in sorted(posers - {""})]
     if "" in posers:
         most.append((questions.train, "questions.train"))
         most += [(count, f"questions.train_each.{name}") for name, count in questions.train_each.items()]
     for size in sizes:
         for count, where in most:
             if count is not None and size > count:
-                raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count}")
+                raise OptionError(f"sizes: {size} is more than there are questions: {where} is {count} at most")
     for arm in arms:
         if sizes and (option := origins[arm.on].own_questions):
             raise OptionError(

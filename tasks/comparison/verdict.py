@@ -12,6 +12,7 @@ from tasks.comparison.claim import Claim, claims, judged
 from tasks.comparison.contrast import Answer, Contrast, answers
 from tasks.comparison.headline import headline
 from tasks.comparison.rank_correlation import Correlation, Responses, correlations
+from tasks.comparison.smallest_gain import smallest_gain
 from tasks.comparison.statistics import Estimate, Measured
 
 ONE_SEED = "One seed: intervals and p-values are of the questions alone, not of the luck of training."
@@ -105,7 +106,7 @@ def _verdict(
         by_name=arms.wording.by_name,
         measure=measure,
         sentence=first.sentence,
-        details=(*first.details, *_limits(arms.size, seeds)),
+        details=(*first.details, *smallest_gain(arms), *_limits(arms.size, seeds)),
         leaders=first.leaders,
         train_benchmarks=tuple(arms.trained),
         left_out=tuple(sorted(set(arms.planned) - set(arms.trained))),

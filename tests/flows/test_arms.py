@@ -300,9 +300,9 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
         ),
         (
             {"origins": {**STUDY["origins"], "teacher": {"kind": "posed", "count": 40}}, "sizes": [30, 41]},
-            "sizes: 41 is more than there are questions: origins.teacher.count is 40",
+            "sizes: 41 is more than there are questions: what origins.teacher poses is 40 at most",
         ),
-        ({"sizes": [30, 61]}, "sizes: 61 is more than there are questions: questions.train is 60"),
+        ({"sizes": [30, 61]}, "sizes: 61 is more than there are questions: questions.train is 60 at most"),
         ({"sizes": [30, 30]}, "sizes: [30, 30] is not allowed"),
         ({"sizes": [9, 30]}, "sizes: 9 is not allowed: arm sft needs at least 10 questions (match.minimum)"),
         (
