@@ -238,6 +238,8 @@ def _read(
     """Rows as the chain has them, each with its place."""
     types: dict[str, str] = {}
     mapped = {benchmark.question, benchmark.gold, benchmark.reference, benchmark.id}
+    # Of a file as it is, what holds an answer stays under its own name too, for what asks for that column.
+    twice = {benchmark.gold: "gold", benchmark.reference: "reference"} if benchmark.row is None else {}
     for number, place, given in _joined(benchmark, _shaped(benchmark, source, split)):
         row: Row = {
             "id": row_values.text(place, given, benchmark.id) if benchmark.id else f"{split}/{number:06d}",
@@ -246,7 +248,11 @@ def _read(
             "reference": row_values.text_or_none(place, given, benchmark.reference) if benchmark.reference else None,
         }
         for column, value in given.items():
-            if column not in contract.reserved and column not in row and column not in mapped:
+            if column in contract.reserved or column in row:
+                continue
+            if column in twice:
+                row[column] = row[twice[column]]
+            elif column not in mapped:
                 if isinstance(value, float) and math.isnan(value):
                     value = None  # NaN is nothing, as in a column of text
                 _same_type(place, column, value, types)

@@ -24,12 +24,11 @@ def show(study: Study, as_json: bool) -> None:
     """Print a plan held against the store."""
     store = open_store()
     plan = expand(study)
-    preflight.check(study)
-    rendering = rendering_checks.check(study)
+    notes = (*preflight.check(study), *rendering_checks.check(study))
     forecasts = forecast(plan, store)
     price = cost(plan, forecasts, store)
     if as_json:
-        say({**_as_data(study, forecasts, price), "rendering": list(rendering)})
+        say({**_as_data(study, forecasts, price), "notes": list(notes)})
         return
     lines = [f"{study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells"]
     if len(plan.nodes) <= MOST_LINES:
@@ -45,7 +44,7 @@ def show(study: Study, as_json: bool) -> None:
         print(f"  {estimate}")
     if price.gpu_hours:
         print(f"  {price.gpu_hours}")
-    for line in rendering:
+    for line in notes:
         print(f"  {line}")
     if study.trust_remote_code:
         print(f"  Code that comes with {', '.join(study.trust_remote_code)} will run here with all your rights.")

@@ -44,7 +44,8 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
         publishing.show(study, as_json)
         tracking.track(options.tracker, folder(study), lambda text: print(text, file=sys.stderr))
         return 0
-    preflight.check(study)
+    for note in preflight.check(study):
+        print(note, file=sys.stderr)
     rendering_checks.check(study)
     store.check()
     server_values.check({"folder": str(study.roots[0])})
