@@ -203,10 +203,13 @@ def test_without_the_answers_there_is_no_interval(runs: Path, capsys: pytest.Cap
 
 
 def test_two_studies_may_be_compared(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finish(runs, "small", 1)
-    finish(runs, "other", 2)
+    finish(runs, "small", 1, code={"verify": {"tasks/verify.py": "a", "tasks/verifiers/exact.py": "e"}})
+    finish(runs, "other", 2, code={"verify": {"tasks/verify.py": "A", "tasks/verifiers/number.py": "n"}})
     compare_page.show("small", "other", as_json=False)
-    assert "Two studies: cells of the same names are compared." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Two studies: cells of the same names are compared." in out
+    assert "code      tasks/verify.py  (verify)\n" in out
+    assert "tasks/verifiers" not in out
 
 
 def test_a_run_of_an_earlier_version_did_not_note_its_code(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -401,7 +401,9 @@ def test_questions_that_stand_twice_are_counted_and_those_with_two_gold_answers_
 
 
 def test_the_gold_column_can_be_an_origins_too() -> None:
-    rows = [{"question": f"{n}?", "first": f"Final answer: {n}", "second": f"It is. Final answer: {n}"} for n in range(60)]
+    rows = [
+        {"question": f"{n}?", "first": f"Final answer: {n}", "second": f"It is. Final answer: {n}"} for n in range(60)
+    ]
     write("train.jsonl", rows)
     write("test.jsonl", rows)
     origins = {name: {"kind": "human", "column": name} for name in ("first", "second")}
