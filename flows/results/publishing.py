@@ -5,7 +5,6 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from data.errors import InputError
 from flows.config.results_folder import folder
