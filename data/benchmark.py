@@ -141,6 +141,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_all()))
 
 
+def described() -> dict[str, str]:
+    """Every benchmark that comes with the project, by name, with what it is in a sentence."""
+    files = kinds.names("data.benchmarks")
+    modules = {name: kinds.load("data.benchmarks", name, "benchmark") for name in files}
+    found = {each.name: kinds.about("data.benchmarks", name, "") for name in files for each in modules[name].BENCHMARKS}
+    return dict(sorted(found.items()))
+
+
 def find(name: str) -> Benchmark:
     """The benchmark of that name.
 

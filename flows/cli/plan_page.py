@@ -20,8 +20,8 @@ MOST_LINES = 400
 """Stages printed one by one; beyond, only those that would run are counted by reason."""
 
 
-def show(study: Study, as_json: bool) -> None:
-    """Print a plan held against the store."""
+def show(study: Study, as_json: bool, quiet: bool = False) -> None:
+    """Print a plan held against the store; `quiet`: without its stages, one by one."""
     store = open_store()
     plan = expand(study)
     notes = (*preflight.check(study), *rendering_checks.check(study))
@@ -31,7 +31,9 @@ def show(study: Study, as_json: bool) -> None:
         say({**_as_data(study, forecasts, price), "notes": list(notes)})
         return
     lines = [f"{study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells"]
-    if len(plan.nodes) <= MOST_LINES:
+    if quiet:
+        pass
+    elif len(plan.nodes) <= MOST_LINES:
         width = max(len(f.node.run_name) for f in forecasts)
         lines += [f"  {'hit ' if f.hit else 'miss'}  {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
     else:

@@ -29,8 +29,11 @@ from tasks.storage.artifacts import Store
 from tasks.storage.opening import open_store
 
 
-def run(study: Study, options: RunOptions, as_json: bool) -> int:
+def run(study: Study, options: RunOptions, as_json: bool, quiet: bool = False) -> int:
     """Run a study; returns the exit code.
+
+    Args:
+        quiet: print the verdict and what went wrong, and nothing of the way there.
 
     Raises:
         Exception: a bug, with its traceback, after what is finished was published.
@@ -52,7 +55,7 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
     health.check()
     for scratch in (slots.folder(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())):
         disk.check(scratch)
-    view = View(plan, cost(plan, forecasts, store).minutes)
+    view = View(plan, cost(plan, forecasts, store).minutes, quiet)
     from flows.execution import session
     from flows.execution.outcome import Outcome, StudyFailed
     from flows.study import study_flow
