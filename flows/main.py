@@ -105,6 +105,27 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print what it comes 
 
 
 @app.command()
+def init(
+    files: Annotated[list[Path], typer.Argument(help="CSV of any kind, JSONL, JSON or Parquet; one is split")],
+    question: Annotated[str | None, typer.Option(help="column with the question; guessed by name if not given")] = None,
+    gold: Annotated[str | None, typer.Option(help="column with the right answer; guessed if not given")] = None,
+    response: Annotated[
+        list[str] | None, typer.Option(help="column with a person's response, once for each; guessed if not given")
+    ] = None,
+    verifier: Annotated[str | None, typer.Option(help="how answers are judged; guessed if not given")] = None,
+    student: Annotated[str, typer.Option(help="the model that is fine-tuned")] = "abacus-student",
+    split: Annotated[float | None, typer.Option(help="share of the rows to test on; 0.2 if not given")] = None,
+    encoding: Annotated[str | None, typer.Option(help="of CSV files; guessed if not given")] = None,
+    out: Annotated[Path | None, typer.Option(help="the study file; FILE.yaml here if not given")] = None,
+) -> None:
+    """Write a study file for data of your own, and split it into rows to train and to test on."""
+    from flows.cli import init_study
+
+    responses = tuple(response or ())
+    init_study.init(files, init_study.Asked(question, gold, responses, verifier, student, split, encoding, out))
+
+
+@app.command()
 def plan(
     study: StudyArgument,
     set_: Set = None,

@@ -1,7 +1,7 @@
 """`python -m flows.config.reference` prints docs/study-file.md: every key of a study file, as its schema has it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -93,7 +93,7 @@ def _table(model: type[BaseModel], skipped: tuple[str, ...] = FILLED_IN) -> Iter
         yield _rows(("key", "meaning", "default", "allowed"), rows)
 
 
-def _rows(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _rows(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line).rstrip() + " |" for line in lines)
 

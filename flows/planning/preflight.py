@@ -68,9 +68,10 @@ def _check(study: Study) -> list[str]:
                 seen[benchmark.name] = rows
                 _check_kept(study, benchmark, rows)
     own = {f"arms.{name}.method": arm.method for name, arm in study.arms.items() if arm.method is not None}
+    models = study.models
     for place, method in {"method": study.method, **own}.items():
         with at(place, f"{place}."):
-            method.check(study.models, place)
+            method.check(models, place)
     for name, origin in study.origins.items():
         look = Look(name, study.roots, SMALL)
         _check_origin(origin, list(seen.values()), look, whole=len(seen) == len(study.names(study.train)))
