@@ -284,7 +284,8 @@ def as_asked(benchmark: Benchmark, place: str, raw: Row, contract: RowContract =
         "gold": row_values.text(place, given, benchmark.gold),
     }
     left_out = {*contract.reserved, *row, "id"}
-    row |= {column: value for column, value in given.items() if column not in left_out} | benchmark.shared
+    row |= {column: value for column, value in given.items() if column not in left_out}
+    row |= benchmark.shared
     if benchmark.labels:
         row["labels"] = list(benchmark.labels)
     row_contract.check(contract.column, benchmark.verifier, place, row)
