@@ -45,7 +45,7 @@ def check(study: Study) -> tuple[str, ...]:
 
 def _check(study: Study) -> list[str]:
     _check_results(study)
-    notes: list[str] = []
+    notes = _unanswered(study)
     counts = study.questions
     trials: list[Trial] = []
     seen: dict[str, Rows] = {}
@@ -81,6 +81,16 @@ def _check(study: Study) -> list[str]:
                 trials.append(Trial(f"origins.{name}.{option}", text, {**rows[0], **more}))
     template_trial.check(list({(trial.where, trial.template): trial for trial in trials}.values()))
     return notes
+
+
+def _unanswered(study: Study) -> list[str]:
+    train, evaluate = study.names(study.train), study.names(study.evaluate)
+    if set(train) & set(evaluate):
+        return []
+    return [
+        f"No benchmark that is trained on is evaluated: there will be scores, and no verdict on what is best; for one, "
+        f"add {train[0]} to `evaluate`."
+    ]
 
 
 def _check_results(study: Study) -> None:

@@ -409,3 +409,11 @@ def test_the_gold_column_can_be_an_origins_too() -> None:
     origins = {name: {"kind": "human", "column": name} for name in ("first", "second")}
     study({"columns": {"gold": "first"}, "verifier": "exact"}, origins=origins)
     planned()
+
+
+def test_a_study_that_can_have_no_verdict_is_told_so() -> None:
+    study(evaluate=["abacus/boxes"], questions={"train": 60, "evaluate": 10})
+    (said,) = preflight.check(load("s.yaml"))
+    assert said.startswith("No benchmark that is trained on is evaluated: there will be scores, and no verdict")
+    study(evaluate=["abacus/boxes", "tickets"], questions={"train": 60, "evaluate": 10})
+    assert preflight.check(load("s.yaml")) == ()
