@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def init(files: Sequence[Path], asked: Asked) -> None:
     parts = _parts(tables, columns, asked)
     written: list[Path] = []
     try:
-        columns_there, paths = _files(tables, parts, columns, out.parent / called, written)
+        columns_there, paths = _files(tables, parts, columns, out.with_suffix(""), written)
         values = _study(_plain(out.stem), called, columns_there, paths, parts, asked)
         _new(out, written)
         teacher = {"teacher": {"model": "owner/larger-model@revision"}}
@@ -92,7 +93,7 @@ def init(files: Sequence[Path], asked: Asked) -> None:
 
 
 def _next(out: Path) -> str:
-    return f"mothertongue plan {out}"
+    return shlex.join(["mothertongue", "plan", str(out)])
 
 
 def _say(tables: Sequence[Table], columns: Columns, asked: Asked, benchmark: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ from flows.config.study_file import load
 from flows.config.yaml_values import parse
 from flows.planning import preflight
 from tasks.questions import normalised
+from tests import commands
+from tests.flows.test_study import environment
 
 ROWS = Path(__file__).parents[1] / "rows"
 Rows = list[dict[str, Any]]
@@ -165,6 +167,15 @@ def test_a_column_whose_name_a_study_needs_is_called_otherwise() -> None:
     assert study.find("s")[0].verifier == "exact"
 
 
+def test_a_file_to_train_on_alone_is_split_under_another_name(here: Path) -> None:
+    Path("my train.csv").write_bytes(as_csv(sums()))
+    init([Path("my train.csv")], Asked(out=Path("my study.yaml")))
+    made = ["my study-test.csv", "my study-train.csv", "my study.yaml", "my train.csv"]
+    assert sorted(path.name for path in here.iterdir() if path.is_file()) == made
+    assert accepted("my study.yaml").name == "my-study"
+    assert "Next: mothertongue plan 'my study.yaml'\n" in Path("my study.yaml").read_text()
+
+
 def test_few_rows_make_a_small_study() -> None:
     init([ROWS / "questions.csv"], Asked(split=0.5, out=Path("few.yaml")))
     study = accepted("few.yaml")
@@ -270,3 +281,17 @@ def test_values_are_read_from_the_text_as_they_were() -> None:
     assert parse(text, "f") == study
     assert "  # teacher: {model: a/b@c}\n" in text
     assert "  # training questions of each benchmark; null for all of them\n  train: null\n" in text
+
+
+def test_the_command_takes_its_options_and_plan_takes_what_comes_out(here: Path) -> None:
+    Path("t.csv").write_bytes(as_csv(sums(), ";", "cp1252"))
+    columns = ["--gold", "gold", "--response", "answer_b", "--response", "answer_a"]
+    options = [*columns, "--split", "0.3", "--out", "mine.yaml"]
+    made = commands.run(here, environment(here), "init", "t.csv", *options)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.endswith("Wrote mine.yaml. Next: mothertongue plan mine.yaml\n")
+    planned = commands.run(here, environment(here), "plan", "-q", "mine.yaml")
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.startswith("mine: ")
+    again = commands.run(here, environment(here), "init", "t.csv", "--out", "mine.yaml")
+    assert (again.returncode, again.stdout, again.stderr.count("\n")) == (2, "", 1)
