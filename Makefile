@@ -7,7 +7,7 @@ LOCK   ?= deployments/requirements-cpu.txt
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-slow faults bench lint audit format lock setup setup-cuda sandbox services clean
+.PHONY: help study test test-slow faults bench lint audit format reference lock setup setup-cuda sandbox services clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ audit: setup ## known vulnerabilities of the locked packages; fails where they c
 format: setup ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reference: setup ## write docs/study-file.md anew from the schema of the study file
+	$(BIN)/python -m flows.config.reference > docs/.study-file.md && mv docs/.study-file.md docs/study-file.md
 
 setup: .venv/installed sandbox ## set up .venv for a CPU
 

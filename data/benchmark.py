@@ -147,6 +147,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_all()))
 
 
+def described() -> dict[str, str]:
+    """Every benchmark that comes with the project, by name, with what it is in a sentence."""
+    files = kinds.names("data.benchmarks")
+    modules = {name: kinds.load("data.benchmarks", name, "benchmark") for name in files}
+    found = {each.name: kinds.about("data.benchmarks", name, "") for name in files for each in modules[name].BENCHMARKS}
+    return dict(sorted(found.items()))
+
+
 def find(name: str) -> Benchmark:
     """The benchmark of that name.
 
@@ -244,6 +252,8 @@ def _read(
     """Rows as the chain has them, each with its place."""
     types: dict[str, str] = {}
     mapped = {benchmark.question, benchmark.gold, benchmark.reference, benchmark.id}
+    # Of a file as it is, what holds an answer stays under its own name too, for what asks for that column.
+    twice = {benchmark.gold: "gold", benchmark.reference: "reference"} if benchmark.row is None else {}
     for number, place, given in _joined(benchmark, _shaped(benchmark, source, split)):
         row: Row = {
             "id": row_values.text(place, given, benchmark.id) if benchmark.id else f"{split}/{number:06d}",
@@ -252,7 +262,11 @@ def _read(
             "reference": row_values.text_or_none(place, given, benchmark.reference) if benchmark.reference else None,
         }
         for column, value in given.items():
-            if column not in contract.reserved and column not in row and column not in mapped:
+            if column in contract.reserved or column in row:
+                continue
+            if column in twice:
+                row[column] = row[twice[column]]
+            elif column not in mapped:
                 if isinstance(value, float) and math.isnan(value):
                     value = None  # NaN is nothing, as in a column of text
                 _same_type(place, column, value, types)
@@ -276,7 +290,8 @@ def as_asked(benchmark: Benchmark, place: str, raw: Row, contract: RowContract =
         "gold": row_values.text(place, given, benchmark.gold),
     }
     left_out = {*contract.reserved, *row, "id"}
-    row |= {**{column: value for column, value in given.items() if column not in left_out}, **benchmark.shared}
+    row |= {column: value for column, value in given.items() if column not in left_out}
+    row |= benchmark.shared
     if benchmark.labels:
         row["labels"] = list(benchmark.labels)
     row_contract.check(contract.column, benchmark.verifier, place, row)

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import TypeVar
@@ -34,6 +35,21 @@ def load(package: str, name: str, what: str) -> ModuleType:
     if name not in found:
         raise InputError(unknown(what, name, found))
     return importlib.import_module(f"{package}.{name}")
+
+
+def about(package: str, name: str, what: str) -> str:
+    """What one kind is: the first sentence of its module's docstring.
+
+    Raises:
+        InputError: as `load`.
+    """
+    return first_sentence(load(package, name, what).__doc__ or "")
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a docstring, on one line: up to a stop before a capital, or before the next paragraph."""
+    paragraph = " ".join(text.strip().partition("\n\n")[0].split())
+    return re.split(r"(?<=[.?!])\s+(?=[A-Z`(])", paragraph)[0]
 
 
 def only_class(module: ModuleType, base: type[Kind]) -> type[Kind]:

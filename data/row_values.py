@@ -28,6 +28,13 @@ def value(place: str, row: Row, column: str) -> Any:
     raise InputError(f"{place}: column {column!r} is missing (has: {', '.join(map(str, row)) or 'none'}{hint})")
 
 
+def is_nothing(found: Any) -> bool:
+    """Whether a value is null, NaN or blank text."""
+    if isinstance(found, str):
+        return not found.strip()
+    return found is None or (isinstance(found, float) and math.isnan(found))
+
+
 def text(place: str, row: Row, column: str) -> str:
     """A row's value as text: text as it is, numbers in digits.
 
@@ -43,7 +50,7 @@ def text(place: str, row: Row, column: str) -> str:
 def text_or_none(place: str, row: Row, column: str) -> str | None:
     """Like `text`, and None where the value is null or blank."""
     found = value(place, row, column)
-    if found is None or (isinstance(found, float) and math.isnan(found)):
+    if is_nothing(found):
         return None
     if isinstance(found, float):
         found = in_digits(found)
@@ -53,7 +60,7 @@ def text_or_none(place: str, row: Row, column: str) -> str | None:
         raise InputError(f"{place}: column {column!r} is {kind(found)}; allowed: text or a number")
     found = str(found)
     check_text(place, column, found)
-    return found if found.strip() else None
+    return found
 
 
 def check_text(place: str, column: str, found: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data import allowed_paths, variables
+from data.csv_dialect import LONGEST_FIELD, PLAIN, Dialect
 from data.errors import InputError, shown
 from data.row_values import Row, is_text, kind, value
 from data.strict_json import parsed
@@ -25,16 +26,18 @@ Document = Callable[[Any], Iterable[Row]]
 
 SUFFIXES = (".jsonl", ".csv", ".parquet", ".jsonl.gz")
 DOCUMENTS = (".json", ".json.gz")
-LONGEST_FIELD = 64 * 1024 * 1024
-"""Characters one CSV field may have; a quote that is never closed stops here."""
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table on disk. Iterating it gives its rows one after the other; `document` those of a JSON document."""
+    """A table on disk. Iterating it gives its rows one after the other; `document` those of a JSON document.
+
+    With a `dialect` it is a CSV file that is written so, whatever its name ends in.
+    """
 
     path: Path
     document: Document | None = None
+    dialect: Dialect | None = None
 
     def __str__(self) -> str:
         folder = Path.cwd()
@@ -50,7 +53,8 @@ class TableFile:
         """
         self.exists()
         number, name = 0, str(self)
-        for number, row in _READERS[suffix(self.path)](self):
+        reader = _csv if self.dialect is not None else _READERS[suffix(self.path)]
+        for number, row in reader(self):
             yield f"{name}, row {number}", row
         if not number:
             raise InputError(f"{self}: has no rows")
@@ -61,7 +65,7 @@ class TableFile:
     def exists(self) -> None:
         """Raises InputError unless this is a file of a known format."""
         allowed = SUFFIXES if self.document is None else (*DOCUMENTS, *SUFFIXES)
-        if suffix(self.path) not in allowed:
+        if self.dialect is None and suffix(self.path) not in allowed:
             raise InputError(f"{self}: not a format that can be read. Allowed: {', '.join(allowed)}")
         self.found()
 
@@ -170,11 +174,15 @@ def _jsonl(table: TableFile) -> Iterator[tuple[int, Row]]:
 
 def _csv(table: TableFile) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(LONGEST_FIELD)
-    with table.path.open("rb") as start:
-        _check_encoding(table, start.read(4))
+    dialect = table.dialect or PLAIN
+    if table.dialect is None:
+        with table.path.open("rb") as start:
+            _check_encoding(table, start.read(4))
     # Bytes that are no UTF-8 become surrogates here, and are reported with their row and column.
-    with table.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
+    with table.path.open(encoding=dialect.encoding, errors="surrogateescape", newline="") as file:
+        for _ in range(dialect.before):
+            next(file)
+        reader = csv.reader(file, delimiter=dialect.separator, strict=True)
         number = 0
         try:
             header = next(reader, [])
@@ -210,8 +218,8 @@ def _check_header(table: TableFile, header: list[str]) -> None:
     if twice or "" in header:
         what = f"names {twice[0]!r} twice" if twice and twice[0] else "has a column without a name"
         raise InputError(f"{table}: the header {what}")
-    if len(header) == 1 and (found := [sign for sign in ";\t|" if sign in header[0]]):
-        raise InputError(f"{table}: columns are separated by {found[0]!r}; allowed: commas")
+    if table.dialect is None and len(header) == 1 and (found := [sign for sign in ";\t|" if sign in header[0]]):
+        raise InputError(f"{table}: columns are separated by {found[0]!r}; allowed: commas, as `init` rewrites it")
 
 
 def _parquet_of_digits(table: TableFile) -> Iterator[tuple[int, Row]]:

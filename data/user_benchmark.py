@@ -1,12 +1,14 @@
 """Benchmarks as a study file names them: one of the project's, one of those at another place, or a user's own."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data import allowed_paths, benchmark, row_contract, table_file
+from data import allowed_paths, benchmark, row_contract, row_values, table_file
 from data.benchmark import Benchmark
 from data.bounds import Whole
 from data.errors import InputError
@@ -80,6 +82,9 @@ class UserBenchmark(BaseModel):
     labels: tuple[str, ...] = Field(
         default=(), description='The answers that are allowed, where all rows share them; in quotes ("yes").'
     )
+    empty: Literal["refuse", "leave_out"] = Field(
+        default="refuse", description="Rows without a question or without a gold answer; those left out are counted."
+    )
     licence: str = Field(default="not stated", description="Under which licence the questions may be used.")
 
     @model_validator(mode="after")
@@ -117,7 +122,8 @@ class UserBenchmark(BaseModel):
             place, row = TableFile(path).first(needed)
             there.append(REFERENCE in row)
             shared = {"labels": list(self.labels)} if self.labels else {}
-            row_contract.check(column, self.verifier, place, {**row, "gold": str(row[columns.gold]), **shared})
+            if self.empty == "refuse" or is_complete((columns.question, columns.gold), row):
+                row_contract.check(column, self.verifier, place, {**row, "gold": str(row[columns.gold]), **shared})
         return Benchmark(
             name=self.name,
             source=Files(paths),
@@ -127,6 +133,7 @@ class UserBenchmark(BaseModel):
             gold=columns.gold,
             reference=columns.reference if named else REFERENCE if all(there) else None,
             id=columns.id,
+            keep=functools.partial(is_complete, (columns.question, columns.gold)) if self.empty != "refuse" else None,
             labels=self.labels,
             shared=self._shared(self.shown),
             licence=self.licence,
@@ -157,6 +164,11 @@ class UserBenchmark(BaseModel):
         context = {"context": self.instruction} if self.instruction else {}
         demos = [{"input": one.input, "output": one.output} for one in self.examples[:shown]]
         return {**context, **({"demos": demos} if demos else {})}
+
+
+def is_complete(columns: tuple[str, ...], row: Row, split: str = "") -> bool:
+    """Whether a row has something in each of these columns; null, NaN and blank text are nothing."""
+    return not any(row_values.is_nothing(row.get(column)) for column in columns)
 
 
 class LocatedBenchmark(BaseModel):

@@ -1,4 +1,4 @@
-"""The command line: mothertongue plan|run|deploy|worker|status|report|history|compare|doctor|score|verify.
+"""The command line: mothertongue COMMAND, as `mothertongue -h` lists them.
 
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
@@ -16,10 +16,9 @@ import typer
 from data.errors import InputError
 
 app = typer.Typer(
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Whose responses does this model learn best from: people's, a stronger model's, or its own?",
 )
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What typer raises at an option or an argument that it cannot use; the class has no public name."""
@@ -70,6 +69,23 @@ def _check(option: str, name: str, check: Callable[[str], Any]) -> None:
         raise InputError(f"{option} {name}: {error}") from None
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"mothertongue {version('mothertongue')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Whose responses does this model learn best from: people's, a stronger model's, or its own?"""
+
+
 StudyArgument = Annotated[str, typer.Argument(help="a study file, or the name of a bundled study such as `abacus`")]
 AllowEnv = Annotated[
     list[str] | None,
@@ -85,17 +101,44 @@ Allow = Annotated[
     typer.Option("--allow-path", help="let the study read files here too: --allow-path /data", callback=_allow),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print what it comes to, and nothing of the way there")]
+
+
+@app.command()
+def init(
+    files: Annotated[list[Path], typer.Argument(help="CSV of any kind, JSONL, JSON or Parquet; one is split")],
+    question: Annotated[str | None, typer.Option(help="column with the question; guessed by name if not given")] = None,
+    gold: Annotated[str | None, typer.Option(help="column with the right answer; guessed if not given")] = None,
+    response: Annotated[
+        list[str] | None, typer.Option(help="column with a person's response, once for each; guessed if not given")
+    ] = None,
+    verifier: Annotated[str | None, typer.Option(help="how answers are judged; guessed if not given")] = None,
+    student: Annotated[str, typer.Option(help="the model that is fine-tuned")] = "abacus-student",
+    split: Annotated[float | None, typer.Option(help="share of the rows to test on; 0.2 if not given")] = None,
+    encoding: Annotated[str | None, typer.Option(help="of CSV files; guessed if not given")] = None,
+    out: Annotated[Path | None, typer.Option(help="the study file; FILE.yaml here if not given")] = None,
+) -> None:
+    """Write a study file for data of your own, and split it into rows to train and to test on."""
+    from flows.cli import init_study
+
+    responses = tuple(response or ())
+    init_study.init(files, init_study.Asked(question, gold, responses, verifier, student, split, encoding, out))
 
 
 @app.command()
 def plan(
-    study: StudyArgument, set_: Set = None, allow: Allow = None, allow_env: AllowEnv = None, as_json: AsJson = False
+    study: StudyArgument,
+    set_: Set = None,
+    allow: Allow = None,
+    allow_env: AllowEnv = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print every stage with hit or miss, why each miss, and what the run will cost. Runs nothing."""
     from flows.cli import plan_page
     from flows.config.study_file import load
 
-    plan_page.show(load(study, set_), as_json)
+    plan_page.show(load(study, set_), as_json, quiet)
 
 
 @app.command()
@@ -112,6 +155,7 @@ def run(
         str | None,
         typer.Option(help="where steps run: threads, or ray: the cluster of RAY_ADDRESS", callback=_runner),
     ] = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study to its report. What is already in the store is not done again."""
@@ -119,7 +163,7 @@ def run(
     from flows.config.study_file import load
     from flows.execution.options import RunOptions
 
-    raise typer.Exit(run.run(load(study, set_), RunOptions.of(strict, runner, track), as_json))
+    raise typer.Exit(run.run(load(study, set_), RunOptions.of(strict, runner, track), as_json, quiet))
 
 
 @app.command()
@@ -257,6 +301,36 @@ def verify(
 
     columns = {"question": question, "response": response, "gold": gold, "id": id_}
     verify_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
+
+
+@app.command()
+def benchmarks(as_json: AsJson = False) -> None:
+    """List the benchmarks that come with the project."""
+    _list("benchmarks", as_json)
+
+
+@app.command()
+def verifiers(as_json: AsJson = False) -> None:
+    """List the verifiers: how answers are judged."""
+    _list("verifiers", as_json)
+
+
+@app.command()
+def origins(as_json: AsJson = False) -> None:
+    """List the kinds of origins: where training responses come from."""
+    _list("origins", as_json)
+
+
+@app.command()
+def methods(as_json: AsJson = False) -> None:
+    """List the methods: how the student learns."""
+    _list("methods", as_json)
+
+
+def _list(what: str, as_json: bool) -> None:
+    from flows.cli import listing
+
+    listing.show(what, as_json)
 
 
 def main() -> None:

@@ -22,10 +22,11 @@ PLAIN_EVERY = 15.0
 
 
 class View:
-    """Listens to the runtime and shows stages, rows and time left."""
+    """Listens to the runtime and shows stages, rows and time left; `quiet`: nothing."""
 
-    def __init__(self, plan: Plan, minutes: float | None) -> None:
+    def __init__(self, plan: Plan, minutes: float | None, quiet: bool = False) -> None:
         self.console = Console(file=drawn_on(sys.stderr))
+        self._quiet = quiet
         self._total = Counter(node.stage.name for node in plan.nodes)
         self._order = list(dict.fromkeys(node.stage.name for node in plan.nodes))
         self._done: Counter[str] = Counter()
@@ -42,7 +43,7 @@ class View:
         self._live = Live(get_renderable=self._draw, console=self.console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "View":
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self._quiet:
             self._live.start()
         return self
 
@@ -53,6 +54,8 @@ class View:
             self._live.stop()
 
     def __call__(self, event: str, run: str, facts: dict[str, Any]) -> None:
+        if self._quiet:
+            return
         stage = run.split(" ", 1)[0]
         with self._lock:
             match event:

@@ -20,19 +20,20 @@ MOST_LINES = 400
 """Stages printed one by one; beyond, only those that would run are counted by reason."""
 
 
-def show(study: Study, as_json: bool) -> None:
-    """Print a plan held against the store."""
+def show(study: Study, as_json: bool, quiet: bool = False) -> None:
+    """Print a plan held against the store; `quiet`: without its stages, one by one."""
     store = open_store()
     plan = expand(study)
-    preflight.check(study)
-    rendering = rendering_checks.check(study)
+    notes = (*preflight.check(study), *rendering_checks.check(study))
     forecasts = forecast(plan, store)
     price = cost(plan, forecasts, store)
     if as_json:
-        say({**_as_data(study, forecasts, price), "rendering": list(rendering)})
+        say({**_as_data(study, forecasts, price), "notes": list(notes)})
         return
     lines = [f"{study.name}: {len(plan.nodes)} stages, {len(plan.cells)} cells"]
-    if len(plan.nodes) <= MOST_LINES:
+    if quiet:
+        pass
+    elif len(plan.nodes) <= MOST_LINES:
         width = max(len(f.node.run_name) for f in forecasts)
         lines += [f"  {'hit ' if f.hit else 'miss'}  {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
     else:
@@ -45,7 +46,7 @@ def show(study: Study, as_json: bool) -> None:
         print(f"  {estimate}")
     if price.gpu_hours:
         print(f"  {price.gpu_hours}")
-    for line in rendering:
+    for line in notes:
         print(f"  {line}")
     if study.trust_remote_code:
         print(f"  Code that comes with {', '.join(study.trust_remote_code)} will run here with all your rights.")

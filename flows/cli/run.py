@@ -29,8 +29,11 @@ from tasks.storage.artifacts import Store
 from tasks.storage.opening import open_store
 
 
-def run(study: Study, options: RunOptions, as_json: bool) -> int:
+def run(study: Study, options: RunOptions, as_json: bool, quiet: bool = False) -> int:
     """Run a study; returns the exit code.
+
+    Args:
+        quiet: print the verdict and what went wrong, and nothing of the way there.
 
     Raises:
         Exception: a bug, with its traceback, after what is finished was published.
@@ -44,14 +47,15 @@ def run(study: Study, options: RunOptions, as_json: bool) -> int:
         publishing.show(study, as_json)
         tracking.track(options.tracker, folder(study), lambda text: print(text, file=sys.stderr))
         return 0
-    preflight.check(study)
+    for note in preflight.check(study):
+        print(note, file=sys.stderr)
     rendering_checks.check(study)
     store.check()
     server_values.check({"folder": str(study.roots[0])})
     health.check()
     for scratch in (slots.folder(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())):
         disk.check(scratch)
-    view = View(plan, cost(plan, forecasts, store).minutes)
+    view = View(plan, cost(plan, forecasts, store).minutes, quiet)
     from flows.execution import session
     from flows.execution.outcome import Outcome, StudyFailed
     from flows.study import study_flow

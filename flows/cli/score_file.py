@@ -11,6 +11,7 @@ from flows.cli.user_file import (
     Columns,
     grouped,
     numbered_rows,
+    print_formulas,
     print_missing,
     print_renamed,
     result_file,
@@ -80,6 +81,7 @@ def score(
     if left_out := groups[-1]["too_long"]:
         print(f"{left_out} rows are longer than the model's context: they have no perplexity and are left out.")
     print_missing(groups[-1]["missing"], ended)
+    print_formulas(rows, scored, target)
     print_renamed(rows, ("tokens", "nll", "perplexity"), "scored")
     for note in notes:
         print(note)

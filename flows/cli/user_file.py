@@ -96,6 +96,28 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def print_formulas(rows: list[Row], made: list[Row], target: ResultFile) -> None:
+    """Warn of texts in a CSV file that a spreadsheet would work out when it is opened. They stay as they are."""
+    if table_file.suffix(target.path) != ".csv":
+        return
+    values = ((*row["_file"].values(), result.get("answer")) for row, result in zip(rows, made, strict=True))
+    if count := sum(any(map(is_formula, each)) for each in values):
+        print(
+            f"Rows with a text that a spreadsheet takes for a formula (=, +, - or @ first), kept as it is: {count:,}."
+        )
+
+
+def is_formula(value: Any) -> bool:
+    """Whether a spreadsheet takes a text for a formula; a number with a sign is none."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
+
+
 def print_missing(missing: int, ended: int) -> None:
     if missing:
         print(f"Responses that are missing (null, not the empty text), left out of all figures: {missing}.")

@@ -12,6 +12,7 @@ from flows.cli.user_file import (
     Columns,
     grouped,
     numbered_rows,
+    print_formulas,
     print_missing,
     print_renamed,
     result_file,
@@ -154,6 +155,7 @@ def verify(
     print_missing(groups[-1]["missing"], ended)
     if left_out:
         print(f"{left_out:,} rows have no question or no gold answer: left out, as a study of {benchmark} does.")
+    print_formulas(rows, judged, target)
     print_renamed(rows, VERDICT, "verified")
     print(f"Every row with its verdict: {target}")
 

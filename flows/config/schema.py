@@ -70,7 +70,7 @@ class Study(BaseModel):
     )
     train: Names = Field(description="benchmarks to train on, each on its own")
     evaluate: Names = Field(description="benchmarks that every adapter answers; `abacus/*` for a family")
-    questions: Questions = Field(default_factory=Questions)
+    questions: Questions = Field(default_factory=Questions, description="how many questions, and from which splits")
     origins: Annotated[dict[str, AnyOrigin], ByName({"human": {}, "self": {"samples": 4}})] = Field(
         min_length=1, description="where training responses come from, by name"
     )

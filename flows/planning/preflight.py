@@ -11,6 +11,7 @@ from data.errors import InputError, at
 from data.source import Files, Generated, Hub, Listed
 from flows.config.results_folder import folder
 from flows.config.schema import Study
+from flows.planning import row_notes
 from tasks.kinds import stages, verifiers
 from tasks.kinds.origins import Look, Origin
 from tasks.models import template_trial
@@ -29,18 +30,22 @@ GENERATED = 20
 """Questions that a generator of the project's is asked for: all that it makes are of one form."""
 
 
-def check(study: Study) -> None:
+def check(study: Study) -> tuple[str, ...]:
     """Look at everything that can be looked at.
+
+    Returns:
+        What a user should know of the rows, a line each.
 
     Raises:
         InputError: one line with the key of the study file, the value, and what is allowed.
     """
     with at(study.file):
-        _check(study)
+        return tuple(_check(study))
 
 
-def _check(study: Study) -> None:
+def _check(study: Study) -> list[str]:
     _check_results(study)
+    notes = _unanswered(study)
     counts = study.questions
     trials: list[Trial] = []
     seen: dict[str, Rows] = {}
@@ -51,7 +56,7 @@ def _check(study: Study) -> None:
         for benchmark in _found(study, patterns):
             each = counts.train_each if key == "train" else counts.evaluate_each
             place = f"questions.{key}_each.{benchmark.name}" if benchmark.name in each else f"questions.{key}"
-            held = _questions(study, benchmark.only(split), split, asked(benchmark.name), place)
+            held = _questions(study, benchmark.only(split), split, asked(benchmark.name), place, notes)
             if not held:
                 continue
             with at(f"benchmarks.{benchmark.name}" if benchmark.name in study.benchmarks else key):
@@ -63,9 +68,10 @@ def _check(study: Study) -> None:
                 seen[benchmark.name] = rows
                 _check_kept(study, benchmark, rows)
     own = {f"arms.{name}.method": arm.method for name, arm in study.arms.items() if arm.method is not None}
+    models = study.models
     for place, method in {"method": study.method, **own}.items():
         with at(place, f"{place}."):
-            method.check(study.models, place)
+            method.check(models, place)
     for name, origin in study.origins.items():
         look = Look(name, study.roots, SMALL)
         _check_origin(origin, list(seen.values()), look, whole=len(seen) == len(study.names(study.train)))
@@ -74,6 +80,17 @@ def _check(study: Study) -> None:
             for option, (text, more) in templates.items():
                 trials.append(Trial(f"origins.{name}.{option}", text, {**rows[0], **more}))
     template_trial.check(list({(trial.where, trial.template): trial for trial in trials}.values()))
+    return notes
+
+
+def _unanswered(study: Study) -> list[str]:
+    train, evaluate = study.names(study.train), study.names(study.evaluate)
+    if set(train) & set(evaluate):
+        return []
+    return [
+        f"No benchmark that is trained on is evaluated: there will be scores, and no verdict on what is best; for one, "
+        f"add {train[0]} to `evaluate`."
+    ]
 
 
 def _check_results(study: Study) -> None:
@@ -104,12 +121,15 @@ def _found(study: Study, patterns: list[str]) -> list[Benchmark]:
     return list({found.name: found for pattern in patterns for found in study.find(pattern)}.values())
 
 
-def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None, place: str) -> list[Row]:
+def _questions(
+    study: Study, benchmark: Benchmark, split: str, count: int | None, place: str, notes: list[str]
+) -> list[Row]:
     """The questions that a study would take of a split, or some of them where they are many; none where they lie
     elsewhere.
 
     Args:
         place: the key that says how many, for errors.
+        notes: what a user should know of them is added here.
     """
     source, seed, contract = benchmark.source, study.questions.seed, stages.contract(benchmark.verifier)
     if isinstance(source, Hub) or (isinstance(source, Generated) and count is None):
@@ -121,6 +141,7 @@ def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None
     with at(where):
         if _size(source, split) > SMALL:
             return list(itertools.islice(all_questions(benchmark, split, count, seed, contract), FEW))
+        notes += filter(None, [row_notes.check_empty(benchmark, split)])
         rows = list(all_questions(benchmark, split, count, seed, contract))
     if count is not None and count > len(rows) and not isinstance(source, Listed):
         raise InputError(
@@ -128,7 +149,9 @@ def _questions(study: Study, benchmark: Benchmark, split: str, count: int | None
             f"{len(rows):,}, or null for all of them"
         )
     with at(where):
-        return [rows[position] for position in chosen(benchmark, split, len(rows), count, seed)]
+        taken = [rows[position] for position in chosen(benchmark, split, len(rows), count, seed)]
+    notes += filter(None, [row_notes.repeated(benchmark, split, taken)])
+    return taken
 
 
 def _size(source: Files | Listed, split: str) -> int:

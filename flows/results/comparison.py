@@ -123,7 +123,7 @@ def compare(before: Kept, after: Kept, store: Store) -> Difference:
         return found
     one, other = before.manifest, after.manifest
     found.unknown = [name for name in ("code", "data", "models") if name not in one or name not in other]
-    found.code = dict(_code(one.get("code", {}), other.get("code", {})))
+    found.code = dict(_code(one.get("code", {}), other.get("code", {}), before.study == after.study))
     if not found.unknown:
         found.data = list(_of_maps(one["data"], other["data"]))
     models = [run["students"] if found.unknown else run["models"] for run in (one, other)]
@@ -137,10 +137,13 @@ def compare(before: Kept, after: Kept, store: Store) -> Difference:
     return found
 
 
-def _code(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    for stage in sorted({*before, *after}):
-        changes = [change.what for change in _of_maps(before.get(stage, {}), after.get(stage, {}))]
-        if changes and stage in before and stage in after:
+def _code(before: Mapping[str, Any], after: Mapping[str, Any], one_study: bool) -> Iterator[tuple[str, list[str]]]:
+    """The files of each stage of both that changed. Of two studies, each has files that the other does not use."""
+    for stage in sorted({*before} & {*after}):
+        changes = [change.what for change in _of_maps(before[stage], after[stage])]
+        if not one_study:
+            changes = [file for file in changes if file in before[stage] and file in after[stage]]
+        if changes:
             yield stage, changes
 
 

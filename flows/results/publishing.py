@@ -2,9 +2,9 @@
 
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from data.errors import InputError
 from flows.config.results_folder import folder
@@ -61,26 +61,43 @@ def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, f
 
 
 def show(study: Study, as_json: bool) -> None:
-    """Print the verdict of a finished study, from the store."""
+    """Print the verdict of a finished study, from the store; or what a run found some of whose steps failed.
+
+    Raises:
+        InputError: it is not finished, and no run of these values came to a verdict.
+    """
     plan = expand(study)
     store = open_store()
     compared_node, page_node = plan.conclusion()
     compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
-    if compared is None or page is None:
+    if compared is not None and page is not None:
+        say_verdict(compared, publish(plan, compared, page, {}), as_json)
+        return
+    if not (failed := _failed_before(study)):
         raise InputError(f"{study.name} is not finished as its study file now stands; go on with: {study.command}")
-    say_verdict(compared, publish(plan, compared, page, {}), as_json)
+    print(f"Not finished: steps that failed: {', '.join(failed)}. Go on with: {study.command}", file=sys.stderr)
+    _say(folder(study), folder(study) / "report.html", as_json)
+
+
+def _failed_before(study: Study) -> list[str]:
+    """The steps that failed in the run whose results lie in the study's folder; none if they are of other values."""
+    file = folder(study) / "manifest.json"
+    if not file.is_file():
+        return []
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    return list(manifest["failed"]) if manifest["study"] == study.model_dump(mode="json") else []
 
 
 def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
     """Print the verdict and the report's path."""
+    _say(compared.folder, path, as_json)
+
+
+def _say(found: Path, path: Path, as_json: bool) -> None:
     from tasks.reporting.verdict_text import verdict_text
 
     if as_json:
-        say(_as_data(compared, path))
+        say({"verdict": json.loads((found / "verdict.json").read_text(encoding="utf-8")), "report": str(path)})
         return
-    print(verdict_text(compared.folder))
+    print(verdict_text(found))
     print(f"\nReport: {path}")
-
-
-def _as_data(compared: Artifact, path: Path) -> dict[str, Any]:
-    return {"verdict": json.loads(compared.path("verdict.json").read_text(encoding="utf-8")), "report": str(path)}

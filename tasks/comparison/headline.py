@@ -12,6 +12,7 @@ from tasks.comparison.phrasing import interval, listed, percent, points
 from tasks.comparison.wording import Wording
 
 NOT_IN_DOMAIN = "no arm was evaluated on the benchmark it was trained on"
+NONE_RIGHT = "no arm answers any question right in domain"
 FEW = 3
 """With so many rivals each is named with its distance; of more, the runner-up and human."""
 
@@ -36,8 +37,9 @@ def headline(
     """
     absent = [standing.arm for standing in standings if _lacking(standing.arm, claims)]
     standings = [standing for standing in standings if standing.arm not in absent]
-    if not standings or math.isnan(standings[0].score.value):
-        answer = wording.incomplete(absent) if absent else NOT_IN_DOMAIN
+    known = standings and not math.isnan(standings[0].score.value)
+    if not known or standings[0].score.value == 0:
+        answer = NONE_RIGHT if known else wording.incomplete(absent) if absent else NOT_IN_DOMAIN
         asked = f"Which arm is best for {student}" if wording.by_name else f"Whose responses {student} learns best from"
         return Headline((), f"{asked} cannot be said: {answer}.", ())
     found = _Words(student, measure, wording).among(standings, claims, bool(absent))
@@ -74,7 +76,7 @@ class _Words:
         ahead = listed(above)
         if not tied:
             most = "" if len(named) == len(behind) else f" It is ahead of all {len(leads)} others."
-            answer = f"{self._wins(best.arm)}: {percent(best.score.value)} in domain, {ahead}.{most}"
+            answer = f"{self._wins(best, claims)}: {percent(best.score.value)} in domain, {ahead}.{most}"
             return Headline((best.arm,), answer, against_none)
         if len(leads) <= FEW:
             between = self.wording.together([best.arm, *tied])
@@ -88,10 +90,14 @@ class _Words:
                 details.append(f"It is ahead of {len(behind)} of the {len(leads)} other {self.wording.kind}s.")
         return Headline((best.arm, *tied), answer, (*details, *against_none))
 
-    def _wins(self, arm: str) -> str:
+    def _wins(self, best: Standing, claims: Sequence[Claim]) -> str:
+        gained = any(claim.kind == "gain" and claim.status == HOLDS for claim in claims)
+        if not gained and not math.isnan(best.gain.value):
+            ahead = f"arm {best.arm} is" if self.wording.by_name else f"{best.arm} responses are"
+            return f"No training is shown to help {self.student}; {ahead} ahead of the others"
         if self.wording.by_name:
-            return f"Arm {arm} is best for {self.student}"
-        return f"{self.student} learns best from {arm} responses"
+            return f"Arm {best.arm} is best for {self.student}"
+        return f"{self.student} learns best from {best.arm} responses"
 
     def _only(self, best: Standing, some_missing: bool) -> str:
         score = _in_domain(best)

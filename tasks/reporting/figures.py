@@ -81,14 +81,17 @@ def changes(verdict: Found) -> str:
     """Each arm's change from no training, in domain and elsewhere, with intervals."""
     standings = list(reversed(verdict["standings"]))
     look = marks(standing["arm"] for standing in standings)
-    figure, (left, right) = _figure(0.9 + 0.36 * len(standings), columns=2)
-    for axes, key, title in ((left, "gain", "In domain"), (right, "elsewhere", "On the other benchmarks")):
+    panels = [("gain", "In domain"), ("elsewhere", "On the other benchmarks")]
+    if all(standing["elsewhere"]["value"] is None for standing in standings):
+        del panels[1]
+    figure, all_axes = _figure(0.9 + 0.36 * len(standings), columns=len(panels))
+    for axes, (key, title) in zip(all_axes, panels, strict=True):
         for row, standing in enumerate(standings):
             _interval(axes, standing[key], row, *look[standing["arm"]], says=True)
         _zero(axes)
         axes.set_title(title, pad=8)
         axes.set_ylim(-0.6, len(standings) - 0.4)
-        axes.set_yticks(range(len(standings)), [s["arm"] if axes is left else "" for s in standings])
+        axes.set_yticks(range(len(standings)), [s["arm"] if axes is all_axes[0] else "" for s in standings])
         axes.margins(x=0.12)
     figure.supxlabel(f"change in {verdict['measure']} against no training, points", fontsize=8.5)
     return svg(figure, "changes", f"Change in {verdict['measure']} of each arm in domain and elsewhere")
@@ -112,7 +115,7 @@ def perplexities(responses: pd.DataFrame) -> str:
     figure, (axes,) = _figure(0.7 + 0.36 * len(rows) + 0.3 * (breaks + 1))
     low, high = min(r[2].quantile(0.002) for r in rows), max(r[2].quantile(0.998) for r in rows)
     room = max(0.05, 0.04 * (high - low))
-    grid = np.linspace(low - room, high + room, 300)
+    grid = np.linspace(max(low - room, 0.0), high + room, 300)  # no perplexity is below 1
     place, before, labels = 0.0, "", []
     for benchmark, arm, values in rows:
         if benchmark != before:
@@ -122,7 +125,8 @@ def perplexities(responses: pd.DataFrame) -> str:
         place -= 1.0
         colour = look[arm][0]
         width = max(1.06 * float(values.std(ddof=0)) * len(values) ** -0.2, (high - low + 2 * room) / 150)
-        density = np.exp(-0.5 * ((grid[:, None] - values.to_numpy()[None, :]) / width) ** 2).sum(axis=1)
+        mirrored = np.concatenate([values, -values])  # at the bound, so that the curve ends there and not before
+        density = np.exp(-0.5 * ((grid[:, None] - mirrored[None, :]) / width) ** 2).sum(axis=1)
         axes.fill_between(np.exp(grid), place, place + 0.8 * density / density.max(), color=colour, alpha=0.45, lw=0)
         middle = float(np.exp(values.median()))
         axes.plot([middle, middle], [place, place + 0.8], color=colour, lw=1.6)

@@ -8,7 +8,8 @@ import pytest
 
 from data.errors import InputError
 from flows.cli import compare_page
-from flows.results import history, tracking
+from flows.config.study_file import load
+from flows.results import history, publishing, tracking
 from flows.results.comparison import compare
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
@@ -203,10 +204,30 @@ def test_without_the_answers_there_is_no_interval(runs: Path, capsys: pytest.Cap
 
 
 def test_two_studies_may_be_compared(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finish(runs, "small", 1)
-    finish(runs, "other", 2)
+    finish(runs, "small", 1, code={"verify": {"tasks/verify.py": "a", "tasks/verifiers/exact.py": "e"}})
+    finish(runs, "other", 2, code={"verify": {"tasks/verify.py": "A", "tasks/verifiers/number.py": "n"}})
     compare_page.show("small", "other", as_json=False)
-    assert "Two studies: cells of the same names are compared." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Two studies: cells of the same names are compared." in out
+    assert "code      tasks/verify.py  (verify)\n" in out
+    assert "tasks/verifiers" not in out
+
+
+def test_the_report_of_a_study_some_of_whose_steps_failed_is_shown(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = load("abacus")
+    with pytest.raises(InputError, match=r"^abacus is not finished as its study file now stands; go on with: "):
+        publishing.show(study, as_json=False)
+    finish(runs, "abacus", 1, study=study.model_dump(mode="json"), failed={"generate teacher/abacus/boxes": "killed"})
+    publishing.show(study, as_json=False)
+    printed = capsys.readouterr()
+    said = "Not finished: steps that failed: generate teacher/abacus/boxes. Go on with: mothertongue run abacus\n"
+    assert printed.err == said
+    assert printed.out.startswith("No single winner for abacus-student")
+    assert printed.out.endswith("\nReport: runs/abacus/report.html\n")
+    with pytest.raises(InputError, match="is not finished as its study file now stands"):
+        publishing.show(load("abacus", ["seeds=[7]"]), as_json=False)
 
 
 def test_a_run_of_an_earlier_version_did_not_note_its_code(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,3 +46,15 @@ def test_plain_lines_where_there_is_no_terminal(view: View, capsys: pytest.Captu
     view.console = Console(file=io.StringIO(), force_terminal=False)
     view("done", "verify human/abacus/ledger", {"seconds": 1.5, "rows": 300})
     assert "verify human/abacus/ledger: done in 1.5 s, 300 rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_quiet_view_shows_nothing(view: View, terminal: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    view._quiet = True
+    view.console = view._live.console = Console(file=io.StringIO(), force_terminal=terminal)
+    with view:
+        view("start", "verify human/abacus/ledger", {})
+        view("failed", "generate self/abacus/ledger", {"text": "no engine"})
+        view("done", "verify human/abacus/ledger", {"seconds": 1.5, "rows": 300})
+    assert view.console.file.getvalue() == ""  # type: ignore[attr-defined]
+    assert capsys.readouterr().err == ""

@@ -370,3 +370,50 @@ def test_a_model_that_is_called_as_its_key_is_named_with_it() -> None:
     Path("student.v2/tokenizer.json").unlink()
     study(student="student.v2")
     refused(r"student: student\.v2: this folder has no tokenizer")
+
+
+def test_rows_without_a_gold_answer_are_counted_and_may_be_left_out() -> None:
+    rows = [row(n, gold=" " if n % 7 == 3 else str(n + 1)) for n in range(60)]  # 3, 10, … 59: 9 rows
+    write("train.jsonl", [*rows, {"question": "How many?"}])
+    study(questions={"train": None, "evaluate": 40})
+    refused(
+        r"benchmarks\.tickets: train\.jsonl, row 4: column 'gold' is empty \(rows without a question or a gold answer: "
+        r"9 of 61\); allowed: a value, or `empty: leave_out`"
+    )
+    study({"empty": "leave_out"}, questions={"train": 51, "evaluate": 40})
+    assert preflight.check(load("s.yaml")) == (
+        "tickets/train: 10 of 61 rows have no question or no gold answer and are left out.",
+    )
+    study({"empty": "leave_out"}, questions={"train": 52, "evaluate": 40})
+    refused(r"questions\.train: 52 questions are asked for, tickets/train has 51")
+
+
+def test_questions_that_stand_twice_are_counted_and_those_with_two_gold_answers_too() -> None:
+    again = [row(n, question=f"what is  {n} + 1?", gold=str(n + 1 + n % 2)) for n in range(30)]
+    write("train.jsonl", [row(n) for n in range(30)] + again)
+    study(questions={"train": None, "evaluate": 40})
+    said = "tickets/train: 30 questions stand more than once, 15 of them with different gold answers."
+    assert preflight.check(load("s.yaml")) == (said,)
+    write("train.jsonl", [row(n, note=str(n)) for n in range(30)] + [{**each, "note": "b"} for each in again])
+    study({"prompt": "{{ note }}: {{ question }}"}, questions={"train": None, "evaluate": 40})
+    write("test.jsonl", [row(n, note="") for n in range(1000, 1040)])
+    assert preflight.check(load("s.yaml")) == ()
+
+
+def test_the_gold_column_can_be_an_origins_too() -> None:
+    rows = [
+        {"question": f"{n}?", "first": f"Final answer: {n}", "second": f"It is. Final answer: {n}"} for n in range(60)
+    ]
+    write("train.jsonl", rows)
+    write("test.jsonl", rows)
+    origins = {name: {"kind": "human", "column": name} for name in ("first", "second")}
+    study({"columns": {"gold": "first"}, "verifier": "exact"}, origins=origins)
+    planned()
+
+
+def test_a_study_that_can_have_no_verdict_is_told_so() -> None:
+    study(evaluate=["abacus/boxes"], questions={"train": 60, "evaluate": 10})
+    (said,) = preflight.check(load("s.yaml"))
+    assert said.startswith("No benchmark that is trained on is evaluated: there will be scores, and no verdict")
+    study(evaluate=["abacus/boxes", "tickets"], questions={"train": 60, "evaluate": 10})
+    assert preflight.check(load("s.yaml")) == ()

@@ -1,5 +1,6 @@
 """No text of a file, a key or a model reaches a terminal as something that it obeys: on standard output and error."""
 
+import importlib.metadata
 import json
 import os
 import pty
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from data import benchmark, kinds
+from tasks.kinds import methods, origins, verifiers
 from tests import commands
 from tests.flows.test_study import environment
 
@@ -124,3 +127,47 @@ print({ESCAPES!r}, file=sys.stderr)
     assert "\x1b[?25l" in text, "the view draws"
     assert not [attack for attack in ("\x1b[2J", "\x1b[31mred", "\x1b]0;", "\a", "\x9b", "\u202e") if attack in text]
     assert text.count(r"\x1b]0;owned\x07\x9b1m\u202elive") == 3
+
+
+def test_what_there_is_is_listed_a_line_each(tmp_path: Path) -> None:
+    code, out, err = said(tmp_path, "verifiers")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == list(verifiers.names())
+    assert "number         Number: the one number of the final answer equals the gold number exactly.\n" in out
+    for what, names in (
+        ("origins", origins.names()),
+        ("methods", tuple(methods.kinds_by_name())),
+        ("benchmarks", benchmark.names()),
+    ):
+        listed = json.loads(said(tmp_path, what, "--json")[1])[what]
+        assert tuple(each["name"] for each in listed) == names
+        assert all(each["about"].endswith((".", "?")) for each in listed), listed
+
+
+@pytest.mark.parametrize(
+    ("docstring", "said"),
+    [
+        ("One. Two.", "One."),
+        (
+            "The loss of Rafailov et al. 2023 (arXiv 1), equation 7.\n\nMore.",
+            "The loss of Rafailov et al. 2023 (arXiv 1), equation 7.",
+        ),
+        ("Does it\n    follow? With reasons.", "Does it follow?"),
+        ("A name: `a.b` only\n\nSecond.", "A name: `a.b` only"),
+        ("", ""),
+    ],
+)
+def test_the_first_sentence_of_a_docstring(docstring: str, said: str) -> None:
+    assert kinds.first_sentence(docstring) == said
+
+
+def test_version_and_short_help(tmp_path: Path) -> None:
+    assert said(tmp_path, "--version") == (0, f"mothertongue {importlib.metadata.version('mothertongue')}\n", "")
+    assert said(tmp_path, "plan", "-h") == said(tmp_path, "plan", "--help")
+
+
+def test_a_quiet_plan_is_what_it_comes_to(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(STUDY))
+    loud, quiet = (said(tmp_path, "plan", "s.yaml", *more)[1].splitlines() for more in ([], ["-q"]))
+    assert any(line.startswith("  miss") for line in loud)
+    assert quiet == [line for line in loud if not line.startswith("  miss")]

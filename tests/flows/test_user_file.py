@@ -296,3 +296,18 @@ def test_a_verifier_alone_and_a_benchmark_of_ones_own(tmp_path: Path, monkeypatc
     ):
         with pytest.raises(InputError, match=message):
             verify_file.verify(file, None, GOLD, None, None, as_json=True, **options)
+
+
+def test_texts_that_a_spreadsheet_would_work_out_are_counted_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["=HYPERLINK(A1)", "-8", "@now", "+1 2", "- a point", "a = b"]  # a formula, a number, then three and none
+    lines = "".join(f'"{text}",8\n' for text in texts)
+    (tmp_path / "rows.csv").write_text(f"response,gold\n{lines}")
+    columns = {"question": None, "response": "response", "gold": None, "id": "id"}
+    verify_file.verify(tmp_path / "rows.csv", None, columns, None, None, False, "number")
+    said = "Rows with a text that a spreadsheet takes for a formula (=, +, - or @ first), kept as it is: 4.\n"
+    assert said in capsys.readouterr().out
+    assert "\n=HYPERLINK(A1),8," in (tmp_path / "rows.verified.csv").read_text()
+    verify_file.verify(tmp_path / "rows.csv", None, columns, None, tmp_path / "out.jsonl", False, "number")
+    assert "takes for a formula" not in capsys.readouterr().out

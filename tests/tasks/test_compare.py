@@ -123,6 +123,23 @@ def test_a_clear_winner_is_named(tmp_path: Path):
     assert verdict["sentence"].startswith("abacus-student learns best from self responses")
 
 
+def test_a_winner_that_does_not_beat_the_untrained_student_is_no_best_teacher(tmp_path: Path):
+    chances = {UNTRAINED: (0.7, 0.55), "self": (0.63, 0.54), "teacher": (0.4, 0.48), "human": (0.3, 0.33)}
+    verdict = run(simulate(chances=chances, train=("abacus/ledger",)), tmp_path)["verdicts"][0]
+    assert verdict["leaders"] == ["self"]
+    said = "No training is shown to help abacus-student; self responses are ahead of the others: 6"
+    assert verdict["sentence"].startswith(said)
+
+
+def test_where_no_arm_is_ever_right_nothing_can_be_said(tmp_path: Path):
+    chances = {UNTRAINED: (0.5, 0.5), "self": (1e-12, 0.5), "human": (1e-12, 0.5)}
+    verdict = run(simulate(chances=chances), tmp_path)["verdicts"][0]
+    assert verdict["leaders"] == []
+    assert verdict["sentence"] == (
+        "Whose responses abacus-student learns best from cannot be said: no arm answers any question right in domain."
+    )
+
+
 def test_a_claim_against_the_truth_does_not_hold(tmp_path: Path):
     """Human responses are the least familiar here and teach best: the familiarity hypothesis must fail."""
     found = run(simulate(chances={**CHANCES, "human": (0.97, 0.9)}), tmp_path)

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from flows.ui.study_tables import main_table
@@ -17,6 +18,7 @@ from tasks.comparison.results import Results
 from tasks.generate import generate
 from tasks.origins.minimum_change import words_kept
 from tasks.report import render
+from tasks.reporting import figures
 from tasks.reporting.provenance import matched_by, stages_of, told_by
 from tasks.reporting.steps import Steps, TrainedOn
 from tasks.reporting.token_surprise import coloured
@@ -404,3 +406,34 @@ def test_with_many_origins_pairs_and_long_examples_are_folded(tmp_path: Path):
     assert "<summary>8 responses</summary>" in page
     assert Page(page).open == []
     assert "claims about pairs of origins are in the report" in verdict_markdown(Results.read(tmp_path))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures themselves, in place of their texts."""
+    found: list[Any] = []
+    monkeypatch.setattr(figures, "svg", lambda figure, *_: found.append(figure) or "")
+    return found
+
+
+def test_no_curve_of_perplexities_goes_below_one(drawn: list[Any]) -> None:
+    near_one = [1.0, 1.0, 1.01, 1.02, 1.4]
+    arms = ["self"] * 5 + ["human"] * 5
+    frame = pd.DataFrame({"train_benchmark": "b", "arm": arms, "perplexity": [*near_one, 3.0, 4.0, 5.0, 6.0, 7.0]})
+    figures.perplexities(frame)
+    (axes,) = drawn[0].axes
+    assert axes.get_xlim()[0] == 1
+    assert min(path.vertices[:, 0].min() for curve in axes.collections for path in curve.get_paths()) == 1
+
+
+def test_without_other_benchmarks_there_is_no_panel_for_them(drawn: list[Any]) -> None:
+    def known(value: float | None) -> dict[str, float | None]:
+        ends = (None, None) if value is None else (value - 0.1, value + 0.1)
+        return {"value": value, "low": ends[0], "high": ends[1]}
+
+    standings = [{"arm": arm, "gain": known(0.2), "elsewhere": known(None)} for arm in ("self", "human")]
+    figures.changes({"standings": standings, "measure": "accuracy"})
+    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["In domain"]
+    standings[0]["elsewhere"] = known(-0.1)
+    figures.changes({"standings": standings, "measure": "accuracy"})
+    assert [axes.get_title(loc="left") for axes in drawn[1].axes] == ["In domain", "On the other benchmarks"]
