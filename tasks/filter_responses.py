@@ -39,11 +39,11 @@ def filter_responses(responses: Rows, filters: Filters, *, work: Work) -> Iterat
         StageFailed: every response was left out; says by which filter.
     """
     counts: Counter[str] = Counter()
-    window, known = None, filters.length is None
+    window: tuple[float, float] | None = None
     total = 0
     for row in responses:
-        if not known:
-            window, known = filters.window([one.output for one in demonstrations(row, work.run_name)]), True
+        if filters.length is not None and window is None:
+            window = filters.window([one.output for one in demonstrations(row, work.run_name)])
         total += 1
         if (reason := filters.of_text(row, window)) is not None:
             counts[reason] += 1

@@ -18,7 +18,6 @@ from tasks.comparison.contrast import Contrast
 from tasks.kinds import methods, origins, verifiers
 from tasks.models.endpoint import EndpointSettings
 from tasks.models.sampling import Sampling
-from tasks.origins.imported import ResponseColumns
 from tasks.selection.match import Match
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -33,7 +32,12 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "contrasts": Contrast,
     "decoding": Sampling,
     "endpoints.MODEL": EndpointSettings,
-    "origins.NAME.columns": ResponseColumns,
+    **{
+        f"origins.NAME.{name}": field.annotation
+        for origin in origins.kinds_by_name().values()
+        for name, field in origin.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    },
 }
 BY_NAME = {
     "benchmarks": "benchmarks.NAME, of your own",

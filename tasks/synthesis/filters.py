@@ -36,7 +36,7 @@ NOISE = (
 )
 """What a text that answers holds of chat, and of the marks between examples; letter case counts."""
 Reason = Literal["missing", "empty", "cut_off", "noise", "length", "copied", "duplicate", "near_duplicate"]
-REASONS: dict[Reason, str] = {
+REASONS: dict[str, str] = {
     "missing": "no response",
     "empty": "empty",
     "cut_off": "cut off at the token limit",
