@@ -96,9 +96,10 @@ class SelfGuide(Responses):
     output_length: Real | None = Field(
         default=2.0, gt=0, le=100, description="As `input_length`, of responses and the examples' outputs."
     )
-    noise: tuple[str, ...] = Field(
-        default=NOISE, description="Texts that no kept input or response holds; letter case counts. [] keeps all."
+    input_noise: tuple[str, ...] = Field(
+        default=NOISE, description="Texts that no kept input holds; letter case counts. [] keeps all."
     )
+    noise: tuple[str, ...] = Field(default=NOISE, description="The same of responses.")
     consistency: Real = Field(
         default=0.3, ge=0, le=1, description="Share of an input's kept responses that have to give the same answer."
     )
@@ -141,7 +142,7 @@ class SelfGuide(Responses):
         student, seed = context.student, context.seed
         rounds = Rounds(rounds=self.rounds, prompts=self.prompts, shown=self.shown)
         writing = Sampling(temperature=self.input_temperature, top_k=self.input_top_k, max_tokens=self.input_max_tokens)
-        filters = Filters(noise=self.noise, length=self.input_length, near_duplicate=self.near_duplicate)
+        filters = Filters(noise=self.input_noise, length=self.input_length, near_duplicate=self.near_duplicate)
         posed = pose_in_rounds(asked, student, told, context.prompt, self.task, rounds, writing, filters, seed)
         answering = Sampling(n=self.samples, temperature=self.temperature, top_k=self.top_k, max_tokens=self.max_tokens)
         answered = generate(posed.named(*named), student, context.prompt, answering, seed)
