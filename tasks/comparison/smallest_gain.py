@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def smallest_gain(arms: Arms) -> list[str]:
-    """One sentence; none where there are fewer than two arms or training benchmarks, or all arms lack a gain.
+    """One sentence; none where there are fewer than two training benchmarks, or arms with a gain on each.
 
     The interval is that of the gain on the benchmark named; that it was the smallest of several is not in it.
     """
@@ -27,7 +27,7 @@ def smallest_gain(arms: Arms) -> list[str]:
         gains = [(arms.gain([name], trained=[on]), on) for on in arms.trained]
         if not any(math.isnan(gain.value) for gain, _ in gains):
             least[name] = min(gains, key=lambda gain: gain[0].value)
-    if not least:
+    if len(least) < 2:
         return []
     best = max(least, key=lambda name: least[name][0].value)
     gain, on = least[best]
