@@ -14,6 +14,8 @@ Kind = TypeVar("Kind")
 
 LONGEST_COMPARED = 200
 """Characters of a name that is looked for among others: the comparison is slow for long ones."""
+NAMED = 4
+"""Names of one family that a message lists; of more it says the family."""
 
 
 def names(package: str) -> tuple[str, ...]:
@@ -64,8 +66,25 @@ def only_class(module: ModuleType, base: type[Kind]) -> type[Kind]:
 
 
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
-    """One line that says a name is not among the allowed ones, and which of them it may have meant."""
+    """One line that says a name is not among the allowed ones, and which of them it may have meant.
+
+    Families of many names (`abacus/ledger`, `abacus/boxes`, …) are said as one, `abacus/*`, as study files may have it.
+    """
     allowed = list(allowed)
     near = difflib.get_close_matches(value[:LONGEST_COMPARED], allowed, n=2, cutoff=0.5)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-    return f"no {what} is called {shown(value)}{hint}. Allowed: {', '.join(allowed) or 'none, there are none'}"
+    return (
+        f"no {what} is called {shown(value)}{hint}. Allowed: {', '.join(_by_family(allowed)) or 'none, there are none'}"
+    )
+
+
+def _by_family(names: Iterable[str]) -> list[str]:
+    """The names, those of one family of more than `NAMED` as one, with how many they are."""
+    families: dict[str, list[str]] = {}
+    for name in names:
+        family, slash, _ = name.partition("/")
+        families.setdefault(f"{family}/*" if slash else name, []).append(name)
+    said: list[str] = []
+    for family, members in families.items():
+        said += [f"{family} ({len(members)})"] if len(members) > NAMED else members
+    return said

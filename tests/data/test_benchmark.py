@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data import benchmark, benchmarks
+from data import benchmark, benchmarks, kinds
 from data.benchmark import Benchmark, find, matching, names, questions_of
 from data.errors import InputError
 from data.prompt import prompt
@@ -65,6 +65,13 @@ def test_unknown_names_are_answered_with_the_nearest_and_all() -> None:
         matching("abbacus/*")
     with pytest.raises(InputError, match="no prompt is called 'questoin'"):
         prompt("questoin")
+
+
+def test_families_of_many_names_are_said_as_one() -> None:
+    allowed = ["a/one", "a/two", "b", *(f"c/{n}" for n in range(5)), "d"]
+    assert kinds.unknown("benchmark", "zzz", allowed) == (
+        "no benchmark is called 'zzz'. Allowed: a/one, a/two, b, c/* (5), d"
+    )
 
 
 def test_a_pattern_stands_for_all_that_match() -> None:

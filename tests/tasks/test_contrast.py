@@ -113,7 +113,7 @@ def test_of_those_tied_the_headline_says_what_they_cost_elsewhere(tmp_path: Path
     assert set(found["leaders"]) == {"self", "teacher"}
     best = found["leaders"][0]
     other, more, verb = ("teacher", "less", "costs") if best == "self" else ("self", "more", "raises")
-    *_, change, apart = found["details"]
+    *_, change, apart, _smallest_gain = found["details"]
     assert change.startswith(f"It {verb} accuracy on the other benchmarks: ")
     between = next(
         c for c in found["claims"] if c["kind"] == "elsewhere" and {c["first"], c["second"]} == {best, other}

@@ -51,7 +51,7 @@ def test_every_kind_has_a_class_with_its_name_and_described_options() -> None:
         ),
         (
             {"column": "reference"},
-            r"origins.x: no origin is called 'x'. Allowed: advantage_weighted, by_perplexity, distant_pairs, diverse",
+            r"origins.x: no origin is called 'x'. Allowed: advantage_weighted, by_perplexity, demonstrations, ",
         ),
         (3, r"origins.x: 3 is not allowed: a map of options is"),
         (
