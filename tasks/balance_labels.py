@@ -1,7 +1,7 @@
 """Take as many examples of each label as there are of the rarest."""
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,10 +42,9 @@ def balance_labels(labelled: Rows, benchmark: Rows, seed: int, *, work: Work) ->
     each = min(map(len, places.values()))
     rng = random.Random(f"balance {seed}")
     kept = {at for label in sorted(places) for at in rng.sample(places[label], each)}
-    written = {label.strip().casefold() for label in places}
-    missing = [label for label in wanted if label.strip().casefold() not in written]
-    counts = Counter(golds)
-    work.facts |= {"labels": dict(sorted(counts.items())), "missing": missing, "each": each, "kept": len(kept)}
+    missing = [label for label in wanted if label not in places]
+    counts = {label: len(places[label]) for label in sorted(places)}
+    work.facts |= {"labels": counts, "missing": missing, "each": each, "kept": len(kept)}
     work.facts["entropy"] = entropy(golds)
     if missing:
         work.note(f"labels that no row has, which will not be learnt: {', '.join(missing)}")

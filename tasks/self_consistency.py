@@ -64,7 +64,7 @@ def self_consistency(
         responses: those that filters left, several to an input, one after the other.
         benchmark: questions with gold answers that the verifier can read.
         agreement: the smallest share that is enough.
-        task: in classification the answer has to be one of the benchmark's labels.
+        task: in classification the answer has to be one of the benchmark's labels, and `gold` is spelt as it is.
         pick: "agreeing" learns the first response that gives this answer, "first" the first of all, whatever it says.
 
     Facts: `inputs`, `kept`, `left_out` by reason (`REASONS`), `agreement` (the mean over those kept).
@@ -80,21 +80,19 @@ def self_consistency(
     for _, group in itertools.groupby(responses, key=lambda row: row["id"]):
         rows = list(group)
         found = vote(rows, verifier, golds)
-        obstacle = found if not isinstance(found, Vote) else None
-        if isinstance(found, Vote):
-            if found.agreement < agreement:
-                obstacle = "agreement"
-            elif labels is not None and not _is_label(found.gold, rows[0], labels, verifier):
-                left_out["no_label"] += 1
-                continue
-        if obstacle is not None:
-            left_out[obstacle] += 1
+        if isinstance(found, Vote) and found.agreement < agreement:
+            found = "agreement"
+        if not isinstance(found, Vote):
+            left_out[found] += 1
             continue
-        assert isinstance(found, Vote)
+        gold = found.gold if labels is None else _label(found.gold, rows[0], labels, verifier)
+        if gold is None:
+            left_out["no_label"] += 1
+            continue
         shares.append(found.agreement)
-        learnt = rows[0] if pick == "first" else _first_of(found.gold, rows, verifier)
+        learnt = rows[0] if pick == "first" else _first_of(gold, rows, verifier)
         question = {name: value for name, value in learnt.items() if name not in GENERATED}
-        output = {"gold": found.gold, "reference": learnt["response"]}
+        output = {"gold": gold, "reference": learnt["response"]}
         yield {**question, **output, "agreement": found.agreement, "solutions": len(rows)}
     inputs = len(shares) + left_out.total()
     if not shares:
@@ -109,8 +107,9 @@ def _judged(response: str, gold: str, row: Row, verifier: FunctionType) -> Verdi
     return verdict
 
 
-def _is_label(answer: str, row: Row, labels: Sequence[str], verifier: FunctionType) -> bool:
-    return any(_judged(answer, label, row, verifier).verdict == "correct" for label in labels)
+def _label(answer: str, row: Row, labels: Sequence[str], verifier: FunctionType) -> str | None:
+    """The label that an answer is, as the benchmark spells it; None where it is none."""
+    return next((label for label in labels if _judged(answer, label, row, verifier).verdict == "correct"), None)
 
 
 def _first_of(gold: str, rows: Sequence[Row], verifier: FunctionType) -> Row:
