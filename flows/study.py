@@ -95,7 +95,7 @@ def _run(study: Study, run: Session) -> Outcome:
     run.runtime.adapter_ranks = plan.adapter_ranks
     started = time.monotonic()
     with runner.scheduler(run.options, run.runtime) as scheduler:
-        replanning = Replanning(plan, scheduler, run.runtime.store)
+        replanning = Replanning(plan, scheduler)
         replanning.run()
         outcome.missing = replanning.missing
         _conclude(replanning.plan, scheduler, outcome)
@@ -108,8 +108,8 @@ def _run(study: Study, run: Session) -> Outcome:
     run_log.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
-            done = [node for node in plan.nodes if node.key in scheduler.done]
-            spent = [scheduler.futures[node.key].result().model_dump() for node in done]
+            done = [node for node in plan.nodes if node.recipe in scheduler.done]
+            spent = [scheduler.futures[node.recipe].result().model_dump() for node in done]
             artifacts.show_study(study.name, outcome.compared, outcome.published, spent)
         run_log.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
     if outcome.bug is not None:
@@ -123,7 +123,7 @@ def _publish(plan: Plan, outcome: Outcome, run: Session) -> None:
         return
     reasons = {name: str(failure) for name, failure in outcome.failed.items()}
     try:
-        outcome.published = publishing.publish(plan, outcome.compared, outcome.report, reasons)
+        outcome.published = publishing.publish(plan, outcome.compared, outcome.report, reasons, run.runtime.keys)
     except StageFailed as error:
         outcome.failed["results"] = Failure("results", str(error))
         return
@@ -151,7 +151,7 @@ def _session(strict: bool) -> Iterator[Session]:
 
 def _conclude(plan: Plan, scheduler: Scheduler, outcome: Outcome) -> None:
     """Make the comparison and the report over what there is, if there is any arm."""
-    any_arm = any(node.key in scheduler.done for cell, node in plan.cells.items() if cell.trained)
+    any_arm = any(node.recipe in scheduler.done for cell, node in plan.cells.items() if cell.trained)
     if not any_arm or (scheduler.strict and scheduler.failed):
         return
     reasons = {cell: failure.sentence for cell, failure in outcome.missing.items()}
@@ -160,7 +160,11 @@ def _conclude(plan: Plan, scheduler: Scheduler, outcome: Outcome) -> None:
     store = scheduler.runtime.store
     try:
         with disk.errors_reported(store.root):
-            made = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in scheduler.done]
+            made = [
+                store.open(node.stage.name, scheduler.futures[node.recipe].result().key)
+                for node in (compared, page)
+                if node.recipe in scheduler.done
+            ]
     except (Transient, StageFailed) as error:
         scheduler.fail(page, error)
         return

@@ -9,7 +9,8 @@ from tasks.generate import FACTS, GENERATING, responses
 from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
 from tasks.models.sampling import GENERATED, Sampling
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 from tasks.verification.parallel_verdicts import judged_all

@@ -13,7 +13,8 @@ from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.models.sampling import GENERATED, NO_ROOM, Gathered, Sampling, seed_of
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 

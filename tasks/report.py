@@ -16,8 +16,9 @@ from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
 from tasks.comparison.results import Results
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
 from tasks.pipeline.versions import versions
+from tasks.pipeline.work import Work
 from tasks.reporting import data_efficiency, figures, missing_cells
 from tasks.reporting.formatting import FILTERS
 from tasks.reporting.learnt import others_of, panels, words_of
@@ -66,7 +67,7 @@ SATURATED = 0.35
 MOST_MISSING = 50
 
 
-@stage()
+@stage(reads_manifests=True)
 def report(
     compared: Artifact,
     title: str,

@@ -21,7 +21,8 @@ from tasks.engine.live_adapter import live_folder
 from tasks.models.model import Model
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.kinds.verifiers import Outcome
-from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.pipeline.stage import Node, one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.resources.errors import StageFailed
 from tasks.selection.candidates import Candidates, candidates, marks, shuffled, values_at

@@ -6,7 +6,8 @@ from types import FunctionType
 from typing import Any, get_args
 
 from tasks.kinds.verifiers import Outcome
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import percent
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows

@@ -7,7 +7,7 @@ from typing import Any
 from flows.config.schema import Study
 from flows.planning import preflight, rendering_checks
 from flows.planning.cost import Cost, cost
-from flows.planning.forecast import Forecasts, forecast
+from flows.planning.forecast import Forecasts, State, forecast
 from flows.planning.plan import expand
 from flows.results.json_output import say
 from tasks.comparison.cell import Arm
@@ -35,7 +35,7 @@ def show(study: Study, as_json: bool, quiet: bool = False) -> None:
         pass
     elif len(plan.nodes) <= MOST_LINES:
         width = max(len(f.node.run_name) for f in forecasts)
-        lines += [f"  {'hit ' if f.hit else 'miss'}  {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
+        lines += [f"  {f.state:<5} {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
     else:
         lines += _by_reason(forecasts)
     print("\n".join(lines))
@@ -61,7 +61,9 @@ def _by_reason(forecasts: Forecasts) -> list[str]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for each in forecasts:
         why = each.why.split(": ")[0] if each.why.startswith("input changed") else each.why
-        counts[each.node.stage.name]["hit" if each.hit else f"miss: {why}"] += 1
+        if each.state is State.WAITS:
+            why = "runs unless its inputs come out as before"
+        counts[each.node.stage.name]["hit" if each.hit else f"{each.state}: {why}"] += 1
     width = max(map(len, counts), default=0)
     return [
         f"  {stage:<{width}} {count:>7,}  {reason}"
@@ -122,7 +124,14 @@ def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:
     return {
         "study": study.name,
         "stages": [
-            {"name": f.node.run_name, "stage": f.node.stage.name, "key": f.node.key, "hit": f.hit, "why": f.why}
+            {
+                "name": f.node.run_name,
+                "stage": f.node.stage.name,
+                "key": f.key,
+                "state": f.state,
+                "hit": f.hit,
+                "why": f.why,
+            }
             for f in forecasts
         ],
         "hits": len(forecasts.each) - len(forecasts.misses),
@@ -158,7 +167,7 @@ def status(study: Study, as_json: bool) -> None:
     forecasts = forecast(expand(study), store)
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for each in forecasts:
-        begun = not each.hit and store.begun(each.node.stage.name, each.node.key)
+        begun = not each.hit and each.key is not None and store.begun(each.node.stage.name, each.key)
         table[each.node.stage.name]["finished" if each.hit else "begun" if begun else "missing"] += 1
     if as_json:
         say({"study": study.name, "stages": {stage: dict(counts) for stage, counts in table.items()}})

@@ -19,8 +19,8 @@ from flows.execution import shutdown
 from flows.execution.options import RunOptions
 from flows.planning import preflight, rendering_checks
 from flows.planning.cost import cost
-from flows.planning.forecast import forecast
-from flows.planning.plan import Plan, expand
+from flows.planning.forecast import Forecasts, forecast
+from flows.planning.plan import expand
 from flows.results import publishing, tracking
 from flows.server import ephemeral_server, health
 from tasks.pipeline.runtime import Runtime
@@ -42,7 +42,7 @@ def run(study: Study, options: RunOptions, as_json: bool, quiet: bool = False) -
     plan = expand(study)
     store = open_store()
     forecasts = forecast(plan, store)
-    if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
+    if not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(forecasts, store):
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
         publishing.show(study, as_json)
         tracking.track(options.tracker, folder(study), lambda text: print(text, file=sys.stderr))
@@ -98,6 +98,6 @@ def run(study: Study, options: RunOptions, as_json: bool, quiet: bool = False) -
     return code
 
 
-def _whole(plan: Plan, store: Store) -> bool:
-    """Whether every artifact is there and undamaged."""
-    return all(store.sound(node.stage.name, node.key) for node in plan.nodes)
+def _whole(forecasts: Forecasts, store: Store) -> bool:
+    """Whether every artifact is undamaged; all are there."""
+    return all(each.key is not None and store.sound(each.node.stage.name, each.key) for each in forecasts)

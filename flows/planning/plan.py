@@ -57,10 +57,10 @@ class Plan:
         """The comparison and the report.
 
         Args:
-            lost: keys of steps that failed, which both do without.
+            lost: recipes of steps that failed, which both do without.
             missing: why each cell that was planned could not be made.
         """
-        cells = {cell: node for cell, node in self.cells.items() if node.key not in lost}
+        cells = {cell: node for cell, node in self.cells.items() if node.recipe not in lost}
         compared = compare(
             cells=tuple(Evaluated(cell, node) for cell, node in cells.items()),
             offered=tuple(self._offered(lost)),
@@ -82,9 +82,9 @@ class Plan:
 
     def _steps(self, cells: Mapping[Cell, Node], made: tuple[Node, ...]) -> Steps[Node]:
         """What the report tells of: of all that leads to these cells, what was chosen, trained and asked."""
-        keys = {node.key for node in made}
-        chosen = {one.node.key: one.node for one in self.selections if one.node.key in keys}
-        asked = {node.inputs["questions"].key: node.inputs["questions"] for node in cells.values()}
+        recipes = {node.recipe for node in made}
+        chosen = {one.node.recipe: one.node for one in self.selections if one.node.recipe in recipes}
+        asked = {node.inputs["questions"].recipe: node.inputs["questions"] for node in cells.values()}
         trained: dict[tuple[Arm, int], TrainedOn[Node]] = {}
         for cell, node in cells.items():
             offered = self.offered.get((cell.of, cell.seed))
@@ -98,9 +98,9 @@ class Plan:
         """What the arms of the largest size train on, each once, without steps that failed."""
         largest = max(self.study.sizes, default=0)
         for of in {one.of: one for one in self.offered.values() if one.of.size == largest}.values():
-            if of.verdicts.key in lost or of.perplexities.key in lost:
+            if of.verdicts.recipe in lost or of.perplexities.recipe in lost:
                 continue
-            without = of.choices is None or of.choices.key in lost
+            without = of.choices is None or of.choices.recipe in lost
             yield Offered(of.of, of.pool, of.verdicts, of.perplexities, None if without else of.choices)
 
 
@@ -108,10 +108,10 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
     """Turn a study into its steps.
 
     Args:
-        lost: keys of steps that failed. Benchmarks whose questions and origins whose responses are among them are left
-            out, with the arms that need them, and the others are checked for leaks, matched, trained and evaluated
+        lost: recipes of steps that failed. Benchmarks whose questions and origins whose responses are among them are
+            left out, with the arms that need them, and the others are checked for leaks, matched, trained and evaluated
             among themselves.
-        short: origins that a selection had too few responses of, by the selection's key: it is made without them.
+        short: origins that a selection had too few responses of, by the selection's recipe: it is made without them.
 
     Raises:
         InputError: a model or a file that the study names is not there or cannot be used; names the study file and the
@@ -129,8 +129,8 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
     to_evaluate = {
         name: questions_of(study, b, ask.evaluate_split, ask.to_evaluate(name)) for name, b in evaluation.items()
     }
-    to_train = {name: node for name, node in to_train.items() if node.key not in lost}
-    to_evaluate = {name: node for name, node in to_evaluate.items() if node.key not in lost}
+    to_train = {name: node for name, node in to_train.items() if node.recipe not in lost}
+    to_evaluate = {name: node for name, node in to_evaluate.items() if node.recipe not in lost}
     if not to_train or not to_evaluate:
         return Plan(study)
     leaks = leak(train=to_train, evaluation=to_evaluate).named(study.name)
@@ -195,13 +195,13 @@ def ordered(last: Iterable[Node]) -> tuple[Node, ...]:
     stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(last))]
     while stack:
         node, ready = stack.pop()
-        if node.key in seen:
+        if node.recipe in seen:
             continue
         if ready:
-            seen[node.key] = node
+            seen[node.recipe] = node
         else:
             stack.append((node, True))
-            stack.extend((needed, False) for needed in reversed(node.upstream) if needed.key not in seen)
+            stack.extend((needed, False) for needed in reversed(node.upstream) if needed.recipe not in seen)
     return tuple(seen.values())
 
 

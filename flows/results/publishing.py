@@ -13,6 +13,7 @@ from flows.planning.plan import Plan, expand
 from flows.results import history
 from flows.results.json_output import say
 from flows.results.provenance import made_of
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.versions import versions
 from tasks.resources import disk
 from tasks.storage.artifacts import Artifact
@@ -26,7 +27,7 @@ TABLES = (
 FILES = (*TABLES, "items.parquet")
 
 
-def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str], keys: ArtifactKeys) -> Path:
     """Copy a finished study's results to its folder, the manifest last. Returns the report's path.
 
     Raises:
@@ -34,10 +35,12 @@ def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, 
     """
     target = folder(plan.study)
     with disk.errors_reported(target):
-        return _published(target, plan, compared, report, failed)
+        return _published(target, plan, compared, report, failed, keys)
 
 
-def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+def _published(
+    target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str], keys: ArtifactKeys
+) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     (target / "manifest.json").unlink(missing_ok=True)
     for source in [*(compared.path(name) for name in FILES), report.path("report.html")]:
@@ -50,7 +53,7 @@ def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, f
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "report": {name: report.manifest[name] for name in ("stage", "key")},
         "compare": {name: compared.manifest[name] for name in ("stage", "key")},
-        "stages": {node.run_name: node.key for node in plan.nodes},
+        "stages": {node.run_name: key for node in plan.nodes if (key := keys.find(node)) is not None},
         **made_of(plan.nodes),
         "failed": failed,
         "versions": versions(),
@@ -69,9 +72,10 @@ def show(study: Study, as_json: bool) -> None:
     plan = expand(study)
     store = open_store()
     compared_node, page_node = plan.conclusion()
-    compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
+    keys = ArtifactKeys(store)
+    compared, page = (keys.open(node) for node in (compared_node, page_node))
     if compared is not None and page is not None:
-        say_verdict(compared, publish(plan, compared, page, {}), as_json)
+        say_verdict(compared, publish(plan, compared, page, {}, keys), as_json)
         return
     if not (failed := _failed_before(study)):
         raise InputError(f"{study.name} is not finished as its study file now stands; go on with: {study.command}")

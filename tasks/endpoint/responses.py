@@ -11,7 +11,7 @@ from tasks.endpoint.reply import Answer, body, read
 from tasks.models.endpoint import Endpoint
 from tasks.models.filling import fill
 from tasks.models.sampling import Gathered, Sampling, seed_of
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 

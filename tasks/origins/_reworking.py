@@ -10,7 +10,8 @@ from tasks.generate import generate
 from tasks.kinds.origins import Context, Look
 from tasks.models.sampling import GENERATED
 from tasks.origins._responses import Written
-from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.pipeline.stage import Node, one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from data.errors import InputError
 from tasks.models.endpoint import Endpoint
-from tasks.pipeline.execution import inputs_of, run_per_row
+from tasks.pipeline.execution import arguments_of, key_in_store, run_per_row
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.stage import Node
+from tasks.pipeline.work import Work
 from tasks.resources import disk
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Rows
@@ -72,10 +73,11 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     """
     assert node.stage.per_row, f"{node.stage.name} cannot be divided: it does not make one row after another"
     assert 0 <= number < of, f"share {number} of {of}"
-    store, name, key = runtime.store, node.stage.name, node.key
+    store, name = runtime.store, node.stage.name
+    key = key_in_store(node, runtime)
     run_name = Share(number, of).of_run(node.run_name)
     with disk.errors_reported(store.root), store.lock(name, f"{key}-{number}of{of}"):
-        _, arguments = inputs_of(node, runtime)
+        arguments = arguments_of(node, runtime)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]
         here = span(len(source), number, of)
         if store.has(name, key):

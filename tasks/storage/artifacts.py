@@ -3,7 +3,7 @@
 <store>/<stage>/<key>/manifest.json     written last and atomically, with a digest of every file
 <store>/<stage>/<key>/rows.parquet      or whatever files the stage wrote
 <store>/<stage>/<key>/parts/            finished rows of an unfinished stage
-<store>/latest/<stage>/<label>.json     ingredients of the newest artifact of that name, to explain a miss
+<store>/latest/<stage>/<label>.json     what was made last under that name, to explain a miss
 """
 
 import json
@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 from data.digest import file_digest
 from data.errors import InputError
 from tasks.storage.atomic_write import write_atomically
-from tasks.storage.manifest import MANIFEST, manifest_text
+from tasks.storage.latest import Latest, with_newest
+from tasks.storage.manifest import MANIFEST, content_of, manifest_text
 from tasks.storage.rows import Rows
 
 
@@ -39,6 +40,11 @@ class Artifact:
         """What the stage reported of its result: counts, losses, settings that were measured."""
         return dict(self.manifest["facts"])
 
+    @property
+    def content(self) -> str:
+        """A digest of what it holds, as keys of the steps after it have it."""
+        return content_of(self.manifest)
+
     def rows(self) -> Rows:
         return Rows([self.folder / "rows.parquet"])
 
@@ -52,6 +58,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[tuple[str, int, int]] = set()
+        self._contents: dict[tuple[str, str], tuple[int, str]] = {}
+        """What artifacts hold, with the time at which their manifests were written."""
 
     def __str__(self) -> str:
         return str(self.root)
@@ -81,6 +89,19 @@ class Store:
     def has(self, stage: str, key: str) -> bool:
         """Whether a manifest exists. Its files are only checked when the artifact is opened."""
         return (self.root / stage / key / MANIFEST).exists()
+
+    def content(self, stage: str, key: str) -> str | None:
+        """A digest of what a complete artifact holds; None where there is none. Its files are not checked."""
+        path = self.root / stage / key / MANIFEST
+        try:
+            written = path.stat().st_mtime_ns
+            known = self._contents.get((stage, key))
+            if known is None or known[0] != written:
+                known = written, content_of(json.loads(path.read_text(encoding="utf-8")))
+                self._contents[stage, key] = known
+        except (FileNotFoundError, ValueError, KeyError):  # one that cannot be read is set aside when it is opened
+            return None
+        return known[1]
 
     def keys(self, stage: str) -> frozenset[str]:
         """Keys of the stage's complete artifacts: those for which `has` is true."""
@@ -151,7 +172,8 @@ class Store:
 
     def _record(self, manifest: dict[str, Any]) -> None:
         """Record the ingredients of the newest artifact of this name, and how long it took."""
-        write_atomically(self._latest(manifest["stage"], manifest["label"]), json.dumps(manifest["ingredients"]))
+        stage, label = manifest["stage"], manifest["label"]
+        write_atomically(self._latest_file(stage, label), with_newest(self._latest_here(stage, label), manifest))
         tokens = manifest["facts"].get("tokens")
         timing = {
             **{name: manifest[name] for name in ("stage", "model", "busy")},
@@ -160,11 +182,14 @@ class Store:
         with self.timings.open("a", encoding="utf-8") as log:
             log.write(json.dumps(timing) + "\n")
 
-    def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
-        """Ingredients of the newest artifact of this stage and label, to name what has changed since."""
+    def latest(self, stage: str, label: str) -> Latest | None:
+        """What was made last of this stage and label, to name what has changed since."""
+        return self._latest_here(stage, label)
+
+    def _latest_here(self, stage: str, label: str) -> Latest | None:
         try:
-            return dict(json.loads(self._latest(stage, label).read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError):
+            return Latest.of(self._latest_file(stage, label).read_text(encoding="utf-8"))
+        except (FileNotFoundError, UnicodeDecodeError):
             return None
 
     @contextmanager
@@ -192,7 +217,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _latest(self, stage: str, label: str) -> Path:
+    def _latest_file(self, stage: str, label: str) -> Path:
         return self.root / "latest" / stage / (re.sub(r"[^\w.-]+", "_", label) + ".json")
 
     def _damage(self, folder: Path, manifest: dict[str, Any]) -> str | None:

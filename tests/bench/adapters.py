@@ -19,7 +19,7 @@ from tasks.models.model import Model, resolve
 from tasks.models.rendering import renderer
 from tasks.models.sampling import Sampling
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.placement import Placement
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Row, Rows

@@ -60,7 +60,7 @@ def test_what_is_waited_for_may_fail(tmp_path: Path) -> None:
     nodes = study(STUDENT)
     scheduler = run(nodes, tmp_path, executor)
     assert executor.order == ["asked taught", "asked base", "asked own"]
-    assert set(scheduler.failed) == {node.key for node in nodes[2:]}
+    assert set(scheduler.failed) == {node.recipe for node in nodes[2:]}
 
 
 def test_nothing_waits_where_all_models_or_none_are_needed_again() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tasks.attest import _judge, _with_room, attest
 from tasks.models.model import Model
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact
 

@@ -10,7 +10,7 @@ from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
 from tasks.models.sampling import Sampling
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows

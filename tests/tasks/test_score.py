@@ -16,7 +16,8 @@ from tasks.models.model import Model, resolve
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.resources import slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
@@ -248,7 +249,7 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
     node = score(source, model, PROMPT)
     with pytest.raises(RuntimeError, match="on purpose"):
         execute(node, runtime)
-    kept = PartialRows(runtime.store.folder("score", node.key), Rows.of(responses(30))).units
+    kept = PartialRows(runtime.store.folder("score", node.recipe), Rows.of(responses(30))).units
     assert kept > 0
     passes[:] = [0] * 4  # the first four calls are past
     artifact, _ = execute(node, runtime)
