@@ -15,7 +15,7 @@ from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 from tasks.verification.parallel_verdicts import judged_all
 from tasks.verification.verdict import VERDICT
-from tasks.verify import ERROR_SHARE, believe
+from tasks.verify import ERROR_SHARE, believe, judged_ones
 
 
 @stage(
@@ -25,6 +25,8 @@ from tasks.verify import ERROR_SHARE, believe
     adds=(*(column for column in GENERATED if column != "model"), *VERDICT),
     compute=GENERATING,
     facts=FACTS,
+    adopted=judged_ones,
+    samples="sampling",
 )
 def evaluate(
     questions: Rows,

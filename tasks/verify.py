@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any, get_args
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.kinds.verifiers import Outcome
 from tasks.pipeline.stage import stage
 from tasks.pipeline.work import Work
@@ -38,7 +41,12 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     return {verdict: f"{facts[verdict]:,}" for verdict in shown} | {"correct, %": correct}
 
 
-@stage(per_row=True, summary=counts, unit="responses", adds=VERDICT, table=step_table)
+def judged_ones(rows: pa.Table, _: int) -> pa.Table:
+    """Rows but for those on which the verifier failed, which another run judges again."""
+    return rows.filter(pc.not_equal(rows.column("verdict"), "error"))
+
+
+@stage(per_row=True, summary=counts, unit="responses", adds=VERDICT, table=step_table, adopted=judged_ones)
 def verify(
     responses: Rows, verifier: FunctionType, limit: float = ERROR_SHARE, *, work: Work | None = None
 ) -> Iterator[Row]:

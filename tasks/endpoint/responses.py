@@ -47,7 +47,9 @@ def answered(
         position = 0
         for row in questions:
             text = fill(prompt, row)
-            for number in range(sampling.n):
+            numbers = work.missing_samples(row, sampling.n)
+            gathered.expect(row["id"], len(numbers))
+            for number in numbers:
                 sample = row.get("sample", number)
                 pending[position] = {**row, "sample": sample}
                 position += 1

@@ -66,7 +66,13 @@ class Gathered:
         if sampling.n > 1 and "sample" in columns:
             raise StageFailed("these rows are samples already: ask for one response to each (n = 1)")
         self._n = sampling.n
+        self._expected: dict[str, int] = {}
         self._begun: dict[str, list[Row]] = {}
+
+    def expect(self, id: object, count: int) -> None:
+        """Say how many samples of a question come, where these are not all."""
+        if count != self._n:
+            self._expected[str(id)] = count
 
     def add(self, row: Row) -> list[Row] | None:
         """The question's responses in the order of their samples, once the last of them is added."""
@@ -74,6 +80,6 @@ class Gathered:
             return [row]
         begun = self._begun.setdefault(str(row["id"]), [])
         begun.append(row)
-        if len(begun) < self._n:
+        if len(begun) < self._expected.get(str(row["id"]), self._n):
             return None
         return sorted(self._begun.pop(str(row["id"])), key=lambda one: one["sample"])

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from tasks.pipeline.declaration import Fact
 from tasks.pipeline.inputs import arguments
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node
+from tasks.pipeline.take_over import relatives_of, take_over
 from tasks.pipeline.versions import versions
 from tasks.pipeline.work import Work
 from tasks.resources import disk
@@ -42,7 +44,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
                 if found is not None:
                     runtime.listener("hit", node.run_name, {})
                     return found, True
-                inputs = {needed.recipe: _input(needed, runtime) for needed in node.upstream}
+                inputs = inputs_of(node, runtime)
                 # An input that was damaged is made again, and may then hold something else.
                 if key_of(node, {recipe: made_as(artifact) for recipe, artifact in inputs.items()}) == key:
                     return _make(node, key, inputs, runtime), False
@@ -65,9 +67,9 @@ def made_as(artifact: Artifact) -> Made:
     return Made(artifact.manifest["key"], artifact.content)
 
 
-def arguments_of(node: Node, runtime: Runtime) -> dict[str, Any]:
-    """What a step's function is called with."""
-    return arguments(node, {needed.recipe: _input(needed, runtime) for needed in node.upstream})
+def inputs_of(node: Node, runtime: Runtime) -> dict[str, Artifact]:
+    """The artifacts a step reads, by recipe."""
+    return {needed.recipe: _input(needed, runtime) for needed in node.upstream}
 
 
 def _make(node: Node, key: str, inputs: dict[str, Artifact], runtime: Runtime) -> Artifact:
@@ -77,6 +79,10 @@ def _make(node: Node, key: str, inputs: dict[str, Artifact], runtime: Runtime) -
     folder = store.folder(node.stage.name, key)
     folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder, runtime, node.run_name, {}, unit=node.stage.unit)
+    made = {recipe: made_as(artifact) for recipe, artifact in inputs.items()}
+    seen = seen_by(node, made)
+    if node.stage.per_row:
+        work.relatives = relatives_of(node, seen)
     runtime.listener("start", node.run_name, {})
     if "work" in node.stage.signature.parameters:
         called_with["work"] = work
@@ -84,15 +90,15 @@ def _make(node: Node, key: str, inputs: dict[str, Artifact], runtime: Runtime) -
         rows = _put_together(node, called_with, work) if node.stage.per_row else _run_whole(node, called_with, work)
     if node.stage.summary is not None:
         work.facts |= node.stage.summary(Rows([folder / "rows.parquet"]))
-    made = {recipe: made_as(artifact) for recipe, artifact in inputs.items()}
     manifest = {
         "label": node.label,
         "model": node.model,
-        "ingredients": {**node.described, "inputs": node.encoded_inputs(seen_by(node, made))},
+        "ingredients": {**node.described, "inputs": node.encoded_inputs(seen)},
         "facts": work.facts,
         "templates": _templates(node, work, inputs.values()),
         "rows": rows,
         "made": work.made if node.stage.per_row else rows,
+        **({"relatives": work.relatives, "taken": dict(work.taken)} if node.stage.per_row else {}),
         "started": started,
         "seconds": round(time.time() - started, 3),
         "busy": round(busy.seconds + work.elsewhere, 3),
@@ -142,6 +148,10 @@ def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: Partia
     first = next(iter(node.stage.signature.parameters))
     work.total = len(arguments[first])
     here = parts.span[1] - parts.span[0]
+    work.taken += take_over(node, arguments[first], parts, work.runtime.store, work.relatives)
+    if work.taken:
+        work.note(f"{work.taken.total():,} rows are taken over from what was made before")
+    work.missing_samples = parts.missing_samples
     arguments = {**arguments, first: parts.pending()}
     produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
     said = -math.inf
@@ -172,6 +182,7 @@ def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
     for share in parts.saved_facts():
         _add_up(node.stage.facts, work.facts, work.made, share["facts"], share["made"])
         work.made += share["made"]
+        work.taken += Counter(share["taken"])
         work.elsewhere += share["busy"]
     count = parts.finish(node.run_name)
     if node.stage.adds:

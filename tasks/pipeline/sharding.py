@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from data.errors import InputError
 from tasks.models.endpoint import Endpoint
-from tasks.pipeline.execution import arguments_of, key_in_store, run_per_row
+from tasks.pipeline.artifact_keys import seen_by
+from tasks.pipeline.execution import inputs_of, key_in_store, made_as, run_per_row
+from tasks.pipeline.inputs import arguments as arguments_of
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node
+from tasks.pipeline.take_over import relatives_of
 from tasks.pipeline.work import Work
 from tasks.resources import disk
 from tasks.storage.partial_rows import PartialRows
@@ -77,7 +80,8 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     key = key_in_store(node, runtime)
     run_name = Share(number, of).of_run(node.run_name)
     with disk.errors_reported(store.root), store.lock(name, f"{key}-{number}of{of}"):
-        arguments = arguments_of(node, runtime)
+        inputs = inputs_of(node, runtime)
+        arguments = arguments_of(node, inputs)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]
         here = span(len(source), number, of)
         if store.has(name, key):
@@ -91,12 +95,13 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
             return parts.units
         runtime.listener("start", run_name, {})
         work = Work(folder, runtime, run_name, {}, partial=True, unit=node.stage.unit)
+        work.relatives = relatives_of(node, seen_by(node, {recipe: made_as(one) for recipe, one in inputs.items()}))
         if "work" in node.stage.signature.parameters:
             arguments["work"] = work
         try:
             with runtime.shares.taking(node.stage.slot) as busy:
                 run_per_row(node, arguments, work, parts)
-            parts.save_facts({"made": work.made, "busy": busy.seconds, "facts": work.facts})
+            parts.save_facts({"made": work.made, "taken": dict(work.taken), "busy": busy.seconds, "facts": work.facts})
             store.send_parts(name, key)
         except FileNotFoundError:  # another run has made all rows meanwhile, and taken the parts away
             if not store.has(name, key):

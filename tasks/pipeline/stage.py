@@ -12,12 +12,14 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any, get_type_hints
 
+import pyarrow as pa
+
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
 from tasks.models.sampling import Sampling
 from tasks.pipeline import cache_key, fingerprint
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.storage.rows import Row, Rows
+from tasks.storage.rows import Rows
 
 ENGINE: tuple[fingerprint.Definition, ...] = (
     ("tasks.engine.process", "VllmEngine"),
@@ -191,7 +193,8 @@ class Stage:
     table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
     own_questions: bool = False
     reads_manifests: bool = False
-    keeps: Callable[[Row], bool] | None = None
+    adopted: Callable[[pa.Table, int], pa.Table] | None = None
+    samples: str = ""
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
         """A stage travels to another process by name: its module holds it where its function stood."""
@@ -249,7 +252,8 @@ def stage(
     table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None,
     own_questions: bool = False,
     reads_manifests: bool = False,
-    keeps: Callable[[Row], bool] | None = None,
+    adopted: Callable[[pa.Table, int], pa.Table] | None = None,
+    samples: str = "",
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a function a stage.
 
@@ -264,8 +268,10 @@ def stage(
         gpu: whether it uses a GPU where there is one, though it is neither engine nor trainer.
         summary: facts for the manifest about all finished rows, those of earlier tries included.
         reads_manifests: it tells how its inputs were made, so that their keys count beside what they hold.
-        keeps: whether a finished row of a per-row stage may be taken over by another artifact of the stage; one that
-            failed for a passing reason may not. By default all may.
+        adopted: of finished rows that another artifact of a per-row stage has, those that this one would have made,
+            where it has so many input rows: none that failed for a passing reason. By default all.
+        samples: the parameter, a `Sampling`, whose `n` says how many rows a per-row stage makes of each input row,
+            where that is the only thing it changes: more samples are then put to those that another artifact has.
 
     What plans, pages and reports ask of it (tasks/pipeline/declaration.py); none of it is part of the key:
         unit: what its progress counts.
@@ -282,7 +288,7 @@ def stage(
 
     def decorate(function: Callable[..., Any]) -> Stage:
         assert isinstance(function, FunctionType)
-        declared = (unit, adds, rows, compute, facts, table, own_questions, reads_manifests, keeps)
+        declared = (unit, adds, rows, compute, facts, table, own_questions, reads_manifests, adopted, samples)
         return Stage(function, per_row, retries, slot, gpu, summary, *declared)
 
     return decorate

@@ -1,10 +1,13 @@
 """What a running stage is handed: its folder, the runtime, and ways to say how far it is."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tasks.pipeline.runtime import Runtime
+from tasks.storage.rows import Row
 
 
 @dataclass
@@ -28,6 +31,12 @@ class Work:
     """Seconds of the stage's slot that others took to make shares of the rows."""
     unit: str = "rows"
     """What progress counts."""
+    relatives: str = ""
+    """The name under which other artifacts are found that rows may be taken over from."""
+    taken: Counter[str] = field(default_factory=Counter)
+    """Rows taken over from other artifacts, by their keys."""
+    missing_samples: Callable[[Row, int], Sequence[int]] = lambda row, n: range(n)
+    """Which of an input row's samples a per-row stage is to draw: of so many, those that were not taken over."""
 
     @property
     def scratch(self) -> Path:

@@ -3,6 +3,7 @@
 <store>/<stage>/<key>/manifest.json     written last and atomically, with a digest of every file
 <store>/<stage>/<key>/rows.parquet      or whatever files the stage wrote
 <store>/<stage>/<key>/parts/            finished rows of an unfinished stage
+<store>/relatives/<stage>/<name>/<rows>-<key>   artifacts that rows may be taken over from (tasks/pipeline/take_over.py)
 <store>/latest/<stage>/<label>.json     what was made last under that name, to explain a miss
 """
 
@@ -12,7 +13,7 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,12 @@ class Store:
             return frozenset()
         return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
 
+    def relatives(self, stage: str, name: str) -> list[str]:
+        """Keys of artifacts under one name of relatives (`tasks.pipeline.take_over`), those with most rows first."""
+        return most_rows_first(
+            os.listdir(folder) if (folder := self.root / "relatives" / stage / name).is_dir() else []
+        )
+
     def begun(self, stage: str, key: str) -> bool:
         """Whether there is an unfinished artifact with finished rows."""
         return (self.folder(stage, key) / "parts").is_dir()
@@ -151,7 +158,11 @@ class Store:
         write_atomically(folder / MANIFEST, manifest_text(manifest))
         for leftover in ("parts", "scratch"):
             shutil.rmtree(folder / leftover, ignore_errors=True)
-        with suppress(OSError):  # the artifact is complete; these files only explain and estimate
+        with suppress(OSError):  # the artifact is complete; these files only explain, estimate and spare work
+            if relatives := manifest.get("relatives"):
+                place = self.root / "relatives" / stage / relatives / f"{manifest['rows']}-{key}"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.touch()
             self._record(manifest)
         opened = self.open(stage, key)
         assert opened is not None, f"{folder} was damaged while it was written"
@@ -243,3 +254,9 @@ class Store:
         except FileNotFoundError:  # another thread or process has moved it
             return
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
+
+
+def most_rows_first(marks: Iterable[str]) -> list[str]:
+    """The keys in names such as `300-1f3a…`."""
+    found = [(int(rows), key) for rows, _, key in (mark.partition("-") for mark in marks) if rows.isdigit()]
+    return [key for _, key in sorted(found, reverse=True)]

@@ -4,6 +4,7 @@
 <url>/<stage>/<key>/content-<digest>    what the artifact holds, to be read from a listing
 <url>/<stage>/<key>/rows.parquet        or whatever files the stage wrote
 <url>/<stage>/<key>/parts/              finished rows of an unfinished artifact (tasks/storage/shared_partial_rows.py)
+<url>/relatives/<stage>/<name>/         artifacts that rows may be taken over from (tasks/pipeline/take_over.py)
 <url>/latest/, <url>/timings/           what was made last, and how long it took (tasks/storage/shared_metadata.py)
 <url>/locks/<stage>-<key>.json          who makes an artifact now (tasks/storage/lease.py)
 <url>/damaged/                          what did not have its digest
@@ -26,7 +27,7 @@ from typing import Any
 from filelock import FileLock
 
 from tasks.resources.errors import Transient
-from tasks.storage.artifacts import Artifact, Store
+from tasks.storage.artifacts import Artifact, Store, most_rows_first
 from tasks.storage.atomic_write import write_atomically
 from tasks.storage.latest import Latest
 from tasks.storage.lease import Lease
@@ -125,6 +126,9 @@ class SharedStore(Store):
                 return None
             self._contents_there[stage, key] = content_of(manifest)
         return self._contents_there[stage, key]
+
+    def relatives(self, stage: str, name: str) -> list[str]:
+        return most_rows_first(self._remote.list(f"relatives/{stage}/{name}"))
 
     def begun(self, stage: str, key: str) -> bool:
         return super().begun(stage, key) or key in self._begun.get(stage, ()) or super().has(stage, key)
@@ -226,6 +230,8 @@ class SharedStore(Store):
         self._parts.forget(made.folder)
         with suppress(Transient):  # the artifact is complete: what is left over is only in the way
             self._remote.remove(*(f"{stage}/{key}/{name}" for name in there if name.startswith("parts/")))
+            if relatives := made.manifest.get("relatives"):
+                self._remote.write(f"relatives/{stage}/{relatives}/{made.manifest['rows']}-{key}", b"")
             self._metadata.record(stage, self._latest_file(stage, made.manifest["label"]).name, made.manifest)
         return made
 
