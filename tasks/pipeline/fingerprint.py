@@ -215,12 +215,22 @@ def _referred(dotted: str, names: Mapping[str, tuple[str, str | None]]) -> Defin
         return None
     origin, attribute = names[head]
     base = origin if attribute is None else f"{origin}.{attribute}"
-    if attribute is not None and _module(base) is None:  # of an object's attributes, the object is a name of its own
+    if attribute is not None and not _is_module(origin, attribute):  # of an object's attributes, the object is a name of its own
         return None if rest else (origin, attribute)
     if not rest:
         return None
     module, name = _split(f"{base}.{rest}")
     return (module, name) if f"{module}.{name}" == f"{base}.{rest}" else None
+
+
+@functools.cache
+def _is_module(package: str, name: str) -> bool:
+    """Whether a name in a package is a module of it. Nothing is imported to find out."""
+    within = _module(package)
+    if within is None or within.path.name != "__init__.py" or name in within.definitions or name in within.imports:
+        return False
+    folder = within.path.parent
+    return (folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists()
 
 
 @functools.cache
@@ -274,7 +284,7 @@ def _reached(roots: Sequence[Definition]) -> list[Definition]:
             continue
         source = _module(module)
         if source is None or name not in source.definitions:
-            if source is not None and _module(f"{module}.{name}") is not None:
+            if _is_module(module, name):
                 continue  # a module as a value: what is taken from it counts where it is taken
             raise UnresolvedName(f"{module}.{name}: a key is made of its code, and it is defined nowhere")
         reached[definition] = None
