@@ -76,14 +76,20 @@ def _summary(forecasts: Forecasts, price: Cost) -> str:
     misses = len(forecasts.misses)
     if not misses:
         return "Everything is in the store: a run will do nothing again."
-    text = f"{len(forecasts.each) - misses} hit, {misses} to run: "
+    waiting = len(forecasts.waiting)
+    text = f"{len(forecasts.each) - misses} hit, {misses - waiting} to run"
+    text += f", {waiting} that run unless what they need comes out as before: at most " if waiting else ": "
     about = "at most" if price.tokens_are_bound else "about"
     for compute, number in price.counts.items():
         text += f"{number:,} {compute.counted} to {compute.verb}"
         text += f" ({about} {price.tokens_by_compute[compute]:,} tokens), " if compute.writes else ", "
     if price.minutes is None:
         return text + "duration unknown until a first run with these models has been timed."
-    text += f"about {price.minutes:.1f} minutes, as earlier runs went"
+    least = price.least_minutes or 0.0
+    if price.minutes - least >= 0.1:
+        text += f"about {least:.1f} to {price.minutes:.1f} minutes, as earlier runs went"
+    else:
+        text += f"about {price.minutes:.1f} minutes, as earlier runs went"
     return text + (f" (without {', '.join(price.unknown)}, never timed yet)." if price.unknown else ".")
 
 
@@ -136,11 +142,13 @@ def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:
         ],
         "hits": len(forecasts.each) - len(forecasts.misses),
         "misses": len(forecasts.misses),
+        "waits": len(forecasts.waiting),
         "cost": {
             **{compute.counted: price.count(compute.counted) for compute in price.counts},
             "tokens": price.tokens,
             "tokens_are_bound": price.tokens_are_bound,
             "minutes": price.minutes,
+            "least_minutes": price.least_minutes,
             "uncounted": list(price.uncounted),
             "gpu_hours": price.gpu_hours.total if price.gpu_hours else None,
             "endpoints": [

@@ -12,6 +12,7 @@ from typing import Any
 from flows.planning.plan import Plan
 from tasks.pipeline.artifact_keys import Made, key_of, seen_by
 from tasks.pipeline.stage import Node
+from tasks.pipeline.take_over import relatives_of
 from tasks.storage.artifacts import Store
 from tasks.storage.latest import Latest
 
@@ -35,6 +36,13 @@ class Forecast:
     why: str = ""
     key: str | None = None
     """None where it is not known before its inputs are made."""
+    rows_there: int = 0
+    """The most rows that a related artifact has, which may be taken over."""
+
+    @property
+    def least_rows(self) -> int:
+        """Rows that are made in any case."""
+        return max(0, self.node.expected_rows - self.rows_there) if self.state is State.MISS else 0
 
     @property
     def hit(self) -> bool:
@@ -100,7 +108,18 @@ class _Forecaster:
         before = self._store.latest(node.stage.name, node.label)
         self._expected[node.recipe] = _Expected(_as_before(node, before), certain=False)
         known = None if unsure else key
-        return Forecast(node, State.MISS, self._why(node, known, before, unsure, made), known)
+        why = self._why(node, known, before, unsure, made)
+        return Forecast(node, State.MISS, why, known, self._rows_there(node, made))
+
+    def _rows_there(self, node: Node, made: Mapping[str, Made]) -> int:
+        """The most rows that a relative of a per-row step has; 0 where it is not known which its relatives are."""
+        if not node.stage.per_row:
+            return 0
+        first = node.upstream[0]
+        if any(needed.recipe not in made for needed in node.upstream if needed is not first):
+            return 0
+        known = {first.recipe: Made("", ""), **made}
+        return max(self._store.relatives(node.stage.name, relatives_of(node, seen_by(node, known))).values(), default=0)
 
     def _content(self, node: Node, key: str | None) -> str | None:
         if key is None or key not in self._keys[node.stage.name]:

@@ -174,7 +174,12 @@ def _cells(
 ) -> dict[Cell, Node]:
     """The answers of a student to one evaluation benchmark: untrained, and after each arm."""
     name = benchmark.name
-    common = (benchmark.prompt, verifiers.find(benchmark.verifier), study.decoding, study.questions.seed)
+    common = (
+        benchmark.prompt,
+        verifiers.find(benchmark.verifier),
+        study.decoding,
+        study.decoding.drawn_by(study.questions.seed),
+    )
     untrained = Cell(student.title, "", UNTRAINED, UNTRAINED, "", 0, 0, name)
     base = evaluate(asked, student, None, None, *common)
     cells = {

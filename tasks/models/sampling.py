@@ -35,6 +35,10 @@ class Sampling(BaseModel):
     max_tokens: Whole = Field(default=512, ge=1, le=MOST_TOKENS)
     """Tokens after which a response is cut off (its `finish` is then "length")."""
 
+    def drawn_by(self, seed: int) -> int:
+        """The seed that responses are drawn by: always 0 where nothing is drawn, so that it is in no key."""
+        return seed if self.temperature else 0
+
 
 def parameters(sampling: Sampling, seed: int, stop_ids: tuple[int, ...]) -> dict[str, Any]:
     """One response's sampling in vLLM's words; greedy decoding takes the likeliest token and no seed."""

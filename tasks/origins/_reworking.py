@@ -65,5 +65,5 @@ class Reworking(Written, ABC):
         """What the teacher makes of the responses that are given."""
         shown = drafts(given).named(context.label, self.kind)
         ((told, _),) = self.templates(context).values()
-        node = generate(shown, context.model(self.model), told, self.sampling, context.seed)
+        node = generate(shown, context.model(self.model), told, self.sampling, self.sampling.drawn_by(context.seed))
         return node.named(context.label, self.kind)

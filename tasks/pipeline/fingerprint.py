@@ -215,7 +215,9 @@ def _referred(dotted: str, names: Mapping[str, tuple[str, str | None]]) -> Defin
         return None
     origin, attribute = names[head]
     base = origin if attribute is None else f"{origin}.{attribute}"
-    if attribute is not None and not _is_module(origin, attribute):  # of an object's attributes, the object is a name of its own
+    if attribute is not None and not _is_module(
+        origin, attribute
+    ):  # of an object's attributes, the object is a name of its own
         return None if rest else (origin, attribute)
     if not rest:
         return None

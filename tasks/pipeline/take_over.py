@@ -7,6 +7,7 @@ other ones, or more samples then pays for what is new; so does one that shares q
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +52,7 @@ def take_over(node: Node, source: Rows, parts: PartialRows, store: Store, relati
     """
     taken: Counter[str] = Counter()
     wanted: dict[bytes, list[int]] = {}
-    for key in store.relatives(node.stage.name, relatives)[:MOST_DONORS]:
+    for key in islice(store.relatives(node.stage.name, relatives), MOST_DONORS):
         wanted = wanted or _wanted(parts)
         if not wanted:
             break

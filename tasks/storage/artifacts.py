@@ -111,11 +111,10 @@ class Store:
             return frozenset()
         return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
 
-    def relatives(self, stage: str, name: str) -> list[str]:
-        """Keys of artifacts under one name of relatives (`tasks.pipeline.take_over`), those with most rows first."""
-        return most_rows_first(
-            os.listdir(folder) if (folder := self.root / "relatives" / stage / name).is_dir() else []
-        )
+    def relatives(self, stage: str, name: str) -> dict[str, int]:
+        """Keys of artifacts under one name of relatives (`tasks.pipeline.take_over`) with their rows, most first."""
+        folder = self.root / "relatives" / stage / name
+        return most_rows_first(os.listdir(folder) if folder.is_dir() else [])
 
     def begun(self, stage: str, key: str) -> bool:
         """Whether there is an unfinished artifact with finished rows."""
@@ -256,7 +255,7 @@ class Store:
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
 
 
-def most_rows_first(marks: Iterable[str]) -> list[str]:
-    """The keys in names such as `300-1f3a…`."""
+def most_rows_first(marks: Iterable[str]) -> dict[str, int]:
+    """Keys and rows in names such as `300-1f3a…`."""
     found = [(int(rows), key) for rows, _, key in (mark.partition("-") for mark in marks) if rows.isdigit()]
-    return [key for _, key in sorted(found, reverse=True)]
+    return {key: rows for rows, key in sorted(found, reverse=True)}

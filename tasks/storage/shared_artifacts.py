@@ -127,7 +127,7 @@ class SharedStore(Store):
             self._contents_there[stage, key] = content_of(manifest)
         return self._contents_there[stage, key]
 
-    def relatives(self, stage: str, name: str) -> list[str]:
+    def relatives(self, stage: str, name: str) -> dict[str, int]:
         return most_rows_first(self._remote.list(f"relatives/{stage}/{name}"))
 
     def begun(self, stage: str, key: str) -> bool:
