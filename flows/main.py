@@ -14,12 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from data.errors import InputError
+from flows.cli import store_page
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(store_page.app, name="store")
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What typer raises at an option or an argument that it cannot use; the class has no public name."""
 

@@ -26,7 +26,7 @@ from flows.execution.scheduler import Scheduler
 from flows.execution.session import Session
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
-from flows.results import publishing, tracking
+from flows.results import publishing, recording, tracking
 from flows.server import health, library_environment
 from flows.ui import artifacts, run_log
 from tasks.pipeline.runtime import Runtime
@@ -94,11 +94,16 @@ def _run(study: Study, run: Session) -> Outcome:
         get_run_logger().info(line)
     run.runtime.adapter_ranks = plan.adapter_ranks
     started = time.monotonic()
-    with runner.scheduler(run.options, run.runtime) as scheduler:
+    with (
+        recording.recorded(plan, run.runtime.store, run.runtime.keys) as reached,
+        runner.scheduler(run.options, run.runtime) as scheduler,
+    ):
+        scheduler.reached = reached.add
         replanning = Replanning(plan, scheduler)
         replanning.run()
         outcome.missing = replanning.missing
         _conclude(replanning.plan, scheduler, outcome)
+        reached.whole = not scheduler.failed
     outcome.ran, outcome.hits = len(scheduler.done) - scheduler.hits, scheduler.hits
     outcome.failed = replanning.failed
     outcome.wrong_input = next((str(error) for error in scheduler.errors if isinstance(error, InputError)), None)
