@@ -98,7 +98,7 @@ def _run(study: Study, run: Session) -> Outcome:
         recording.recorded(plan, run.runtime.store, run.runtime.keys) as reached,
         runner.scheduler(run.options, run.runtime) as scheduler,
     ):
-        scheduler.reached = reached.add
+        scheduler.reached = lambda node, result: reached.add(node.stage.name, result.key)
         replanning = Replanning(plan, scheduler)
         replanning.run()
         outcome.missing = replanning.missing
