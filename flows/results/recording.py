@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from data.errors import InputError
@@ -55,16 +56,8 @@ class Recording:
     def write(self, finished: bool) -> None:
         """Put the record into the store. Where it cannot be written, the next time may."""
         self._written = time.monotonic()
-        record = self._record
-        ended = StudyRecord(
-            **{
-                **record.__dict__,
-                "keys": united(self._keys),
-                "earlier": {} if finished and self.whole else record.earlier,
-                "finished": time.time() if finished else None,
-            }
-        )
-        _written(self._store, ended)
+        record = replace(self._record, keys=united(self._keys), finished=time.time() if finished else None)
+        _write(self._store, replace(record, earlier={}) if finished and self.whole else record)
 
 
 @contextlib.contextmanager
@@ -79,7 +72,11 @@ def recorded(plan: Plan, store: Store, keys: ArtifactKeys) -> Iterator[Recording
     """
     new = _new_record(plan.study, store)
     with running(store, new.name):
-        recording = Recording(store, _with_keys(new, store, _there(plan.nodes, store, keys)))
+        with contextlib.suppress(Transient):  # the steps ask again, and are tried again
+            new = replace(new, keys=_there(plan.nodes, store, keys))
+            before = study_records.read(store.files, new.name)
+            new = replace(new, earlier={} if before is None else united(before.keys, before.earlier))
+        recording = Recording(store, new)
         recording.write(finished=False)
         try:
             yield recording
@@ -98,43 +95,38 @@ def record_all(plan: Plan, store: Store, keys: Iterable[tuple[str, str]]) -> Non
         reached[stage].add(key)
         store.mark_used(stage, key)
     new = _new_record(plan.study, store)
-    _written(store, StudyRecord(**{**new.__dict__, "keys": united(reached), "finished": time.time()}))
+    _write(store, replace(new, keys=united(reached), finished=time.time()))
 
 
-def _written(store: Store, record: StudyRecord) -> None:
+def _write(store: Store, record: StudyRecord) -> None:
     # No study fails for its record; a store that may only be read has none.
     with contextlib.suppress(OSError, Transient, InputError):
         study_records.write(store.files, record)
 
 
 def _new_record(study: Study, store: Store) -> StudyRecord:
-    file = _file(study)
-    # Values that came from no file, as those of a deployment, are told apart by what they are.
-    values = "" if study.file else json.dumps(study.model_dump(mode="json"), sort_keys=True)
+    file, is_embedded = _file(study)
+    if file is None:  # as of a deployment: told from others by what they are, wherever they are run
+        identity = study_records.digest(json.dumps(study.model_dump(mode="json"), sort_keys=True))
+    else:
+        identity = study_records.digest(file.stem if is_embedded else str(file), *study.overrides)
     return StudyRecord(
         study=study.name,
-        identity=study_records.digest(str(file or study.file), study.command if study.file else values),
+        identity=identity,
         command=masked(study.command, ()),
-        file=None if file is None else str(file),
-        machine=store.machine if study.file else "",
+        file=None if file is None or is_embedded else str(file),
+        machine="" if file is None else store.machine,
         host=socket.gethostname(),
         started=time.time(),
     )
 
 
-def _file(study: Study) -> Path | None:
-    """The study file; None for an embedded study and for values of none."""
+def _file(study: Study) -> tuple[Path | None, bool]:
+    """The study file, and whether it is an embedded one; None for values that came from no file."""
     if not study.file:
-        return None
+        return None, False
     file = study_file.locate(study.file).absolute()
-    return None if file.parent == study_file.STUDIES else file
-
-
-def _with_keys(new: StudyRecord, store: Store, there: Keys) -> StudyRecord:
-    """The record at the start of a run: what of its steps is there, and what earlier runs reached."""
-    before = study_records.read(store.files, new.name)
-    earlier = {} if before is None else united(before.keys, before.earlier)
-    return StudyRecord(**{**new.__dict__, "keys": there, "earlier": earlier})
+    return file, file.parent == study_file.STUDIES
 
 
 def _there(nodes: Iterable[Node], store: Store, keys: ArtifactKeys) -> Keys:

@@ -5,6 +5,7 @@ stages, and what was set aside in `damaged/`. So a folder that is no store has n
 """
 
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -120,7 +121,8 @@ def _of_stage(store: Store, stage: str, reached: Mapping[tuple[str, str], float]
             yield one
     for key in keys:
         if MANIFEST not in by_key[key]:
-            written = max((info.modified or 0.0 for info in by_key[key].values()), default=_changed(store, stage, key))
+            times = [_written(info) for info in by_key[key].values()]
+            written = max(times, default=_changed(store, stage, key) or time.time())
             unfinished.append(StoredArtifact(stage, key, f"{stage}/{key}", Condition.UNFINISHED, by_key[key], written))
     for one in unfinished:
         if complete or any(name.startswith("parts/") for name in one.files):
@@ -138,10 +140,15 @@ def _with_manifest(
     folder = f"{stage}/{key}"
     manifest = manifest_of(stage, key, content)
     if manifest is None:
-        return StoredArtifact(stage, key, folder, Condition.UNREADABLE, files, files[MANIFEST].modified or 0.0)
-    used = max(files[MANIFEST].modified or 0.0, last_marked(store, stage, key), reached.get((stage, key), 0.0))
+        return StoredArtifact(stage, key, folder, Condition.UNREADABLE, files, _written(files[MANIFEST]))
+    used = max(_written(files[MANIFEST]), last_marked(store, stage, key), reached.get((stage, key), 0.0))
     label, rows = str(manifest.get("label", "")), manifest.get("rows")
     return StoredArtifact(stage, key, folder, Condition.COMPLETE, files, used, label, rows)
+
+
+def _written(info: ObjectInfo) -> float:
+    """When a file was written; now where its store does not say, so that nothing is taken for old that may not be."""
+    return time.time() if info.modified is None else info.modified
 
 
 def last_marked(store: Store, stage: str, key: str) -> float:

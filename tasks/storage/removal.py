@@ -2,13 +2,13 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable
 
 from tasks.storage.artifacts import Store
 from tasks.storage.inventory import Condition, StoredArtifact, last_marked
 from tasks.storage.latest import Latest
 from tasks.storage.manifest import MANIFEST
+from tasks.storage.store_files import FolderFiles, StoreFiles
 
 
 def remove(store: Store, one: StoredArtifact) -> bool:
@@ -48,16 +48,21 @@ def remove_marks(store: Store, removed: Iterable[StoredArtifact]) -> None:
     for one in removed:
         if one.condition is Condition.COMPLETE:
             by_stage[one.stage].add(one.key)
+    places = [store.files, *([] if isinstance(store.files, FolderFiles) else [FolderFiles(store.root)])]
     for stage, keys in by_stage.items():
-        marks = [name for name in store.files.list(f"relatives/{stage}") if name.rpartition("-")[2] in keys]
-        store.files.remove(*(f"relatives/{stage}/{name}" for name in marks))
-        names = [f"latest/{stage}/{name}" for name in store.files.list(f"latest/{stage}")]
-        for name, content in store.files.read_many(names).items():
-            with suppress(UnicodeDecodeError):
-                latest = Latest.of(content.decode("utf-8"))
-                if latest is None or not any(made["key"] in keys for made in latest.made):
-                    continue
-                if (text := latest.without(keys)) is None:
-                    store.files.remove(name)
-                else:
-                    store.files.write(name, text.encode())
+        for files in places:  # of a shared store, the cache too
+            _remove_marks(files, stage, keys)
+
+
+def _remove_marks(files: StoreFiles, stage: str, keys: Collection[str]) -> None:
+    marks = [name for name in files.list(f"relatives/{stage}") if name.rpartition("-")[2] in keys]
+    files.remove(*(f"relatives/{stage}/{name}" for name in marks))
+    names = [f"latest/{stage}/{name}" for name in files.list(f"latest/{stage}")]
+    for name, content in files.read_many(names).items():
+        latest = Latest.of(content.decode("utf-8", "replace"))
+        if latest is None or not any(made["key"] in keys for made in latest.made):
+            continue
+        if (text := latest.without(keys)) is None:
+            files.remove(name)
+        else:
+            files.write(name, text.encode())
