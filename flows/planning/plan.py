@@ -16,6 +16,7 @@ from tasks.comparison.approaches import Approaches
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.records import Evaluated, MissingCell, Offered
 from tasks.evaluate import evaluate
+from tasks.generate import generate
 from tasks.kinds import verifiers
 from tasks.leak import leak
 from tasks.models.model import Model
@@ -84,13 +85,14 @@ class Plan:
         """What the report tells of: of all that leads to these cells, what was chosen, trained and asked."""
         recipes = {node.recipe for node in made}
         chosen = {one.node.recipe: one.node for one in self.selections if one.node.recipe in recipes}
-        asked = {node.inputs["questions"].recipe: node.inputs["questions"] for node in cells.values()}
+        answers = {cell: node.inputs["answers"] for cell, node in cells.items()}
+        asked = {node.inputs["questions"].recipe: node.inputs["questions"] for node in answers.values()}
         trained: dict[tuple[Arm, int], TrainedOn[Node]] = {}
-        for cell, node in cells.items():
+        for cell in cells:
             offered = self.offered.get((cell.of, cell.seed))
             if offered is not None and offered.choices is not None:
                 trained[cell.of, cell.seed] = TrainedOn(
-                    cell.of, cell.seed, node.inputs["adapter"], offered.choices, offered.pool
+                    cell.of, cell.seed, answers[cell].inputs["adapter"], offered.choices, offered.pool
                 )
         return Steps(made, tuple(chosen.values()), tuple(trained.values()), tuple(asked.values()))
 
@@ -173,24 +175,19 @@ def _cells(
     study: Study, student: Model, benchmark: Benchmark, asked: Node, trained: Iterable[TrainedArm]
 ) -> dict[Cell, Node]:
     """The answers of a student to one evaluation benchmark: untrained, and after each arm."""
-    name = benchmark.name
-    common = (
-        benchmark.prompt,
-        verifiers.find(benchmark.verifier),
-        study.decoding,
-        study.decoding.drawn_by(study.questions.seed),
-    )
+    name, decoding, judge = benchmark.name, study.decoding, verifiers.find(benchmark.verifier)
+    seed = decoding.drawn_by(study.questions.seed)
+
+    def cell(label: str, *tags: str, live: tuple[Node | None, Node | None] = (None, None)) -> Node:
+        answers = generate(asked, student, benchmark.prompt, decoding, seed, *live)
+        tags = (f"eval:{name}", *tags)
+        return evaluate(answers.named(f"{label} on {name}", *tags), judge).named(f"{label} on {name}", *tags)
+
     untrained = Cell(student.title, "", UNTRAINED, UNTRAINED, "", 0, 0, name)
-    base = evaluate(asked, student, None, None, *common)
-    cells = {
-        untrained: base.named(f"{prefix(study, student)}base on {name}", f"eval:{name}", f"student:{student.title}")
-    }
+    cells = {untrained: cell(f"{prefix(study, student)}base", f"student:{student.title}")}
     for arm in trained:
-        answered = evaluate(asked, student, arm.live.adapter, arm.live.attested, *common)
         adapter = arm.live.adapter
-        cells[Cell(*arm.of, arm.seed, name)] = answered.named(
-            f"{adapter.label} on {name}", f"eval:{name}", *adapter.tags
-        )
+        cells[Cell(*arm.of, arm.seed, name)] = cell(adapter.label, *adapter.tags, live=(adapter, arm.live.attested))
     return cells
 
 

@@ -188,8 +188,8 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
     measured = [node for node in plan.checks if node.stage.name == "answerable"]
     assert len(measured) == 2 * len(study.names(study.evaluate))
     for cell, answered in plan.cells.items():
-        (asked,) = (node for node in measured if node in answered.upstream)
-        assert asked.values["model"] == answered.values["model"]
+        (asked,) = (node for node in measured if node in answered.inputs["answers"].upstream)
+        assert asked.values["model"] == answered.inputs["answers"].values["model"]
         assert asked.label == f"{cell.student}/{cell.eval_benchmark} test"
 
 
