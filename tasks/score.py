@@ -26,6 +26,7 @@ from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods, pass_threads
+from tasks.scoring import token_numbers
 from tasks.scoring.token_surprise import COLUMNS, KEPT, kept, pieces
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
@@ -36,7 +37,7 @@ WINDOW = 4096
 BUDGET = 8192
 LARGEST = 700.0
 """Nats a token above which a perplexity would no longer fit a float."""
-PERPLEXITY = ("prompt_tokens", "tokens", "nll", "perplexity", *COLUMNS)
+PERPLEXITY = ("prompt_tokens", "tokens", "nll", "perplexity", *token_numbers.COLUMNS, *COLUMNS)
 """Columns of a response that was scored."""
 SCORING = Compute("score", "responses", flops=2, efficiency=0.40)
 """Reading is bound by arithmetic."""
@@ -127,8 +128,8 @@ def score(
     log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
     than the model's context, and for one without a response, whose numbers of tokens are null. Prompt and response are
     rendered as for training, so `select` knows from these numbers what a trainer can hold.
-    In a study, adds to some rows, and null to the others, `token_nll` and `token_text`
-    (tasks/scoring/token_surprise.py).
+    In a study, adds `nll_of_tokens` and `rank_of_tokens` (tasks/scoring/token_numbers.py), and to some rows, and null
+    to the others, `token_nll` and `token_text` (tasks/scoring/token_surprise.py).
 
     Raises:
         InputError: the prompt template names a column the rows lack.
@@ -141,6 +142,8 @@ def score(
     share = KEPT / max(KEPT, work.total, len(responses)) if work else 0.0
     scored = missing = thoughts = 0
 
+    nothing = {"nll": math.nan, "perplexity": math.nan, **dict.fromkeys(COLUMNS)}
+    nothing |= dict.fromkeys(token_numbers.COLUMNS) if work else {}
     text = functools.lru_cache(maxsize=1 << 16)(turned.decode)
 
     def halved(smaller: int) -> None:
@@ -163,27 +166,27 @@ def score(
             for row in window:
                 if is_missing(row):
                     missing += 1
-                    nothing = {"prompt_tokens": None, "tokens": None, "nll": math.nan, "perplexity": math.nan}
-                    yield {**row, "response": None, **nothing, "token_nll": None, "token_text": None}
+                    yield {**row, "response": None, "prompt_tokens": None, "tokens": None, **nothing}
             window = [row for row in window if not is_missing(row)]
             rendered = turned.rows(prompt, window)
             thoughts += sum(turned.leaves_out(row["response"]) for row in window)
             short = [index for index, item in enumerate(rendered) if len(item.ids) <= turned.context]
             for index in sorted(set(range(len(window))) - set(short)):
-                unknown = {"nll": math.nan, "perplexity": math.nan, "token_nll": None, "token_text": None}
-                yield {**window[index], **_lengths(rendered[index]), **unknown}
+                yield {**window[index], **_lengths(rendered[index]), **nothing}
             examples = [rendered[index] for index in short]
-            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved)
+            ranked = work is not None
+            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved, ranked)
             try:
                 for position, each in found:
-                    nats = each.float().numpy()
+                    nats, *rank = each.float().numpy().reshape(-1, each.shape[-1])
                     row, nll = dict(window[short[position]]), float(nats.sum(dtype="float64"))
                     if not math.isfinite(nll):
                         raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
                     scored += 1
                     row |= _lengths(examples[position])
                     row |= {"nll": nll, "perplexity": perplexity(nll, len(nats))}
-                    row |= {"token_nll": None, "token_text": None}
+                    row |= token_numbers.packed(nats, *rank) if rank else {}
+                    row |= dict.fromkeys(COLUMNS)
                     if kept(row["id"], share):
                         texts = pieces(examples[position].response_ids, turned.end_ids, text)
                         row |= {"token_nll": nats, "token_text": texts}

@@ -21,6 +21,7 @@ from tasks.resources import slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
 from tasks.score import familiarity, load, perplexity, score
+from tasks.scoring import token_numbers
 from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods
 from tasks.storage.artifacts import Store
 from tasks.storage.partial_rows import PartialRows
@@ -93,6 +94,30 @@ def test_small_chunks_of_the_vocabulary_change_no_number(
     rows = responses(10)
     for index, each in negative_log_likelihoods(load(model), renderer(model).rows(PROMPT, rows), 1000):
         assert each.tolist() == pytest.approx([-value for value in by_hand[rows[index]["id"]]], abs=1e-4)
+
+
+def test_ranks_are_those_of_a_plain_forward_pass(model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each token's place among all tokens sorted by their logits, whatever the chunks; kept as bytes in a study."""
+    import torch
+
+    monkeypatch.setattr("tasks.scoring.likelihood.CHUNK_BYTES", 4 * 600 * 7)
+    runtime = Runtime(Store(tmp_path), Placement(score_tokens=200))
+    source = answered(10)
+    execute(source, runtime)
+    made = {row["id"]: row for row in execute(score(source, model, PROMPT), runtime)[0].rows()}
+    network = load(model)
+    highest = 0
+    for row in responses(10):
+        rendered = renderer(model).row(PROMPT, row)
+        with torch.no_grad():
+            logits = network(input_ids=torch.tensor([rendered.ids])).logits[0, rendered.prompt_length - 1 : -1]
+        order = logits.argsort(-1, descending=True).tolist()
+        expected = [places.index(token) + 1 for places, token in zip(order, rendered.response_ids, strict=True)]
+        nll, rank = token_numbers.unpacked(*(made[row["id"]][name] for name in token_numbers.COLUMNS))
+        assert rank.tolist() == [min(value, token_numbers.MOST_RANK) for value in expected]
+        assert nll.sum() == pytest.approx(made[row["id"]]["nll"], abs=1e-4)
+        highest = max(highest, *expected)
+    assert highest > token_numbers.MOST_RANK, "a random model gives some tokens a rank that is clipped"
 
 
 def random_network(family: str, **options: Any) -> Any:
@@ -235,7 +260,7 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
     runtime = Runtime(Store(tmp_path), Placement(score_tokens=200))
     source = answered(30)
     execute(source, runtime)
-    whole = Likelihood.nll
+    whole = Likelihood.nll_and_rank
     passes = []
 
     def breaks(self: Likelihood, batch: Any) -> Any:
@@ -244,7 +269,7 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
             raise RuntimeError("broken on purpose")
         return whole(self, batch)
 
-    monkeypatch.setattr(Likelihood, "nll", breaks)
+    monkeypatch.setattr(Likelihood, "nll_and_rank", breaks)
     node = score(source, model, PROMPT)
     with pytest.raises(RuntimeError, match="on purpose"):
         execute(node, runtime)
