@@ -1,5 +1,6 @@
 """The steps of a study's arms on one training benchmark: each arm's rows, what it trains on, and its adapters."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -148,7 +149,8 @@ class ArmSteps:
         of = self._of(arm, draw)
         responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, chosen.draw.seed)
         predicted = self._predicted(arm, draw, rows, chosen, taken)
-        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node, predicted)
+        training = json.dumps({**arm.method.model_dump(mode="json"), "after": arm.after}, sort_keys=True)
+        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node, predicted, training)
         live = LiveAdapter(adapter, attest(adapter, self._student).named(*named))
         return TrainedArm(of, draw.seed, offered, live, self._moved(of, draw.seed, live))
 
