@@ -1,9 +1,10 @@
 """What predictors say of a study's arms before training, against what training came to: the study's own record.
 
 A group is the arms of one student and training benchmark that are trained alike, at the study's largest size, controls
-left out: arms that differ in their rows alone, among which one would choose. Each arm has the accuracy in domain that was measured, seeds pooled, and its replicates
-over evaluation questions and seeds (tasks/comparison/bootstrap.py). A predictor's values are taken as they are: they
-describe the very rows that an arm trained on. Where an arm's rows are drawn anew for each seed, its value is the mean.
+left out: arms that differ in their rows alone, among which one would choose. Each arm has the accuracy in domain that
+was measured, seeds pooled, and its replicates over evaluation questions and seeds (tasks/comparison/bootstrap.py). A
+predictor's values are taken as they are: they describe the very rows that an arm trained on. Where an arm's rows are
+drawn anew for each seed, its value is the mean.
 """
 
 from __future__ import annotations
