@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from tasks.comparison.cell import Arm
 from tasks.comparison.divergence import divergence
 from tasks.comparison.predictions import ALL, record, values
 from tasks.comparison.records import Moved, Offered
+from tasks.comparison.results import Results
 from tasks.comparison.statistics import Measured
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Work
+from tasks.report import render
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
 from tests.tasks.simulated import CHANCES, Simulated, simulate
@@ -196,3 +199,43 @@ def test_without_kl_there_are_no_rows(folder: Path) -> None:
     assert pd.read_parquet(folder / "divergence.parquet").empty
     assert pd.read_parquet(folder / "forgetting.parquet").empty
     assert json.loads((folder / "verdict.json").read_text())["verdicts"]
+
+
+def test_the_page_shows_picks_regret_and_a_scatter_of_each(folder: Path) -> None:
+    page = render(Results.read(folder), "a study", {})
+    assert "What could have been known before training" in page
+    rows = pd.read_parquet(folder / "predictor_record.parquet")
+    whole = rows[(rows["train_benchmark"] == ALL) & (rows["predictor"] == "length")].iloc[0]
+    regret = f"{100 * whole['regret']:.1f}"
+    assert f"those of length {regret}\N{NO-BREAK SPACE}points" in page
+    section = page.partition("What could have been known before training")[2].partition("<h2>")[0]
+    assert section.count("<svg") == 2
+    assert section.count("no own responses") == 2, "what was not measured says why, on each benchmark"
+    assert "self@any" not in section, "controls are no choice"
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert "What forgetting goes with" not in page
+
+
+def test_the_page_of_two_ways_of_training_has_both_and_says_what_forgetting_goes_with(
+    study: Simulated, tmp_path: Path
+) -> None:
+    before = said([1.0, 1.0, 1.0])
+    moved = tuple(
+        Moved(cell.of, cell.seed, before, said([1.5] * 3))
+        for cell in study.names
+        if cell.trained and cell.eval_benchmark == cell.train_benchmark
+    )
+    given = offered(study, {"teacher": "masked", "human": "masked"})
+    page = render(Results.read(compared(study, tmp_path, given, moved)), "a study", {})
+    assert page.count("What could have been known before training: sft, ") == 2
+    assert "whether forgetting goes with KL is undefined" in page, "all arms moved alike"
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_page_without_predictors_says_nothing_of_them(tmp_path: Path) -> None:
+    simulated = simulate(items=20, seeds=(0,))
+    work = Work(tmp_path, Runtime(Store(tmp_path / "store")), "compare test", {})
+    compare.function(simulated.evaluated, simulated.offered, work=work)
+    assert "before training</h2>" not in render(Results.read(tmp_path), "a study", {})
