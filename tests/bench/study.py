@@ -190,7 +190,9 @@ class Peer:
     def chosen(self, arm: "Node") -> "list[Row]":
         """What an arm trains on."""
 
-        artifact = self.store.open("training_rows", arm.inputs["rows"].recipe)
+        from tasks.pipeline.artifact_keys import ArtifactKeys
+
+        artifact = ArtifactKeys(self.store).open(arm.inputs["rows"])
         if artifact is None:
             return questions(arm)
         self.trained_on = "the rows that the run chose"
