@@ -304,6 +304,26 @@ def verify(
 
 
 @app.command()
+def predictors(
+    imported: Annotated[
+        list[str] | None,
+        typer.Option(help="a file of imported results, or one that comes with the project by name, in place of these"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="lay a value over the files: --set accuracies.out_of=100")
+    ] = None,
+    own: Annotated[bool, typer.Option("--own", help="only studies finished here")] = False,
+    predictor: Annotated[str | None, typer.Option(help="every choice of this predictor instead")] = None,
+    allow: Allow = None,
+    as_json: AsJson = False,
+) -> None:
+    """How well each predictor would have picked what to train on: its record over studies and imported results."""
+    from flows.cli import predictors_page
+
+    predictors_page.show(imported or [], set_ or [], own, predictor, as_json)
+
+
+@app.command()
 def benchmarks(as_json: AsJson = False) -> None:
     """List the benchmarks that come with the project."""
     _list("benchmarks", as_json)
