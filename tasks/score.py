@@ -25,8 +25,8 @@ from tasks.pipeline.stage import Work, stage
 from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
-from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods, pass_threads
 from tasks.scoring import token_numbers
+from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods, pass_threads
 from tasks.scoring.token_surprise import COLUMNS, KEPT, kept, pieces
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
@@ -157,7 +157,7 @@ def score(
         if work:
             work.facts |= {"template": turned.hash}
         return
-    with _loaded(model, live_folder(adapter, attested), work) as shared:
+    with loaded(model, live_folder(adapter, attested), work) as shared:
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
         if note := shared.likelihood.note:
@@ -266,7 +266,7 @@ _models_lock = threading.Lock()
 
 
 @contextmanager
-def _loaded(model: Model, adapter: Path | None, work: Work | None = None) -> Iterator[_Shared]:
+def loaded(model: Model, adapter: Path | None, work: Work | None = None) -> Iterator[_Shared]:
     """The model, loaded once however many threads use it, and let go with the last of them."""
     name = f"{model.content} {adapter or ''}"
     with _models_lock:

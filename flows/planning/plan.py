@@ -1,7 +1,7 @@
 """What a study is: its stages, from questions to report, before anything has run."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +14,10 @@ from tasks.answerable import answerable
 from tasks.compare import compare
 from tasks.comparison.approaches import Approaches
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
-from tasks.comparison.records import Evaluated, MissingCell, Offered
+from tasks.comparison.records import Evaluated, MissingCell, Moved, Offered
 from tasks.evaluate import evaluate
 from tasks.kinds import verifiers
+from tasks.kinds.predictors import directions
 from tasks.leak import leak
 from tasks.models.model import Model
 from tasks.pipeline.stage import Node
@@ -36,6 +37,8 @@ class Plan:
     cells: dict[Cell, Node] = field(default_factory=dict)
     offered: dict[tuple[Arm, int], Offered[Node]] = field(default_factory=dict)
     """What each arm trains on, by arm and seed."""
+    moved: list[Moved[Node]] = field(default_factory=list)
+    """How far each training moved the student, where the study asks for it."""
     selections: list[Selection] = field(default_factory=list)
 
     @cached_property
@@ -69,6 +72,8 @@ class Plan:
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
             approaches=_approaches(self.study),
             reference=self.study.reference,
+            directions=directions(),
+            moved=tuple(one for one in self.moved if not {one.before.key, one.after.key} & set(lost)),
         ).named(self.study.name)
         made = ordered([*self.checks, *cells.values()])
         page = report(
@@ -100,8 +105,8 @@ class Plan:
         for of in {one.of: one for one in self.offered.values() if one.of.size == largest}.values():
             if of.verdicts.key in lost or of.perplexities.key in lost:
                 continue
-            without = of.choices is None or of.choices.key in lost
-            yield Offered(of.of, of.pool, of.verdicts, of.perplexities, None if without else of.choices)
+            choices, known = (None if one is None or one.key in lost else one for one in (of.choices, of.predictors))
+            yield replace(of, choices=choices, predictors=known)
 
 
 def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collection[str]] = NOTHING) -> Plan:
@@ -145,6 +150,7 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
             trained += steps.trained()
             plan.selections.extend(steps.selections)
         plan.offered.update({(arm.of, arm.seed): arm.offered for arm in trained})
+        plan.moved.extend(arm.moved for arm in trained if arm.moved is not None)
         for name in to_evaluate:
             plan.cells.update(_cells(study, student, evaluation[name], with_room[student][name], trained))
     return plan
@@ -219,6 +225,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "method": study.method.model_dump(mode="json"),
         "match": study.match.model_dump(mode="json"),
         "decoding": study.decoding.model_dump(mode="json"),
+        "measures": study.measures.model_dump(mode="json"),
         **({"thinking": study.thinking} if study.thinking else {}),
         "questions": study.questions.model_dump(mode="json"),
         "seeds": list(study.seeds),

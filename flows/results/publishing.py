@@ -22,6 +22,7 @@ from tasks.storage.opening import open_store
 TABLES = (
     *("summary.csv", "perplexity.csv", "verdict.json"),
     *("scaling.csv", "efficiency.csv", "pass_at_k.csv", "graded.csv", "surprise.csv", "approaches.csv"),
+    *("predictors.csv", "predictor_record.csv", "divergence.csv", "forgetting.csv"),
 )
 FILES = (*TABLES, "items.parquet")
 

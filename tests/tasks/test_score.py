@@ -295,7 +295,7 @@ def test_threads_share_one_model_and_let_it_go(model: Model) -> None:
         results.append(sorted(made, key=lambda row: row["id"]))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    with scoring._loaded(model, None):
+    with scoring.loaded(model, None):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -331,15 +331,15 @@ def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monke
     loaded = threading.Event()
 
     def other() -> None:
-        with scoring._loaded(second, None, work):
+        with scoring.loaded(second, None, work):
             loaded.set()
 
     waits = threading.Thread(target=other, daemon=True)
-    with scoring._loaded(model, None, work):
+    with scoring.loaded(model, None, work):
         waits.start()
         until(lambda: told)
         assert "waiting for the trainer slot" in told[0]
-        with scoring._loaded(model, None, work):  # one more for the first student is not kept waiting
+        with scoring.loaded(model, None, work):  # one more for the first student is not kept waiting
             assert not loaded.is_set()
     waits.join(PATIENCE)
     assert loaded.is_set()
