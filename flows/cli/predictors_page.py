@@ -39,7 +39,7 @@ def show(imported: Sequence[str], overrides: list[str], own_alone: bool, predict
     if predictor is not None:
         _check_predictor(predictor, found)
     if as_json:
-        say({"results": [_plain(each) for each in overviews], "without_predictors": own_results.without_predictors()})
+        say({"results": [_plain(each) for each in overviews]})
         return
     if not found:
         print(NO_RECORD)
@@ -142,7 +142,7 @@ def _records(
     if records:
         chance = _chance(records)
         rows.append(["chance", "", "0.00", "", *chance, *([""] * len(against))])
-    yield from _table([called, *head, *(f"regret less {name}'s" for name in against)], rows)
+    yield from columns_of([called, *head, *(f"regret less {name}'s" for name in against)], rows)
 
 
 def _chance(records: Sequence[PredictorRecord]) -> list[str]:
@@ -167,7 +167,7 @@ def _noise(found: Sequence[BeyondNoise], apart: int, choices: int) -> Iterator[s
         for each in found
     ]
     head = ["rank correlation", "of", "regret", "elsewhere", "of", "regret", "pairs ordered right", "of"]
-    yield from _table(["", *head], rows)
+    yield from columns_of(["", *head], rows)
 
 
 def _ranked(record: PredictorRecord) -> list[str]:
@@ -182,7 +182,7 @@ def _combination(found: Combination) -> Iterator[str]:
         ("the arm that is usually the best", found.usual),
     ]
     rows = [[name, *_ranked(each), _points(each.above_chance), f"{percent(each.right)} %"] for name, each in named]
-    yield from _table(["", "rank correlation", "of", "regret", "above chance", "best picked"], rows)
+    yield from columns_of(["", "rank correlation", "of", "regret", "above chance", "best picked"], rows)
     yield (
         f"Combining adds {_correlation(found.more)} in rank correlation and {_points(found.regret_less)} points of "
         f"regret to {found.single_name} alone."
@@ -199,7 +199,7 @@ def _choices(found: Overview, predictor: str | None) -> Iterator[str]:
     yield ""
     rows = [[str(each.group), *_choice(each)] for each in record.groups]
     head = ["rank correlation", "of", "pick", "accuracy", "regret", "best", "accuracy", "chance"]
-    yield from _table([predictor or "", *head], rows)
+    yield from columns_of([predictor or "", *head], rows)
 
 
 def _choice(record: GroupRecord) -> list[str]:
@@ -220,8 +220,8 @@ def _names(options: Sequence[str]) -> str:
     return (", ".join(options[:MOST_PICKED]) or "–") + more
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns under their heads, the first to the left."""
+def columns_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: columns under their heads."""
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
     for row in (head, *rows):
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]

@@ -1,98 +1,91 @@
 """The studies that were finished here, as the groups that a record of predictors is made of.
 
-A study's results folder holds what each predictor said of each arm (predictors.csv) and every evaluated answer
-(items.parquet). A group is the arms of one student on one training benchmark at one size, with their accuracy there;
-controls compete with none. Its replicates are those of the study's own intervals (`tasks.comparison.bootstrap`).
+A study's results folder holds what each predictor said of each arm (predictors.csv, tasks/comparison/predictions.py)
+and every evaluated answer (items.parquet). A group is the arms of one student, training benchmark, method and size,
+controls left out, with their accuracy on that benchmark; its replicates are those of the study's own intervals.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputError
 from flows.results import history
 from tasks.comparison.arms import is_control
-from tasks.comparison.cell import UNTRAINED
+from tasks.comparison.bootstrap import Bootstrap
+from tasks.comparison.cell import Arm
+from tasks.comparison.items import ARM, arm_of, matrices
+from tasks.comparison.peers import peers
 from tasks.comparison.predictor_groups import Choice, Group, Results
+from tasks.comparison.statistics import Measured, Term
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.comparison.cell import Arm
-
 PREDICTORS, ITEMS = "predictors.csv", "items.parquet"
-COLUMNS = ("student", "benchmark", "arm", "size", "predictor", "value", "higher_is_better")
-LENGTH = "length"
-"""The predictor that every other must beat."""
+COLUMNS = (*ARM, "predictor", "value", "higher_is_better")
 
 
 def finished() -> list[Results]:
-    """The finished studies of `runs/` that have predictors."""
+    """The finished studies of `runs/` whose arms were told apart by predictors, those with a group at least."""
     folders = (history.RUNS / study for study in history.studies())
-    return [read(folder) for folder in folders if (folder / PREDICTORS).is_file() and (folder / ITEMS).is_file()]
-
-
-def without_predictors() -> list[str]:
-    """The finished studies that have none: of versions before there were any, or some of whose steps failed."""
-    return [study for study in history.studies() if not (history.RUNS / study / PREDICTORS).is_file()]
+    found = (read(folder) for folder in folders if (folder / PREDICTORS).is_file() and (folder / ITEMS).is_file())
+    return [results for results in found if results.groups]
 
 
 def read(folder: Path) -> Results:
     """The groups of a study's results folder.
 
     Raises:
-        InputError: its table of predictors is damaged.
+        InputError: one of its tables is damaged.
     """
     import pandas as pd
 
     file = folder / PREDICTORS
     try:
-        table = pd.read_csv(file, dtype={"student": str, "benchmark": str, "arm": str, "predictor": str})
+        texts = dict.fromkeys((*ARM[:-1], "predictor"), str)  # an arm may be called "none"
+        table = pd.read_csv(file, dtype=texts, keep_default_na=False, na_values={"value": [""]})
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: cannot be read as a table: {str(error).splitlines()[0]}") from None
     if lacking := [column for column in COLUMNS if column not in table]:
         raise InputError(f"{file}: column {lacking[0]!r} is missing (has: {', '.join(map(str, table.columns))})")
-    table["size"] = table["size"].fillna(0).astype(int)
-    better = {
-        str(name): str(rows["higher_is_better"].iloc[0]).casefold() == "true"
-        for name, rows in table.groupby("predictor", sort=False)
-    }
-    groups = list(_groups(table, list(better), folder / ITEMS))
-    return Results(folder.name, tuple(groups), better, baselines=(LENGTH,) if LENGTH in better else ())
+    better = {str(name): bool(rows["higher_is_better"].iloc[0]) for name, rows in table.groupby("predictor")}
+    groups = tuple(_groups(table, better, folder / ITEMS))
+    return Results(folder.name, groups, better)
 
 
-def _groups(table: pd.DataFrame, predictors: list[str], items: Path) -> Iterator[Group]:
+def _groups(table: pd.DataFrame, better: Mapping[str, bool], items: Path) -> Iterator[Group]:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
-    from tasks.comparison.bootstrap import Bootstrap
-    from tasks.comparison.items import ARM, matrices
-    from tasks.comparison.peers import peers
-    from tasks.comparison.statistics import Measured, Term
-
-    scores = matrices(pd.read_parquet(items, columns=[*ARM, "seed", "eval_benchmark", "id", "score"]))
-    sample = Measured(scores, peers=peers(scores))
-    bootstrap = Bootstrap(sample)
-    means = table.groupby(["student", "benchmark", "arm", "size", "predictor"])["value"].mean()
-    values = {place: float(value) for place, value in zip(means.index, means, strict=True)}
-    told = {place[:-1] for place in values}
-    arms: dict[Choice, list[Arm]] = {}
-    for arm, on in scores:
-        known = (arm.student, on, arm.arm, arm.size) in told
-        if arm.arm != UNTRAINED and on == arm.train_benchmark and not is_control(arm.arm) and known:
+    try:
+        answers = pd.read_parquet(items, columns=[*ARM, "seed", "eval_benchmark", "id", "score"])
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise InputError(f"{items}: cannot be read: {str(error).splitlines()[0]}") from None
+    scores = matrices(answers)
+    bootstrap = Bootstrap(Measured(scores, peers=peers(scores)))
+    values: dict[Arm, dict[str, float]] = {}
+    for named, rows in table.groupby(list(ARM), sort=True):
+        values[arm_of(list(named))] = dict(zip(rows["predictor"], map(float, rows["value"]), strict=True))
+    methods = len({arm.method for arm in values})
+    groups: dict[Choice, list[Arm]] = {}
+    for arm in values:
+        if not is_control(arm.arm) and bootstrap.measured.has(arm, arm.train_benchmark):
             size = f"{arm.size} questions" if arm.size else ""
-            arms.setdefault(Choice(arm.student, on, size), []).append(arm)
-    for choice, compared in sorted(arms.items()):
-        terms = [[Term(arm, choice.benchmark)] for arm in compared]
-        places = [(choice.student, choice.benchmark, arm.arm, arm.size) for arm in compared]
-        yield Group(
-            name=choice,
-            options=tuple(arm.arm for arm in compared),
-            accuracies=np.array([sample.estimate(term).value for term in terms]),
-            values={name: np.array([values.get((*place, name), math.nan) for place in places]) for name in predictors},
-            cluster=choice.benchmark,
-            replicates=np.column_stack([bootstrap.replicates(term) for term in terms]),
-        )
+            setting = ", ".join(filter(None, (arm.method if methods > 1 else "", size)))
+            groups.setdefault(Choice(arm.student, arm.train_benchmark, setting), []).append(arm)
+    for choice, arms in groups.items():
+        terms = [[Term(arm, choice.benchmark)] for arm in arms]
+        if len(arms) > 1:
+            yield Group(
+                name=choice,
+                options=tuple(arm.arm for arm in arms),
+                accuracies=np.array([bootstrap.measured.estimate(term).value for term in terms]),
+                values={name: np.array([values[arm].get(name, math.nan) for arm in arms]) for name in better},
+                cluster=choice.benchmark,
+                replicates=np.column_stack([bootstrap.replicates(term) for term in terms]),
+            )
