@@ -55,25 +55,32 @@ def advise(
     picks = {name: _picked(name, found) for name in predictors.names()}
     picks = {name: pick for name, pick in picks.items() if pick}
     chosen = predictor_track.best(known, list(picks))
-    try:
-        if target.exists():
-            raise InputError(f"{target} is there already and stays as it is; another name: --out FILE.yaml")
-        settled: Written | str = settling_study.write(sets, model, template, target)
-    except InputError as error:
-        if out is not None:
-            raise
-        settled = str(error)
+    settled = _settled(sets, model, template, target)
     if as_json:
         say(_plain(sets, found, picks, known, chosen, settled, rendering.notes))
+    else:
+        print("\n".join(_page(student.name, sets, found, lacking, picks, known, chosen)))
+        for note in (*rendering.notes, *(settled.notes if isinstance(settled, Written) else ())):
+            print(note)
+    if isinstance(settled, str) and out is not None:
+        raise InputError(f"--out {out}: no study file: {settled}")
+    if as_json:
         return
-    print("\n".join(_page(student.name, sets, found, lacking, picks, known, chosen)))
-    for note in (*rendering.notes, *(settled.notes if isinstance(settled, Written) else ())):
-        print(note)
     if isinstance(settled, str):
         print(f"\nNo study file: {settled}")
         return
     counts = f"{settled.train:,} questions to train on, {settled.test:,} to test on"
     print(f"\nWhat would settle it: {settled.command}  ({counts})")
+
+
+def _settled(sets: AnswerSets, model: str, template: str, target: Path) -> Written | str:
+    """The study file that was written, or why there is none."""
+    try:
+        if target.exists():
+            return f"{target} is there already and stays as it is; another name: --out FILE.yaml"
+        return settling_study.write(sets, model, template, target)
+    except InputError as error:
+        return str(error)
 
 
 def _template(prompt: Path | None, benchmark: str | None) -> str:
@@ -124,11 +131,12 @@ def _page(
         for name, pick in picks.items()
     ]
     head = ["", "better", "picks", *(each.name for each in found), "its picks so far"]
-    yield from columns_of(head, rows)
+    if rows:
+        yield from columns_of(head, rows)
     silent: dict[str, list[str]] = {}
     for name in predictors.names():
         if name not in picks:
-            silent.setdefault(lacking.get(name, "the same for all sets"), []).append(predictors.find(name).title)
+            silent.setdefault(lacking[name], []).append(predictors.find(name).title)
     for why, titles in silent.items():
         yield f"No pick by {'; '.join(titles)}: {why}."
     yield ""
@@ -184,11 +192,12 @@ def _recommendation(picks: Mapping[str, tuple[str, ...]], chosen: tuple[str, Tra
     name, track = chosen
     where = track.where if track.where == HERE else f"the published results {track.where}"
     here = "" if track.where == HERE else f" In studies here: {NO_RECORD}."
+    same = sum(set(picks[name]) <= set(pick) for pick in picks.values())
     return (
-        f"Recommendation: {' or '.join(picks[name])}, by {predictors.find(name).title}, whose picks have the best "
-        f"record: in {where} the best arm in {track.right:.3g} of {track.choices} choices (chance: "
-        f"{track.chance_right:.2g}), on average {_points(track.regret)} points of accuracy below it (chance: "
-        f"{_points(track.chance_regret)}).{here}"
+        f"Recommendation: {' or '.join(picks[name])}, by {predictors.find(name).title} ({same} of {len(picks)} "
+        f"predictors pick so), whose picks have the best record: in {where} the best arm in {track.right:.3g} of "
+        f"{track.choices} choices (chance: {track.chance_right:.2g}), on average {_points(track.regret)} points of accuracy below it "
+        f"(chance: {_points(track.chance_regret)}).{here}"
     )
 
 

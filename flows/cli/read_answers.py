@@ -1,14 +1,14 @@
 """What is known of answer sets before any training: verdicts, and what a student makes of every token."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.cli.answer_sets import AnswerSets
 from flows.cli.user_file import run_stage, stage_row
 from flows.cli.verify_file import check_golds
 from tasks.kinds import predictors, verifiers
-from tasks.kinds.predictors import LACKING, TrainingSet
+from tasks.kinds.predictors import Need, TrainingSet
 from tasks.models.model import Model
 from tasks.models.rendering import Renderer, renderer
 from tasks.prediction.training_set import candidates, lacks, responses, values
@@ -19,7 +19,16 @@ from tasks.verification import golds
 
 RESAMPLES = 2000
 JUDGED = ("correct", "wrong", "unparseable")
-LACKS_ALL = "no response fits the model's context"
+LACKING: Mapping[Need, str] = {
+    "verdicts": "no right answers are known",
+    "own": "needs responses that the student wrote itself",
+    "local": "responses of more than five steps need further passes, which a study makes (measures.further_passes)",
+    "in_context": "needs further passes, which a study makes (measures.further_passes)",
+}
+"""Why a predictor has no value here, where one pass over each response is made."""
+UNREAD = "no response fits the model's context"
+ONE_VALUE = "only one set has a value"
+ALIKE = "the same for all sets"
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class SetFigures:
 
 
 def figures(sets: AnswerSets, student: Model, template: str) -> tuple[list[SetFigures], dict[str, str]]:
-    """The figures of each set, and by predictor why it has no value in any.
+    """The figures of each set, and by predictor why it picks none, where it does not.
 
     Raises:
         InputError: a right answer is none that the verifier can use, or the prompt names a column that rows lack.
@@ -60,17 +69,19 @@ def figures(sets: AnswerSets, student: Model, template: str) -> tuple[list[SetFi
     lacking: dict[str, str] = {}
     for name, given in rows.items():
         known = [{**row, "id": row["key"], **read[row["id"]]} for row in given if row["id"] in read]
-        training = TrainingSet(
-            responses(known, turned), candidates(Rows.of([_candidate(row) for row in known])) if known else []
-        )
-        lacking |= {
-            each: LACKING[kind.needs] if kind.needs and training.responses else LACKS_ALL
-            for each, kind in kinds.items()
-            if not training.responses or lacks(kind, training)
-        }
+        offered = candidates(Rows.of([_candidate(row) for row in known])) if known else []
+        training = TrainingSet(responses(known, turned), offered)
+        for each, kind in kinds.items():
+            if training.responses and kind.needs and lacks(kind, training):
+                lacking[each] = LACKING[kind.needs]
         found.append(_figures(name, given, known, values(kinds, training)))
-    unknown = {each: why for each, why in lacking.items() if all(math.isnan(one.values[each]) for one in found)}
-    return found, unknown
+    return found, {each: lacking.get(each) or _why(found, each) for each in kinds}
+
+
+def _why(found: Sequence[SetFigures], predictor: str) -> str:
+    """Why a predictor picks no set, if it does not."""
+    known = sum(not math.isnan(each.values[predictor]) for each in found)
+    return ALIKE if known > 1 else ONE_VALUE if known else UNREAD
 
 
 def _candidate(row: Row) -> Row:

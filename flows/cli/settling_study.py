@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data import table_file
-from data.errors import InputError
+from data.errors import InputError, shown
 from data.row_values import Row
 from flows.cli.answer_sets import AnswerSets
 from flows.cli.new_files import all_or_none, check_folder, check_new, checked, note_new, origin_name, plain_name
@@ -101,7 +101,12 @@ def _parts(sets: AnswerSets) -> dict[str, list[Row]]:
     for part, rows in parts.items():
         if not rows:
             raise InputError(f"too few questions with a right answer: none would be left to {part} on")
-    return {part: rows[: MOST[part]] for part, rows in parts.items()}
+    parts = {part: rows[: MOST[part]] for part, rows in parts.items()}
+    trained = {row["key"] for row in parts["train"]}
+    for name, rows in sets.rows.items():
+        if not any(row["key"] in trained and row["response"] is not None for row in rows):
+            raise InputError(f"the set {shown(name)} answers no question that has a right answer and can be trained on")
+    return parts
 
 
 def _answers(sets: AnswerSets, trained: set[str]) -> list[Row]:
