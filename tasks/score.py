@@ -128,8 +128,8 @@ def score(
     log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
     than the model's context, and for one without a response, whose numbers of tokens are null. Prompt and response are
     rendered as for training, so `select` knows from these numbers what a trainer can hold.
-    In a study, adds `nll_of_tokens` and `rank_of_tokens` (tasks/scoring/token_numbers.py), and to some rows, and null
-    to the others, `token_nll` and `token_text` (tasks/scoring/token_surprise.py).
+    Adds `nll_of_tokens` and `rank_of_tokens` (bytes; tasks/scoring/token_numbers.py; null without an nll), and in a
+    study to some rows, and null to the others, `token_nll` and `token_text` (tasks/scoring/token_surprise.py).
 
     Raises:
         InputError: the prompt template names a column the rows lack.
@@ -142,8 +142,7 @@ def score(
     share = KEPT / max(KEPT, work.total, len(responses)) if work else 0.0
     scored = missing = thoughts = 0
 
-    nothing = {"nll": math.nan, "perplexity": math.nan, **dict.fromkeys(COLUMNS)}
-    nothing |= dict.fromkeys(token_numbers.COLUMNS) if work else {}
+    nothing = {"nll": math.nan, "perplexity": math.nan, **dict.fromkeys((*token_numbers.COLUMNS, *COLUMNS))}
     text = functools.lru_cache(maxsize=1 << 16)(turned.decode)
 
     def halved(smaller: int) -> None:
@@ -174,19 +173,17 @@ def score(
             for index in sorted(set(range(len(window))) - set(short)):
                 yield {**window[index], **_lengths(rendered[index]), **nothing}
             examples = [rendered[index] for index in short]
-            ranked = work is not None
-            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved, ranked)
+            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved, ranks=True)
             try:
                 for position, each in found:
-                    nats, *rank = each.float().numpy().reshape(-1, each.shape[-1])
+                    nats, ranks = each.float().numpy()
                     row, nll = dict(window[short[position]]), float(nats.sum(dtype="float64"))
                     if not math.isfinite(nll):
                         raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
                     scored += 1
                     row |= _lengths(examples[position])
                     row |= {"nll": nll, "perplexity": perplexity(nll, len(nats))}
-                    row |= token_numbers.packed(nats, *rank) if rank else {}
-                    row |= dict.fromkeys(COLUMNS)
+                    row |= {**token_numbers.packed(nats, ranks), **dict.fromkeys(COLUMNS)}
                     if kept(row["id"], share):
                         texts = pieces(examples[position].response_ids, turned.end_ids, text)
                         row |= {"token_nll": nats, "token_text": texts}

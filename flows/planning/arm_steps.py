@@ -1,8 +1,8 @@
 """The steps of a study's arms on one training benchmark: each arm's rows, what it trains on, and its adapters."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from data.benchmark import Benchmark
@@ -148,7 +148,8 @@ class ArmSteps:
         of = self._of(arm, draw)
         responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, chosen.draw.seed)
         predicted = self._predicted(arm, draw, rows, chosen, taken)
-        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node, predicted)
+        training = json.dumps({**arm.method.model_dump(mode="json"), "after": arm.after}, sort_keys=True)
+        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node, predicted, training)
         live = LiveAdapter(adapter, attest(adapter, self._student).named(*named))
         return TrainedArm(of, draw.seed, offered, live, self._moved(of, draw.seed, live))
 
@@ -156,7 +157,7 @@ class ArmSteps:
         """What is known of an arm's training rows before any training."""
         own, further = self._own_words(draw), None
         if count := self._study.measures.further_passes:
-            own = own or self._said
+            own = own or self._said(count)
             template = self._prompt(arm.on, draw)
             further = read_again(taken, own, self._student, template, prompt("in_context"), count)
             further = further.named(taken.label, *taken.tags)
@@ -171,23 +172,22 @@ class ArmSteps:
                 return rows.verdicts
         return None
 
-    @cached_property
-    def _said(self) -> Node:
+    def _said(self, count: int) -> Node:
         """One response of the untrained student to each of the first training questions, as it is likely to respond."""
-        measures, study = self._study.measures, self._study
-        count = max(measures.further_passes, measures.kl_to_base)
-        asked = self._questions(min(count, study.questions.to_train(self._benchmark.name) or count), " first")
+        study = self._study
+        count = min(count, study.questions.to_train(self._benchmark.name) or count)
+        asked = self._questions(count, f" first {count}")
         sampling = Sampling(temperature=1.0, max_tokens=study.decoding.max_tokens)
         said = generate(asked, self._student, self._benchmark.prompt, sampling, study.questions.seed)
-        return said.named(f"{self._label('')} base", *self._tags)
+        return said.named(f"{self._label('')} base {count}", *self._tags)
 
     def _moved(self, of: Arm, seed: int, live: LiveAdapter) -> Moved[Node] | None:
         """The untrained student's responses, before and after an arm's training."""
-        if not self._study.measures.kl_to_base:
+        if not (count := self._study.measures.kl_to_base):
             return None
-        template = self._benchmark.prompt
-        before = score(self._said, self._student, template).named(f"{self._label('')} base", *self._tags)
-        after = score(self._said, self._student, template, live.adapter, live.attested)
+        template, said = self._benchmark.prompt, self._said(count)
+        before = score(said, self._student, template).named(said.label, *self._tags)
+        after = score(said, self._student, template, live.adapter, live.attested)
         return Moved(of, seed, before, after.named(f"{live.adapter.label} on base", *live.adapter.tags))
 
     def _of(self, arm: ArmPlan, draw: Draw) -> Arm:

@@ -1,9 +1,10 @@
 """What predictors say of a study's arms before training, against what training came to: the study's own record.
 
-A group is the arms of one student, training benchmark and method, at the study's largest size, controls left out: arms
-that one would choose among. Each arm has the accuracy in domain that was measured, seeds pooled, and its replicates
-over evaluation questions and seeds (tasks/comparison/bootstrap.py). A predictor's values are taken as they are: they
-describe the very rows that an arm trained on. Where an arm's rows are drawn anew for each seed, its value is the mean.
+A group is the arms of one student and training benchmark that are trained alike, at the study's largest size, controls
+left out: arms that differ in their rows alone, among which one would choose. Each arm has the accuracy in domain that
+was measured, seeds pooled, and its replicates over evaluation questions and seeds (tasks/comparison/bootstrap.py). A
+predictor's values are taken as they are: they describe the very rows that an arm trained on. Where an arm's rows are
+drawn anew for each seed, its value is the mean.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALUES = (
-    *("student", "train_benchmark", "method", "arm", "origin", "size"),
+    *("student", "train_benchmark", "method", "training", "arm", "origin", "size"),
     *("predictor", "title", "value", "higher_is_better", "rows", "lacks", "accuracy"),
 )
 RECORD = (
-    *("student", "method", "train_benchmark", "predictor", "title", "higher_is_better", "arms"),
+    *("student", "method", "training", "train_benchmark", "predictor", "title", "higher_is_better", "arms"),
     *("correlation", "correlation_low", "correlation_high", "pick", "accuracy", "regret", "regret_low", "regret_high"),
     *("right", "chance", "best", "against_length", "against_length_low", "against_length_high", "lacks"),
 )
@@ -46,9 +47,11 @@ def values(
     offered: Sequence[Offered[Rows]], sample: Measured, arms: Sequence[Arm], directions: Directions
 ) -> pd.DataFrame:
     """One row per arm of the largest size and predictor (`VALUES`). `accuracy` is the score in domain, seeds pooled;
-    `rows` counts the responses a value stands on, and `lacks` says why there is none."""
+    `rows` counts the responses a value stands on, and `lacks` says why there is none; `training` is the same text for
+    arms that are trained alike."""
     import pandas as pd
 
+    training = {(one.of.student, one.of.train_benchmark, one.of.arm): one.training for one in offered}
     by_name = {(arm.student, arm.train_benchmark, arm.arm, arm.size): arm for arm in arms}
     found: dict[tuple[Arm, str], list[tuple[float, int, str]]] = defaultdict(list)
     for one in offered:
@@ -64,7 +67,8 @@ def values(
         title, better = directions[predictor]
         numbers = [value for value, _, _ in draws]
         accuracy = sample.estimate([Term(arm, arm.train_benchmark)]).value
-        named = (arm.student, arm.train_benchmark, arm.method, arm.arm, arm.origin, arm.size)
+        trained = training[arm.student, arm.train_benchmark, arm.arm]
+        named = (arm.student, arm.train_benchmark, arm.method, trained, arm.arm, arm.origin, arm.size)
         value = math.fsum(numbers) / len(numbers) if not any(map(math.isnan, numbers)) else math.nan
         counted, lacks = sum(count for _, count, _ in draws), max(why for _, _, why in draws)
         rows.append((*named, predictor, title, value, better == "higher", counted, lacks, accuracy))
@@ -72,7 +76,7 @@ def values(
 
 
 def record(table: pd.DataFrame, sample: Measured, lost: Collection[tuple[Arm, str]] = ()) -> pd.DataFrame:
-    """One row per student, method, training benchmark and predictor, and one over all benchmarks (`RECORD`).
+    """One row per student, way of training, training benchmark and predictor, and one over all benchmarks (`RECORD`).
 
     `correlation` is Spearman's, of the values as they are; `pick` names the arms that the predictor picks, `regret` is
     the best arm's accuracy less theirs, `right` the share of picks that are the best, `chance` the mean of all arms.
@@ -87,7 +91,7 @@ def record(table: pd.DataFrame, sample: Measured, lost: Collection[tuple[Arm, st
     bootstrap = Bootstrap(sample)
     rows = []
     competing = table[~table["arm"].map(is_control).astype(bool)]
-    for (student, method), part in competing.groupby(["student", "method"], sort=True):
+    for trained, part in competing.groupby(["student", "method", "training"], sort=True):
         groups = []
         for benchmark, here in part.groupby("train_benchmark", sort=True):
             group = _group(str(benchmark), here, bootstrap, lost)
@@ -101,8 +105,8 @@ def record(table: pd.DataFrame, sample: Measured, lost: Collection[tuple[Arm, st
         for found in records(groups, higher, baseline=BASELINE, over_groups=False):
             named = (found.predictor, titles[found.predictor], bool(found.higher_is_better))
             lacking = lacks[found.predictor]
-            each = [(student, method, one.group, *named, *_of_group(one), lacking) for one in found.groups]
-            rows += each if len(each) == 1 else [*each, (student, method, ALL, *named, *_of_all(found), lacking)]
+            each = [(*trained, one.group, *named, *_of_group(one), lacking) for one in found.groups]
+            rows += each if len(each) == 1 else [*each, (*trained, ALL, *named, *_of_all(found), lacking)]
     return pd.DataFrame(rows, columns=list(RECORD))
 
 

@@ -31,6 +31,8 @@ class Offered(Generic[Source]):
     """`select`'s rows; None where nothing was chosen."""
     predictors: Source | None = None
     """`predict`'s rows; None where there are none."""
+    training: str = ""
+    """How the arm is trained, the same text for arms that differ in nothing but their rows."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tasks.kinds.predictors import Predictor, TrainingSet, mean
 
 
 class Length(Predictor):
-    title = "length, tokens"
+    title = "length"
     better = "higher"
 
     def value(self, rows: TrainingSet) -> float:

@@ -10,7 +10,7 @@ from tasks.kinds.predictors import Predictor, Response, TrainingSet, mean
 
 
 class LocalNaturalnessDrop(Predictor):
-    title = "local naturalness, first tokens left out"
+    title = "local naturalness, DROP"
     better = "higher"
     needs = "local"
 

@@ -1,4 +1,4 @@
-"""Perplexity of all tokens: exp(Σ nll / Σ tokens) over all responses, so that each token counts the same.
+"""Corpus perplexity: exp(Σ nll / Σ tokens) over all responses, so that each token counts the same.
 
 The usual perplexity of a corpus; long responses count more than in the mean over responses.
 """
@@ -9,7 +9,7 @@ from tasks.kinds.predictors import Predictor, TrainingSet
 
 
 class PerplexityCorpus(Predictor):
-    title = "perplexity of all tokens"
+    title = "corpus perplexity"
     better = "lower"
 
     def value(self, rows: TrainingSet) -> float:

@@ -1,4 +1,4 @@
-"""Perplexity, median: the median over responses of the student's perplexity of each, exp(Σ nll / tokens).
+"""Median perplexity: the median over responses of the student's perplexity of each, exp(Σ nll / tokens).
 
 As the mean (Ren et al. 2024, arXiv 2402.11192), without the pull of single responses that the student finds strange.
 """
@@ -10,7 +10,7 @@ from tasks.kinds.predictors import Predictor, TrainingSet
 
 
 class PerplexityMedian(Predictor):
-    title = "perplexity, median"
+    title = "median perplexity"
     better = "lower"
 
     def value(self, rows: TrainingSet) -> float:

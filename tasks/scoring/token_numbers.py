@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NLL, RANK = "nll_of_tokens", "rank_of_tokens"
 COLUMNS = (NLL, RANK)
-"""What `score` adds in a study: of each response token, the end of the turn included, nats (little-endian float32) and
+"""What `score` adds: of each response token, the end of the turn included, nats (little-endian float32) and
 its rank among all tokens (a byte; 1 is the likeliest, `MOST_RANK` stands for all from there on)."""
 MOST_RANK = 255
 

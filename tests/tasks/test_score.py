@@ -222,7 +222,8 @@ def test_out_of_memory_halves_the_budget(model: Model, monkeypatch: pytest.Monke
     found = dict(negative_log_likelihoods(load(model), examples, 4000, halved=told.append))
     assert sorted(found) == list(range(40))
     assert min(told) <= 300
-    monkeypatch.setattr(Likelihood, "nll", lambda self, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    none = torch.OutOfMemoryError("none")
+    monkeypatch.setattr(Likelihood, "nll_and_rank", lambda self, batch: (_ for _ in ()).throw(none))
     with pytest.raises(Transient, match="out of memory"):
         list(score.function(Rows.of(responses(3)), model, PROMPT))
 
