@@ -196,8 +196,8 @@ def _recommendation(picks: Mapping[str, tuple[str, ...]], chosen: tuple[str, Tra
     return (
         f"Recommendation: {' or '.join(picks[name])}, by {predictors.find(name).title} ({same} of {len(picks)} "
         f"predictors pick so), whose picks have the best record: in {where} the best arm in {track.right:.3g} of "
-        f"{track.choices} choices (chance: {track.chance_right:.2g}), on average {_points(track.regret)} points of accuracy below it "
-        f"(chance: {_points(track.chance_regret)}).{here}"
+        f"{track.choices} choices (chance: {track.chance_right:.2g}), on average {_points(track.regret)} points of "
+        f"accuracy below it (chance: {_points(track.chance_regret)}).{here}"
     )
 
 

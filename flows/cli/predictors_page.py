@@ -107,10 +107,10 @@ def _head(found: Overview) -> Iterator[str]:
         yield f"source: {results.source}"
     choices = found.choices
     counts = [
-        f"{len(choices)} choices",
-        f"{len({each.student for each in choices})} students",
-        f"{len({each.benchmark for each in choices})} benchmarks",
-        f"{sum(len(group.options) for group in results.groups)} trained arms",
+        _counted(len(choices), "choice"),
+        _counted(len({each.student for each in choices}), "student"),
+        _counted(len({each.benchmark for each in choices}), "benchmark"),
+        _counted(sum(len(group.options) for group in results.groups), "trained arm"),
     ]
     over = "benchmarks drawn anew" if found.over_benchmarks else "items and seeds drawn anew, benchmarks as they are"
     yield f"{', '.join(counts)}; 95 % intervals: {over}"
@@ -123,7 +123,7 @@ def _records(
     called: str, records: Sequence[PredictorRecord], against: dict[str, dict[str, Estimate]] | Any
 ) -> Iterator[str]:
     """One line a predictor; regrets and accuracies in points."""
-    head = ["better", "rank correlation", "of", "regret", "above chance", "best picked"]
+    head = ["better", "rank correlation", "of", "regret", "above chance", "best picked", "of"]
     rows = []
     for each in records:
         beside = [_points(of[each.predictor]) if each.predictor in of else "" for of in against.values()]
@@ -136,12 +136,13 @@ def _records(
                 _points(each.regret, sign=False),
                 _points(each.above_chance),
                 f"{percent(each.right)} %" if each.picks else "–",
+                f"{each.picks}",
                 *beside,
             ]
         )
     if records:
         chance = _chance(records)
-        rows.append(["chance", "", "0.00", "", *chance, *([""] * len(against))])
+        rows.append(["chance", "", "0.00", "", *chance, "", *([""] * len(against))])
     yield from columns_of([called, *head, *(f"regret less {name}'s" for name in against)], rows)
 
 
@@ -213,6 +214,10 @@ def _choice(record: GroupRecord) -> list[str]:
         percent(record.best_accuracy),
         percent(record.chance),
     ]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _names(options: Sequence[str]) -> str:
