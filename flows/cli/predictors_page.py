@@ -191,7 +191,7 @@ def _combination(found: Combination) -> Iterator[str]:
 
 
 def _choices(found: Overview, predictor: str | None) -> Iterator[str]:
-    """Each choice of one predictor, then each benchmark over all students."""
+    """Each choice of one predictor, then each benchmark over all its choices."""
     yield from _head(found)
     record = next((each for each in found.records if each.predictor == predictor), None)
     if record is None:
@@ -200,7 +200,11 @@ def _choices(found: Overview, predictor: str | None) -> Iterator[str]:
     yield ""
     rows = [[str(each.group), *_choice(each)] for each in record.groups]
     head = ["rank correlation", "of", "pick", "accuracy", "regret", "best", "accuracy", "chance"]
-    yield from columns_of([predictor or "", *head], rows)
+    yield from columns_of([record.predictor, *head], rows)
+    if len(found.by_benchmark) < len(found.choices):
+        yield ""
+        means = ([name, _correlation(of[record.predictor])] for name, of in found.by_benchmark.items())
+        yield from columns_of(["mean over students", "rank correlation"], list(means))
 
 
 def _choice(record: GroupRecord) -> list[str]:
@@ -272,6 +276,7 @@ def _plain(found: Overview) -> dict[str, Any]:
         "choices": len(results.groups),
         "predictors": [_json(each) for each in found.records],
         "by_student": {student: [_json(each) for each in of] for student, of in found.by_student.items()},
+        "rank_correlation_by_benchmark": _json(found.by_benchmark),
         "against": {name: {other: _json(each) for other, each in of.items()} for name, of in found.against.items()},
         "choices_beyond_noise": found.apart,
         "beyond_noise": [_json(each) for each in found.beyond_noise],

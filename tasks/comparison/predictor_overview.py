@@ -19,12 +19,17 @@ LENGTH = "length"
 @dataclass(frozen=True)
 class Overview:
     """The record of each predictor: over all choices, by student where there are several, and where arms differ by more
-    than noise (`apart` choices of those whose noise is known); against each baseline; and what combining them adds."""
+    than noise (`apart` choices of those whose noise is known); against each baseline; and what combining them adds.
+
+    `by_benchmark` has each predictor's rank correlation on a benchmark, the mean over students, with the interval of
+    seeds and items.
+    """
 
     results: Results
     over_benchmarks: bool
     records: Sequence[PredictorRecord]
     by_student: Mapping[str, Sequence[PredictorRecord]]
+    by_benchmark: Mapping[str, Mapping[str, Estimate]]
     against: Mapping[str, Mapping[str, Estimate]]
     """By baseline, each other predictor's regret less the baseline's."""
     beyond_noise: Sequence[BeyondNoise]
@@ -42,6 +47,8 @@ def overview(results: Results) -> Overview:
     wide = _over_benchmarks(groups)
     students = sorted({_choice(group).student for group in groups})
     by_student = {name: [group for group in groups if _choice(group).student == name] for name in students}
+    benchmarks = sorted({_choice(group).benchmark for group in groups})
+    by_benchmark = {name: [group for group in groups if _choice(group).benchmark == name] for name in benchmarks}
     baselines = [name for name in dict.fromkeys((LENGTH, *results.baselines)) if name in better]
     against = {
         baseline: {
@@ -62,6 +69,10 @@ def overview(results: Results) -> Overview:
         by_student={name: records(of, better, over_groups=_over_benchmarks(of)) for name, of in by_student.items()}
         if len(students) > 1
         else {},
+        by_benchmark={
+            name: {each.predictor: each.correlation for each in records(of, better, over_groups=False)}
+            for name, of in by_benchmark.items()
+        },
         against=against,
         beyond_noise=beyond_noise(groups, better, wide),
         apart=sum(bool(differ(group)) for group in groups),
