@@ -112,7 +112,11 @@ def _head(found: Overview) -> Iterator[str]:
         _counted(len({each.benchmark for each in choices}), "benchmark"),
         _counted(sum(len(group.options) for group in results.groups), "trained arm"),
     ]
-    over = "benchmarks drawn anew" if found.over_benchmarks else "items and seeds drawn anew, benchmarks as they are"
+    over = "items and seeds drawn anew, benchmarks as they are"
+    if found.over_benchmarks:
+        over = "benchmarks drawn anew"
+    elif any(group.replicates is None for group in results.groups):
+        over = "none, of fewer than six benchmarks and accuracies whose noise is not known"
     yield f"{', '.join(counts)}; 95 % intervals: {over}"
     yield from (f"{note}." for note in results.notes)
     if LENGTH not in results.better:

@@ -1,7 +1,8 @@
 """How noisy imported accuracies are, as far as their tables tell.
 
 An accuracy's noise has two parts: what runs that differ in their seed alone vary, pooled over the arms of a group (of
-the benchmark, or of all, where a group has too few), and the binomial variance of its test items. Arms are evaluated on
+the benchmark, or of all, where a group has too few), and the binomial variance of its test items. The first is known by
+few runs, so what is drawn for it has a t distribution of as many degrees of freedom. Arms are evaluated on
 the same items, so their differences vary less than this says: what is called more than noise is.
 """
 
@@ -25,6 +26,14 @@ Runs = Mapping[Choice, Mapping[str, list[float]]]
 """Accuracies from 0 to 1 of the runs of each arm of each group."""
 
 
+@dataclass(frozen=True)
+class _Pooled:
+    """A variance pooled over arms, and its degrees of freedom."""
+
+    variance: float
+    freedom: int
+
+
 @dataclass
 class Noise:
     """How much accuracies vary by seeds and test items."""
@@ -40,19 +49,21 @@ class Noise:
 
         arms = self.runs[choice]
         mean = np.array([sum(runs) / len(runs) for runs in arms.values()])
-        variance = np.zeros(len(arms))
         seeds, items = self._of_seeds(choice), self.asked.items_of(choice.benchmark)
-        if seeds is not None:
-            variance += seeds / np.array([len(runs) for runs in arms.values()])
-        if items is not None:
-            variance += mean * (1 - mean) / items
         if seeds is None and items is None:
             return None
         self.unknown = False
-        drawn = generator(("imported", choice)).normal(mean, np.sqrt(variance), (RESAMPLES, len(arms)))
+        drawing = generator(("imported", choice))
+        drawn = np.tile(mean, (RESAMPLES, 1))
+        if seeds is not None:
+            doubt = np.sqrt(seeds.freedom / drawing.chisquare(seeds.freedom, (RESAMPLES, 1)))
+            deviation = np.sqrt(seeds.variance / np.array([len(runs) for runs in arms.values()]))
+            drawn += deviation * doubt * drawing.normal(size=drawn.shape)
+        if items is not None:
+            drawn += np.sqrt(mean * (1 - mean) / items) * drawing.normal(size=drawn.shape)
         return np.asarray(np.clip(drawn, 0.0, 1.0))
 
-    def _of_seeds(self, choice: Choice) -> float | None:
+    def _of_seeds(self, choice: Choice) -> _Pooled | None:
         """The variance of one run by its seed, of this group or, where it has too few runs, of a wider circle."""
         circles = (
             [choice],
@@ -63,5 +74,6 @@ class Noise:
             runs = [found for each in circle for found in self.runs[each].values()]
             freedom = sum(len(found) - 1 for found in runs)
             if freedom >= FEWEST_FREEDOM:
-                return sum(sum((run - sum(found) / len(found)) ** 2 for run in found) for found in runs) / freedom
+                squares = sum(sum((run - sum(found) / len(found)) ** 2 for run in found) for found in runs)
+                return _Pooled(squares / freedom, freedom)
         return None

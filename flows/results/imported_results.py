@@ -71,7 +71,7 @@ def _table(imported: Imported, key: str, file: str) -> TableFile:
 def _option(place: str, row: Row, columns: Columns, name: str) -> Option:
     """A row's student, benchmark and arm; where one has no column, it is called as the results are."""
     named = (columns.student, columns.benchmark, columns.arm)
-    student, benchmark, arm = (name if each is None else row_values.text(place, row, each) for each in named)
+    student, benchmark, arm = (name if each is None else row_values.text(place, row, each).strip() for each in named)
     return student, benchmark, arm
 
 
@@ -90,9 +90,12 @@ def _values(imported: Imported, table: TableFile, notes: list[str]) -> dict[Opti
             found[option][predictor] = value
     if again:
         notes.append(f"{table}: {_counted(again, 'value')} given more than once and differently; the last counts")
-    for name in imported.predictors.better:
-        if all(math.isnan(values.get(name, math.nan)) for values in found.values()):
-            raise InputError(f"{table}: the predictor {name!r} has no value in any row")
+    better = imported.predictors.better
+    empty = [n for n in better if all(math.isnan(values.get(n, math.nan)) for values in found.values())]
+    if len(empty) == len(better):
+        raise InputError(f"{table}: no predictor has a value in any row ({_most(empty)})")
+    if empty:
+        notes.append(f"{table}: predictors without a value in any row: {_most(empty)}")
     return found
 
 

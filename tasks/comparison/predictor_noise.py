@@ -3,9 +3,9 @@
 Where accuracies differ by noise alone, nothing known beforehand can tell which comes out best, and regret is luck.
 Noise is what the replicates of a group's accuracies vary (resampled seeds and items), paired as they are:
 
-- a group's options differ by more than noise where the hypothesis that all have the same accuracy is refuted: the
-  chi-square statistic of their differences under the replicates' covariance, at 5 %, not adjusted, since it only sorts
-  groups;
+- a group's options differ by more than noise where the hypothesis that all have the same accuracy is refuted at 5 %:
+  Hotelling's statistic of their differences under the replicates' covariance, against what it is of the replicates
+  around their own mean. It is not adjusted for the number of groups, since it only sorts them;
 - two options differ by more than noise where their difference is beyond 1.96 standard deviations of its replicates. Of
   such pairs, the share counts that a predictor orders as their accuracies are; a pair with equal values counts half,
   and one of which it lacks a value not at all. A coin has 0.5.
@@ -49,21 +49,24 @@ class BeyondNoise:
 def differ(group: Group) -> bool | None:
     """Whether a group's options differ by more than noise; None where nothing is known of the noise."""
     import numpy as np
-    from scipy.stats import chi2
 
     group = group.with_accuracy()
     if group.replicates is None or len(group.options) < 2 or len(_defined(group.replicates)) < 2:
         return None
     differences = group.accuracies[1:] - group.accuracies[0]
-    defined = _defined(group.replicates)
-    noise = np.atleast_2d(np.cov(defined[:, 1:] - defined[:, :1], rowvar=False))
-    values, vectors = np.linalg.eigh(noise)
+    replicates = _defined(group.replicates)
+    drawn = replicates[:, 1:] - replicates[:, :1]
+    drawn = drawn - drawn.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(drawn, rowvar=False)))
     varied = values > max(SMALLEST, 1e-9 * float(values.max()))
     along = vectors.T @ differences
     if (np.abs(along[~varied]) > 1e-9).any():  # a difference that has no noise at all
         return True
+    if not varied.any():
+        return False
     statistic = float((along[varied] ** 2 / values[varied]).sum())
-    return bool(varied.any() and chi2.sf(statistic, int(varied.sum())) < LEVEL)
+    by_noise = ((drawn @ vectors[:, varied]) ** 2 / values[varied]).sum(axis=1)
+    return bool((1 + (by_noise >= statistic).sum()) / (1 + len(by_noise)) < LEVEL)
 
 
 def beyond_noise(

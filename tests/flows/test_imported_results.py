@@ -17,6 +17,7 @@ from flows.cli import predictors_page
 from flows.config.imported_file import PUBLISHED, load
 from flows.results.imported_results import read
 from tasks.comparison.predictor_groups import Choice, Results
+from tasks.comparison.predictor_noise import differ
 from tasks.comparison.predictor_overview import overview
 
 Rows = list[dict[str, Any]]
@@ -162,9 +163,11 @@ def test_tables_with_other_columns(tables: Tables) -> None:
     record = overview(found).records[0]
     assert record.correlation.value == pytest.approx(-1)
     assert record.regret.value == pytest.approx(0)
-    # Two runs of each arm, one point apart: a standard deviation of 0.01 / sqrt(2) of a run, over sqrt(2) of two.
+    # Two runs of each arm, one point apart: a standard deviation of 0.01 / sqrt(2) of a run, over sqrt(2) of two, under
+    # a t distribution of the four arms' four degrees of freedom.
     assert group.replicates is not None
-    np.testing.assert_allclose(group.replicates.std(axis=0), 0.005, rtol=0.1)
+    reach = np.quantile(group.replicates, 0.975, axis=0) - group.accuracies
+    np.testing.assert_allclose(reach, 0.005 * stats.t.ppf(0.975, 4), rtol=0.15)
 
 
 def test_missing_and_infinite_values_doubled_rows_and_lone_arms(tables: Tables) -> None:
@@ -188,6 +191,31 @@ def test_missing_and_infinite_values_doubled_rows_and_lone_arms(tables: Tables) 
     )
     tables.file["accuracies"]["repeated"] = "each"
     np.testing.assert_allclose(tables.read().groups[0].accuracies[0], (0.60 + 0.61 + 0.10) / 3)
+
+
+def test_a_predictor_that_is_empty_is_said_to_be(tables: Tables) -> None:
+    for row in tables.predictors:
+        row["ppl"] = ""
+    found = tables.read()
+    assert found.notes == ("before.csv: predictors without a value in any row: ppl",)
+    empty, full = overview(found).records
+    assert (empty.picks, empty.ranked, full.ranked) == (0, 0, 2)
+
+
+def test_noise_alone_is_rarely_taken_for_a_difference(tables: Tables) -> None:
+    """Twelve arms of three runs that differ by their seeds alone, in 150 choices."""
+    generator = np.random.default_rng(0)
+    tables.predictors = [
+        {"who": "qwen", "what": task, "from": arm, "ppl": arm, "nat": 1} for task in range(150) for arm in range(12)
+    ]
+    tables.accuracies = [
+        {"llm": "qwen", "on": task, "arm": arm, "run": run, "acc": 50 + 3 * generator.normal()}
+        for task in range(150)
+        for arm in range(12)
+        for run in range(3)
+    ]
+    false = sum(bool(differ(group)) for group in tables.read().groups)
+    assert false <= 150 * 0.05 + 3 * math.sqrt(150 * 0.05 * 0.95)
 
 
 def test_runs_of_other_settings_are_not_compared(tables: Tables) -> None:
@@ -290,8 +318,8 @@ BROKEN = [
         "before.csv and after.csv have no student in common: the first has qwen, the second Qwen/2.5",
     ),
     (
-        lambda tables: [row.update({"ppl": ""}) for row in tables.predictors],
-        "before.csv: the predictor 'ppl' has no value in any row",
+        lambda tables: [row.update({"ppl": "", "nat": "NaN"}) for row in tables.predictors],
+        "before.csv: no predictor has a value in any row (ppl, nat)",
     ),
     (
         lambda tables: [row.update({"acc": "-"}) for row in tables.accuracies],
