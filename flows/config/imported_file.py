@@ -1,7 +1,8 @@
 """The file that describes imported results: somebody's tables of predictors and of accuracies, and their columns."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -15,7 +16,6 @@ OTHER = "other"
 
 Column = str | None
 Scalar = str | bool | int | float
-Items = Annotated[int, Field(gt=0)]
 
 
 class _Part(BaseModel):
@@ -82,10 +82,18 @@ class AccuracyTable(_Part):
         default_factory=dict,
         description="what an arm is called among the predictors, used where no run of that name is in the same group",
     )
-    test_items: Items | dict[str, Items] = Field(
+    test_items: int | dict[str, int] = Field(
         default_factory=dict,
         description=f"test items that an accuracy is of: a number, or numbers by benchmark; `{OTHER}` is the rest",
     )
+
+    @field_validator("test_items", mode="before")
+    @classmethod
+    def _counts(cls, given: Any) -> Any:
+        counts = list(given.values()) if isinstance(given, Mapping) else [given]
+        if not all(isinstance(count, int) and not isinstance(count, bool) and count > 0 for count in counts):
+            raise ValueError("allowed is a whole number above 0, or one for each benchmark")
+        return given
 
     def items_of(self, benchmark: str) -> int | None:
         """Test items of a benchmark; None: not known."""
