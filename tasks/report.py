@@ -132,6 +132,7 @@ def render(
         trivial=TRIVIAL,
         most_claims=MOST_CLAIMS,
         most_answers=MOST_ANSWERS,
+        most_picks=predictors.MOST_PICKS,
         passes=_passes(results),
         graded=_records(results.of_largest(results.tables["graded"])),
         perplexity=_records(perplexity.sort_values(["student", "benchmark", "ppl_median"])),

@@ -47,9 +47,9 @@ class Response:
     """Of its question."""
     text: str
     nll: "np.ndarray"
-    """Negative log-likelihood of each token in nats, those that end the turn last: float64 (tokens,)."""
+    """Negative log-likelihood of each token in nats, those that end the turn last: float (tokens,)."""
     rank: "np.ndarray"
-    """Place of each token among all tokens by likelihood, from 1: int64 (tokens,); large ones may be cut off at 255."""
+    """Place of each token among all tokens by likelihood, from 1: int (tokens,); large ones may be cut off at 255."""
     ending: int = 0
     """How many of the last tokens only end the turn."""
     steps: Sequence[int] = ()
@@ -84,7 +84,7 @@ class TrainingSet:
     """What one arm trains on, what it was chosen from, and what the student says itself."""
 
     responses: Sequence[Response]
-    candidates: Sequence[Candidate] = ()
+    candidates: Iterable[Candidate] = ()
     """All responses there were to choose from, those taken among them."""
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The student's own responses by question."""

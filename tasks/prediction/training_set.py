@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,17 +63,23 @@ def numbers(packed: bytes) -> np.ndarray:
     return np.frombuffer(packed, "<f4").astype(np.float64)
 
 
-def candidates(scored: Rows) -> list[Candidate]:
-    """All responses there were to choose from."""
-    names = [name for name in ("id", "nll", "tokens", "verdict") if name in scored.columns]
+class Candidates(Iterable[Candidate]):
+    """All responses there were to choose from, read batch by batch each time they are gone through."""
 
-    def rows() -> Iterator[Candidate]:
-        for batch in scored.batches(names):
+    def __init__(self, scored: Rows) -> None:
+        self._scored = scored
+
+    def __iter__(self) -> Iterator[Candidate]:
+        names = [name for name in ("id", "nll", "tokens", "verdict") if name in self._scored.columns]
+        for batch in self._scored.batches(names):
             for row in batch.to_pylist():
                 nll = math.nan if row["nll"] is None else row["nll"]
                 yield Candidate(str(row["id"]), nll, row["tokens"] or 0, row.get("verdict"))
 
-    return list(rows())
+
+def candidates(scored: Rows) -> Candidates:
+    """All responses there were to choose from, of scored rows."""
+    return Candidates(scored)
 
 
 def own_responses(rows: Rows | None) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tasks.comparison.arms import CONTROL
 from tasks.comparison.phrasing import signed
 from tasks.reporting.figures import INK, MOST_BENCHMARKS, WIDTH, marks, styled, svg
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = 2
+SKEWED = 8.0
+"""Where the greatest divergence is this many times the median, the axis is logarithmic above `LINEAR` nats."""
+LINEAR = 0.02
+TICKS = (0.0, 0.02, 0.1, 0.5, 2.0, 10.0)
 
 
 @styled
@@ -30,7 +35,7 @@ def razor(adapters: pd.DataFrame, arms: Sequence[str]) -> str:
     if not benchmarks:
         return ""
     look = marks(arms)
-    shown = sorted(set(known["arm"]))
+    shown = sorted({str(arm).partition(CONTROL)[0] for arm in known["arm"]})
     columns = min(COLUMNS, len(benchmarks))
     rows = -(-len(benchmarks) // columns)
     legend = max(1, min(5, 72 // (6 + max(map(len, shown)))))
@@ -45,11 +50,16 @@ def razor(adapters: pd.DataFrame, arms: Sequence[str]) -> str:
         axes.axhline(0, color=INK, lw=0.8)
         axes.grid(axis="y")
         axes.margins(x=0.1, y=0.12)
+        if here["kl"].max() > SKEWED * max(here["kl"].median(), 0.0):
+            axes.set_xscale("symlog", linthresh=LINEAR)
+            ticks = [tick for tick in TICKS if tick <= 2 * here["kl"].max()]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.set_xticks([], minor=True)
         axes.set_title(f"trained on {benchmark}", fontsize=8.5)
     handles = [panels.flat[0].plot([], [], color=look[a][0], marker=look[a][1], ls="", label=a)[0] for a in shown]
     figure.legend(handles=handles, loc="outside upper left", ncols=legend, frameon=False, fontsize=8, columnspacing=1.2)
     figure.supxlabel("KL from the untrained student on training questions, nats a token", fontsize=8.5)
-    figure.supylabel("change on other benchmarks, points", fontsize=8.5)
+    figure.supylabel("change elsewhere, points", fontsize=8.5)
     return svg(figure, "razor", "Change on other benchmarks against KL from the untrained student")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.comparison.arms import is_control
 from tasks.comparison.predictions import BASELINE
@@ -19,12 +20,13 @@ COLUMNS = 3
 SKEWED = 20.0
 """Values whose greatest is more than this many times their least are drawn on a log axis."""
 BAR = "#0072B2"
-DASHES = ("-", "--", ":", "-.")
+FILLS: tuple[Any, ...] = ("full", "none", "left", "right", "top", "bottom")
+"""How the markers of training benchmarks are filled."""
 
 
 @styled
 def scatters(values: pd.DataFrame, panel: Panel, arms: Sequence[str], measure: str, name: str) -> str:
-    """Score in domain against each predictor's value: a point an arm, a line a training benchmark.
+    """Score in domain against each predictor's value: a point an arm, filled by training benchmark.
 
     Args:
         values: rows of the table `predictors` of the panel's student and way of training.
@@ -50,23 +52,22 @@ def scatters(values: pd.DataFrame, panel: Panel, arms: Sequence[str], measure: s
         axes.set_visible(False)
     for axes, line in zip(drawn.flat, lines, strict=False):
         here = known[known["predictor"] == line.name]
-        for number, benchmark in enumerate(benchmarks):
-            points = here[here["train_benchmark"] == benchmark].sort_values("value")
-            axes.plot(
-                points["value"], 100 * points["accuracy"], color=INK, alpha=0.4, lw=0.8, ls=DASHES[number % 4], zorder=1
-            )
+        for benchmark, fill in zip(benchmarks, itertools.cycle(FILLS)):
+            points = here[here["train_benchmark"] == benchmark]
             for arm, x, y in zip(points["arm"], points["value"], points["accuracy"], strict=True):
-                axes.plot([x], [100 * y], color=look[arm][0], marker=look[arm][1], ms=4.5, zorder=2)
+                colour, marker = look[arm]
+                axes.plot(
+                    [x], [100 * y], color=colour, marker=marker, ms=4.5, fillstyle=fill, markerfacecoloralt="none"
+                )
         _axis(axes, here["value"].min(), here["value"].max())
         axes.set_title(f"{line.title} {'↑' if line.better == 'higher' else '↓'}", fontsize=8)
     corner = drawn.flat[0]
-    handles = [
-        *(corner.plot([], [], color=look[arm][0], marker=look[arm][1], ls="", label=arm)[0] for arm in shown),
-        *(
-            corner.plot([], [], color=INK, alpha=0.6, lw=0.9, ls=DASHES[number % 4], label=benchmark)[0]
-            for number, benchmark in enumerate(benchmarks)
-        ),
-    ]
+    handles = [corner.plot([], [], color=look[arm][0], marker=look[arm][1], ls="", label=arm)[0] for arm in shown]
+    if len(benchmarks) > 1:
+        handles += [
+            corner.plot([], [], color=INK, marker="o", ls="", fillstyle=fill, markerfacecoloralt="none", label=on)[0]
+            for on, fill in zip(benchmarks, itertools.cycle(FILLS))
+        ]
     figure.legend(handles=handles, loc="outside upper left", ncols=legend, frameon=False, fontsize=8, columnspacing=1.2)
     figure.supylabel(f"{measure} in domain, %", fontsize=8.5)
     return svg(figure, name, f"{measure.capitalize()} in domain against each predictor; numbers in the table")
@@ -79,8 +80,9 @@ def _axis(axes: Axes, low: float, high: float) -> None:
     if low > 0 and high / low > SKEWED:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-        exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        axes.set_xticks([10.0**exponent for exponent in exponents], [f"{10.0**exponent:g}" for exponent in exponents])
+        powers = [10.0**exponent for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)))]
+        ticks = [tick for power in powers for tick in (power, 3 * power) if low <= tick <= high]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(labelsize=7.5)

@@ -15,6 +15,9 @@ from tasks.reporting.formatting import ratio
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_NAMED = 4
+MOST_PICKS = 6
+"""Picks on more training benchmarks than these are counted, not named."""
 TIE = 1e-6
 """Accuracies that are nearer to each other are the same: sums of the same numbers in another order."""
 
@@ -53,6 +56,8 @@ class Line:
     leaves that open."""
     picks: tuple[Pick, ...]
     accuracy: float
+    right: float
+    """The share of picks that are the best arm, 0 to 1."""
     regret: Number
     against_length: Number
     lacks: str
@@ -127,6 +132,7 @@ def _line(name: str, rows: pd.DataFrame, benchmarks: Sequence[str]) -> Line:
         favours=_favours(correlation, higher),
         picks=picks,
         accuracy=float(whole["accuracy"]),
+        right=float(whole["right"]),
         regret=Number(*(float(whole[f"regret{end}"]) for end in ("", "_low", "_high"))),
         against_length=Number(*(float(whole[f"against_length{end}"]) for end in ("", "_low", "_high"))),
         lacks=str(whole["lacks"]),
@@ -149,17 +155,22 @@ def _sentence(lines: Sequence[Line], chance: float, arms: int, benchmarks: int) 
     first = [line for line in known if line.regret.value <= known[0].regret.value + TIE]
     length = next((line for line in known if line.name == BASELINE), None)
     over = f"Over {arms} arms" + (f" on {benchmarks} training benchmarks" if benchmarks > 1 else "")
-    said = f"{over}, the arms that {listed([line.title for line in first])} would have picked"
+    said = f"{over}, the arms that {_named([line.title for line in first])} would have picked"
     said += f" are {signed(100 * first[0].regret.value, sign=False)} points below the best"
     if length is not None and length not in first:
         said += f", those of length {signed(100 * length.regret.value, sign=False)} points"
     said += f"; an arm at random is {signed(100 * chance, sign=False)} points below it."
     better = [line.title for line in known if line.against_length.high < -TIE]
     if length is not None:
-        beat = f"{listed(better)} picked" if better else "none is shown to have picked"
+        beat = f"{_named(better)} picked" if better else "none is shown to have picked"
         said += f" Beyond the noise of questions and seeds, {beat} better than length"
         said += " (not adjusted for how many were tried)."
     return said
+
+
+def _named(titles: Sequence[str]) -> str:
+    """Predictors by their names, or how many they are."""
+    return listed(titles) if len(titles) <= MOST_NAMED else f"{len(titles)} predictors"
 
 
 def by_arm(values: pd.DataFrame) -> list[dict[str, Any]]:

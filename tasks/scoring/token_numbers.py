@@ -27,7 +27,7 @@ def packed(nll: np.ndarray, rank: np.ndarray) -> dict[str, bytes]:
 
 
 def unpacked(nll: bytes, rank: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Nats (float64) and ranks (int64) of a response's tokens, each (tokens,)."""
+    """Nats (float32) and ranks (uint8) of a response's tokens, each (tokens,), where the bytes lie."""
     import numpy as np
 
-    return np.frombuffer(nll, "<f4").astype(np.float64), np.frombuffer(rank, np.uint8).astype(np.int64)
+    return np.frombuffer(nll, "<f4"), np.frombuffer(rank, np.uint8)
