@@ -17,6 +17,8 @@ class Session:
 
     options: RunOptions
     runtime: Runtime
+    spend: float | None = None
+    """The share of the study that a pilot's first look may cost; None for the whole study without a pilot."""
     outcome: Outcome | None = None
     """How it ended; known also where its Prefect server is gone by then, and cannot be asked."""
 
@@ -26,9 +28,9 @@ _session: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
 @contextlib.contextmanager
-def started(options: RunOptions, made: Runtime) -> Iterator[Session]:
+def started(options: RunOptions, made: Runtime, spend: float | None = None) -> Iterator[Session]:
     """A session for the run that this thread starts. Its engines end with it."""
-    session = Session(options, made)
+    session = Session(options, made, spend)
     token = _session.set(session)
     try:
         with runtime.using(made):
