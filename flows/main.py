@@ -170,6 +170,7 @@ def run(
 def pilot(
     study: StudyArgument,
     spend: Annotated[str, typer.Option(help="share of the whole study that the first look may cost")] = "10%",
+    margin: Annotated[float, typer.Option(help="points by which a dropped arm may be better than those left")] = 0.0,
     set_: Set = None,
     allow: Allow = None,
     allow_env: AllowEnv = None,
@@ -182,7 +183,7 @@ def pilot(
     from flows.config.study_file import load
     from flows.execution.options import RunOptions
 
-    raise typer.Exit(pilot(load(study, set_), spend, RunOptions.of(False, runner), as_json, quiet))
+    raise typer.Exit(pilot(load(study, set_), spend, margin, RunOptions.of(False, runner), as_json, quiet))
 
 
 @app.command()

@@ -25,7 +25,7 @@ from flows.execution.outcome import Outcome
 from flows.execution.replanning import Replanning
 from flows.execution.scheduler import Scheduler
 from flows.execution.session import Session
-from flows.pilot import looks
+from flows.pilot import rungs
 from flows.pilot.pilot import Pilot
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
@@ -91,7 +91,7 @@ def _run(study: Study, run: Session) -> Outcome:
     plan = expand(study)
     rendering = rendering_checks.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
-    run_log.tag_flow_run([f"study:{study.name}", *students, *(["pilot"] if run.spend is not None else [])])
+    run_log.tag_flow_run([f"study:{study.name}", *students, *(["pilot"] if run.pilot else [])])
     outcome = Outcome(plan)
     for line in rendering:
         get_run_logger().info(line)
@@ -99,15 +99,16 @@ def _run(study: Study, run: Session) -> Outcome:
     started = time.monotonic()
     with runner.scheduler(run.options, run.runtime) as scheduler:
         pilot = None
-        if run.spend is not None:
-            pilot = Pilot(plan, looks.chosen(study, plan, run.spend), run.spend, functools.partial(_note, run, "pilot"))
-            plan = pilot.run(scheduler, run.runtime.store)
+        if run.pilot is not None:
+            of = rungs.chosen(study, plan, run.pilot.spend)
+            pilot = Pilot(plan, of, run.pilot, functools.partial(_note, run, "pilot"))
+            plan = pilot.run(scheduler)
             outcome.plan = plan
         replanning = Replanning(plan, scheduler, run.runtime.store)
         replanning.run()
         outcome.missing = replanning.missing
         if pilot is not None:
-            replanning.plan = pilot.finished(replanning.plan, scheduler, run.runtime.store)
+            replanning.plan = pilot.finished(replanning.plan, scheduler)
             outcome.pilot = replanning.plan.pilot
         _conclude(replanning.plan, scheduler, outcome)
     outcome.ran, outcome.hits = len(scheduler.done) - scheduler.hits, scheduler.hits

@@ -6,26 +6,30 @@ import shlex
 from data.errors import InputError
 from flows.cli import run
 from flows.config.schema import Study
-from flows.execution.options import RunOptions
-from flows.pilot import looks
+from flows.execution.options import PilotOptions, RunOptions
+from flows.pilot import rungs
 from flows.planning.plan import expand
 
 SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
-def pilot(study: Study, spend: str, options: RunOptions, as_json: bool, quiet: bool) -> int:
+def pilot(study: Study, spend: str, margin: float, options: RunOptions, as_json: bool, quiet: bool) -> int:
     """Run a study's pilot to its report; returns the exit code.
 
     Args:
         spend: the share of the study that the first look may cost, as `10%`.
+        margin: by how many points an arm that is dropped may be better than those that are left.
 
     Raises:
-        InputError: `spend` is no such share, or the study is none that a pilot can be made of.
+        InputError: `spend` or `margin` cannot be, or the study is none that a pilot can be made of.
     """
-    share = share_of(spend)
-    looks.chosen(study, expand(study), share)
-    again = study.command.replace("mothertongue run", "mothertongue pilot", 1) + f" --spend {shlex.quote(spend)}"
-    return run.run(study, options, as_json, quiet, share, again)
+    asked = PilotOptions(share_of(spend), margin / 100)
+    if not 0 <= asked.margin < 1:
+        raise InputError(f"--margin {margin:g}: allowed are points of a score, from 0 and below 100")
+    rungs.chosen(study, expand(study), asked.spend)
+    options_given = ["--spend", spend, *(["--margin", f"{margin:g}"] if margin else [])]
+    again = f"{study.command.replace('mothertongue run', 'mothertongue pilot', 1)} {shlex.join(options_given)}"
+    return run.run(study, options, as_json, quiet, asked, again)
 
 
 def share_of(spend: str) -> float:

@@ -16,7 +16,7 @@ from flows.config import server_values
 from flows.config.results_folder import folder
 from flows.config.schema import Study
 from flows.execution import shutdown
-from flows.execution.options import RunOptions
+from flows.execution.options import PilotOptions, RunOptions
 from flows.planning import preflight, rendering_checks
 from flows.planning.cost import cost
 from flows.planning.forecast import forecast
@@ -30,13 +30,18 @@ from tasks.storage.opening import open_store
 
 
 def run(
-    study: Study, options: RunOptions, as_json: bool, quiet: bool = False, spend: float | None = None, again: str = ""
+    study: Study,
+    options: RunOptions,
+    as_json: bool,
+    quiet: bool = False,
+    pilot: PilotOptions | None = None,
+    again: str = "",
 ) -> int:
     """Run a study; returns the exit code.
 
     Args:
         quiet: print the verdict and what went wrong, and nothing of the way there.
-        spend: the share of the study that a pilot's first look may cost; None for the whole study without a pilot.
+        pilot: what the study's pilot may cost and miss; None for the whole study without one.
         again: the command that goes on with the run; the study's own if it is not given.
 
     Raises:
@@ -47,7 +52,7 @@ def run(
     plan = expand(study)
     store = open_store()
     forecasts = forecast(plan, store)
-    if spend is None and not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
+    if pilot is None and not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(plan, store):
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
         publishing.show(study, as_json)
         tracking.track(options.tracker, folder(study), lambda text: print(text, file=sys.stderr))
@@ -75,7 +80,7 @@ def run(
         text = f"\nStopped. What is finished is kept; go on with: {again}"
         print(text, file=sys.stderr, flush=True)
 
-    with session.started(options, Runtime(store, listener=listener(view)), spend) as begun:
+    with session.started(options, Runtime(store, listener=listener(view)), pilot) as begun:
         try:
             with shutdown.on_signal(signal.SIGINT, say), view:
                 outcome = cast(Outcome, study_flow(study, options.strict, str(study.roots[0])))

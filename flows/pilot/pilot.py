@@ -1,23 +1,27 @@
-"""Running a pilot: a look at all arms at each size, and what is left of the study's plan after it.
+"""Running a pilot: a look at the arms on each rung, and what is left of the study's plan after it.
 
-Nothing is kept beside the store: which arms are dropped follows from the scores that are there, so a pilot that was
-interrupted comes to the same decisions again.
+Nothing is kept beside the store: which arms are dropped follows from the scores that are there, so that a pilot that
+was interrupted comes to the same decisions again.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from flows.config.schema import Study
+from flows.execution.options import PilotOptions
 from flows.execution.replanning import Replanning
 from flows.execution.scheduler import Scheduler
 from flows.pilot import told
-from flows.pilot.looks import Looks, competing
 from flows.pilot.price import spent
+from flows.pilot.rungs import Rung, Rungs, competing
 from flows.planning.plan import Plan, ordered
 from tasks.comparison.arms import Arms
 from tasks.comparison.bootstrap import Bootstrap
 from tasks.comparison.cell import Arm, Cell
-from tasks.comparison.elimination import Decision, decide, look
+from tasks.comparison.elimination import Decision, decide
 from tasks.comparison.items import answers, matrices
 from tasks.comparison.peers import peers
 from tasks.comparison.records import Evaluated
@@ -27,6 +31,12 @@ from tasks.pipeline.stage import Node
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Rows
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Scores = Mapping[tuple[Arm, str], "np.ndarray"]
+"""Scores of seeds × questions by arm and evaluation benchmark."""
+
 
 @dataclass
 class Pilot:
@@ -34,135 +44,127 @@ class Pilot:
 
     Args:
         whole: the plan of the study.
-        spend: the share of the study that the first look may cost, as it was asked for.
+        asked: what it may cost and miss.
         say: is given a line about each decision.
     """
 
     whole: Plan
-    looks: Looks
-    spend: float
+    rungs: Rungs
+    asked: PilotOptions
     say: Callable[[str], None] = lambda line: None
-    decisions: dict[str, list[Decision]] = field(default_factory=dict)
-    """By student, the decision after each look."""
-    _looked_at: dict[Cell, Node] = field(default_factory=dict)
+    looks: dict[str, list[told.Look]] = field(default_factory=dict)
+    """By student, what came of each look."""
+    _cells: set[Cell] = field(default_factory=set)
+    """All that were looked at."""
     _steps: dict[str, Node] = field(default_factory=dict)
     """All that the looks needed, by key."""
 
-    def run(self, scheduler: Scheduler, store: Store) -> Plan:
+    def run(self, scheduler: Scheduler) -> Plan:
         """Look at the arms, and drop those that are unlikely to be best; returns what is left of the study's plan."""
         names = competing(self.whole.study)
-        students = dict.fromkeys(cell.student for cell in self.whole.cells)
-        left = dict.fromkeys(students, names)
-        self.decisions = {student: [] for student in students}
-        self.say(told.beginning(self.looks, self.spend, len(names)))
-        for number, size in enumerate(self.looks.sizes, start=1):
+        self.looks = {student: [] for student in dict.fromkeys(cell.student for cell in self.whole.cells)}
+        left = {student: tuple(names) for student in self.looks}
+        self.say(told.beginning(self.rungs, self.asked, len(names)))
+        for number, rung in enumerate(self.rungs.each, start=1):
             several = {student: arms for student, arms in left.items() if len(arms) > 1}
             if not several or (scheduler.strict and scheduler.failed):
                 break
-            self._look(size, {(student, arm) for student, arms in several.items() for arm in arms}, scheduler)
-            read = [Evaluated(cell, _rows(node, store)) for cell, node in self._looked_at.items()]
-            scores = matrices(answers(read)) if read else {}
+            made = self._made(rung, {(student, arm) for student, arms in several.items() for arm in arms}, scheduler)
             for student in several:
-                if (found := self._decision(student, scores, number)) is None:
-                    continue
-                self.decisions[student].append(found)
-                left[student] = [arm for arm in left[student] if arm not in found.dropped]
-                self.say(told.decision(found, self.looks.full, left[student], student if len(left) > 1 else ""))
+                of_student = {cell: node for cell, node in made.items() if cell.student == student}
+                scores = read(of_student, scheduler.runtime.store)
+                found = self._decision(rung, scores, number / len(self.rungs.each), self.looks[student])
+                if found.chances:
+                    left[student] = tuple(arm for arm in left[student] if arm not in found.dropped)
+                    look = told.Look(rung.called, found, left[student], student if len(left) > 1 else "")
+                    self.looks[student].append(look)
+                    self.say(told.decision(look, self.rungs.full))
         return self._rest()
 
-    def finished(self, plan: Plan, scheduler: Scheduler, store: Store) -> Plan:
+    def finished(self, plan: Plan, scheduler: Scheduler) -> Plan:
         """The same plan, with what the pilot came to and saved, for the report: after its steps were run."""
         steps = {node.key: node for node in plan.nodes} | self._steps
         made = [node for key, node in steps.items() if key in scheduler.done]
-        took = spent(made, self.whole.nodes, store)
-        record = told.record(self.looks, self.spend, self.decisions, took, self.needed_by())
-        return replace(plan, pilot=record)
+        took = spent(made, self.whole.nodes, scheduler.runtime.store)
+        looks = [look for of_student in self.looks.values() for look in of_student]
+        return replace(plan, pilot=told.record(self.rungs, self.asked, looks, took, self._trained_all_the_same()))
 
-    def needed_by(self) -> dict[str, list[str]]:
-        """By arm that was dropped, the arms that are left and start from it or train on what it writes: for them it is
-        trained all the same, and only its evaluation is saved."""
-        dropped = {arm for found in self.decisions.values() for each in found for arm in each.dropped}
-        found: dict[str, list[str]] = defaultdict(list)
-        for arm in self.whole.study.compared:
-            if arm.name in dropped:
-                continue
-            for other in self._needs(arm.name):
-                if other in dropped:
-                    found[other].append(arm.name)
-        return dict(found)
-
-    def _needs(self, name: str) -> set[str]:
-        """The arms that have to be trained before an arm can be."""
-        study = self.whole.study
-        arms = {arm.name: arm for arm in study.compared}
-        first = {arms[name].after} - {""}
-        origins = [arms[name].on]
-        for origin in origins:
-            first |= set(study.origins[origin].arms_needed)
-            origins += [other for other in study.origins[origin].origins_needed if other not in origins]
-        return first.union(*(self._needs(other) for other in first))
-
-    def _look(self, size: int, arms: set[tuple[str, str]], scheduler: Scheduler) -> None:
-        """Train and evaluate these arms (student, arm) at a size."""
-        plan = self.looks.plan.only(self.looks.cells(size, arms))
-        looking = Replanning(plan, scheduler, scheduler.runtime.store)
+    def _made(self, rung: Rung, arms: Collection[tuple[str, str]], scheduler: Scheduler) -> dict[Cell, Node]:
+        """The cells of a rung for these arms (student, arm), without those that failed."""
+        looking = Replanning(rung.plan.only(rung.cells(arms)), scheduler, scheduler.runtime.store)
         looking.run()
         made = {cell: node for cell, node in looking.plan.cells.items() if node.key in scheduler.done}
-        self._looked_at |= made
+        self._cells |= made.keys()
         self._steps |= {node.key: node for node in ordered([*looking.plan.checks, *made.values()])}
+        return made
 
-    def _decision(self, student: str, scores: Mapping, number: int) -> Decision | None:
-        """What the scores of the first looks say of a student's arms; None where the last look has none."""
-        mine = {key: found for key, found in scores.items() if key[0].student == student}
-        sample = Measured(mine, peers=peers(mine))
-        bootstrap = Bootstrap(sample)
-        looks = []
-        for size in self.looks.sizes[:number]:
-            arms = _whole({arm for arm, _ in mine if arm.size == size})
-            if arms:
-                of_size = Arms(sample, Measured({}), arms, sorted({on for _, on in mine}))
-                looks.append(
-                    look(bootstrap, size, {name: in_domain(of_size, name, of_size.trained) for name in of_size.names})
-                )
-        if not looks or looks[-1].size != self.looks.sizes[number - 1]:
-            return None
-        before = self.decisions[student]
-        return decide(
-            bootstrap,
-            looks,
-            self.looks.full,
-            number / len(self.looks.sizes),
-            before[-1].spent if before else 0.0,
-            protected=[self.whole.study.reference],
-        )
+    def _decision(self, rung: Rung, scores: Scores, part: float, before: list[told.Look]) -> Decision:
+        """What a student's scores on a rung say; no arm has a chance where nothing was measured."""
+        sample = Measured(scores, peers=peers(scores))
+        arms = on_all_benchmarks({arm for arm, _ in scores})
+        terms = {}
+        if arms:
+            of_rung = Arms(sample, Measured({}), arms, sorted({on for _, on in scores}))
+            terms = {name: in_domain(of_rung, name, of_rung.trained) for name in of_rung.names}
+        doublings = math.log2(self.rungs.full / rung.questions)
+        risk = before[-1].decision.risk if before else 0.0
+        protected = [self.whole.study.reference]
+        return decide(Bootstrap(sample), terms, doublings, part, risk, self.asked.margin, protected)
 
     def _rest(self) -> Plan:
         """The study's plan without the cells of arms that were dropped, but for those that were looked at."""
         why = {
-            (student, arm): told.reason(found, arm)
-            for student, of_student in self.decisions.items()
-            for found in of_student
-            for arm in found.dropped
+            (student, arm): told.reason(look, arm)
+            for student, of_student in self.looks.items()
+            for look in of_student
+            for arm in look.decision.dropped
         }
-        competes = {arm.name: arm.on if arm.control is not None else arm.name for arm in self.whole.study.compared}
+        # A control goes with the arm that it repeats.
+        goes_with = {arm.name: arm.name if arm.control is None else arm.on for arm in self.whole.study.compared}
         left_out = {
             cell: why[of]
             for cell in self.whole.cells
-            if cell.trained and cell not in self._looked_at and (of := (cell.student, competes[cell.arm])) in why
+            if cell.trained and cell not in self._cells and (of := (cell.student, goes_with[cell.arm])) in why
         }
         return replace(self.whole.only(self.whole.cells.keys() - left_out.keys()), left_out=left_out)
 
+    def _trained_all_the_same(self) -> dict[str, list[str]]:
+        """By arm that was dropped, the arms left that start from it or train on what it writes."""
+        study = self.whole.study
+        found: dict[str, list[str]] = {}
+        for of_student in self.looks.values():
+            dropped = {arm for look in of_student for arm in look.decision.dropped}
+            for arm in competing(study):
+                for other in sorted(needs(study, arm) & dropped) if arm not in dropped else ():
+                    found.setdefault(other, [])
+                    found[other] += [arm] if arm not in found[other] else []
+        return found
 
-def _rows(node: Node, store: Store) -> Rows:
-    artifact = store.open(node.stage.name, node.key)
-    assert artifact is not None, f"{node.run_name} was made just now"
-    return artifact.rows()
+
+def needs(study: Study, name: str) -> set[str]:
+    """The arms that have to be trained before an arm can be: those that it goes on from, or whose words it learns."""
+    arm = next(arm for arm in study.compared if arm.name == name)
+    first, origins = {arm.after} - {""}, [arm.on]
+    for origin in origins:
+        first |= set(study.origins[origin].arms_needed)
+        origins += [other for other in study.origins[origin].origins_needed if other not in origins]
+    return first.union(*(needs(study, other) for other in first))
 
 
-def _whole(arms: set[Arm]) -> list[Arm]:
+def read(cells: Mapping[Cell, Node], store: Store) -> Scores:
+    """The scores of cells that were made."""
+    found: list[Evaluated[Rows]] = []
+    for cell, node in cells.items():
+        artifact = store.open(node.stage.name, node.key)
+        if artifact is not None:
+            found.append(Evaluated(cell, artifact.rows()))
+    return matrices(answers(found)) if found else {}
+
+
+def on_all_benchmarks(arms: Collection[Arm]) -> list[Arm]:
     """The arms that were measured on each training benchmark on which any was."""
-    trained = {arm.train_benchmark for arm in arms}
-    of_name: dict[str, set[str]] = defaultdict(set)
+    trained: dict[str, set[str]] = defaultdict(set)
     for arm in arms:
-        of_name[arm.arm].add(arm.train_benchmark)
-    return sorted(arm for arm in arms if of_name[arm.arm] == trained)
+        trained[arm.arm].add(arm.train_benchmark)
+    every = {arm.train_benchmark for arm in arms}
+    return sorted(arm for arm in arms if trained[arm.arm] == every)

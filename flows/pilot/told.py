@@ -1,96 +1,59 @@
 """What a pilot says of itself: in the terminal, in the log of its run, and in the report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from flows.pilot.looks import Looks
+from flows.execution.options import PilotOptions
 from flows.pilot.price import Spent
+from flows.pilot.rungs import Rungs
 from tasks.comparison.elimination import ERROR, Decision
-from tasks.comparison.phrasing import listed
+from tasks.comparison.phrasing import listed, points
+
+FEW = 4
+"""So many arms are named; of more their number is given."""
 
 
-def beginning(looks: Looks, spend: float, arms: int) -> str:
+@dataclass(frozen=True)
+class Look:
+    """What came of a look at one student's arms. `rung` is what the rung is called, `student` empty where there is one
+    alone."""
+
+    rung: str
+    decision: Decision
+    left: tuple[str, ...]
+    student: str = ""
+
+
+def beginning(rungs: Rungs, asked: PilotOptions, arms: int) -> str:
     """How the pilot goes about it."""
-    sizes = listed([f"{size:,}" for size in looks.sizes])
+    first, *raced = rungs.each
+    then = f", then with all {rungs.full:,}, one seed after the other" if raced else f" of {rungs.full:,}"
+    beside = f", beside {100 * rungs.common:.0f} % for what several arms need" if rungs.common else ""
     return (
-        f"Pilot: {arms} arms are looked at with {sizes} of {looks.full:,} training questions. The first look is "
-        f"estimated to cost {100 * looks.share:.1f} % of the study (allowed: {100 * spend:g} %), beside what several "
-        f"arms need in any case ({100 * looks.common:.0f} %)."
+        f"{arms} arms are looked at with {first.called} first{then}. The first look is estimated at "
+        f"{100 * rungs.share:.1f} % of the study (allowed: {100 * asked.spend:g} %){beside}."
     )
 
 
-def decision(found: Decision, full: int, left: Sequence[str], student: str = "") -> str:
+def decision(look: Look, full: int) -> str:
     """What was decided after a look."""
-    of = f"{student}, " if student else ""
-    if not found.dropped:
-        return f"Pilot, {of}{found.size:,} questions: none of {len(left)} arms can be dropped yet."
-    each = listed([f"{arm} ({chance(found.chances[arm])})" for arm in found.dropped])
-    goes_on = listed(left) if len(left) <= 4 else f"{len(left)} arms"
-    return (
-        f"Pilot, {of}{found.size:,} questions: dropped {each}, by their chance of being best with {full:,}; goes on "
-        f"with {goes_on}."
-    )
+    of = f"{look.student}, " if look.student else ""
+    goes_on = listed(look.left) if len(look.left) <= FEW else f"{len(look.left)} arms"
+    if not look.decision.dropped:
+        return f"{of}{look.rung}: no arm can be dropped; goes on with {goes_on}."
+    each = listed([f"{arm} ({chance(look.decision.chances[arm])})" for arm in look.decision.dropped])
+    return f"{of}{look.rung}: dropped {each}, by the chance of being best with {full:,}; goes on with {goes_on}."
 
 
-def reason(found: Decision, arm: str) -> str:
+def reason(look: Look, arm: str) -> str:
     """Why an arm's cells are missing."""
-    return (
-        f"dropped by the pilot with {found.size:,} questions: its chance of being best was {chance(found.chances[arm])}"
-    )
+    return f"the pilot dropped {arm} at {look.rung}: its chance of being best was {chance(look.decision.chances[arm])}"
 
 
 def chance(share: float) -> str:
     """A chance in per cent; what no draw showed is no zero."""
     return f"{100 * share:.1f} %" if share >= 0.0005 else "below 0.1 %"
-
-
-def record(
-    looks: Looks,
-    spend: float,
-    decisions: Mapping[str, Sequence[Decision]],
-    spent: Spent,
-    needed_by: Mapping[str, Sequence[str]],
-) -> dict[str, Any]:
-    """The pilot as JSON-able data: `lines` are its paragraph in the report."""
-    several = len(decisions) > 1
-    lines = [beginning(looks, spend, max((len(of[0].chances) for of in decisions.values() if of), default=0))]
-    for student, of_student in decisions.items():
-        left = list(of_student[0].chances) if of_student else []
-        for found in of_student:
-            left = [arm for arm in left if arm not in found.dropped]
-            lines.append(decision(found, looks.full, left, student if several else ""))
-        if of_student and of_student[-1].spent:
-            lines.append(
-                f"That one of those dropped{f' of {student}' if several else ''} is the best has a chance of "
-                f"{chance(of_student[-1].spent)}, as far as learning curves go on as those of other studies "
-                f"(allowed: {100 * ERROR:g} %)."
-            )
-    for arm, others in needed_by.items():
-        lines.append(f"{arm} is trained all the same, since {listed(others)} cannot be without it.")
-    lines.append(savings(spent))
-    return {
-        "spend": spend,
-        "estimated": looks.share,
-        "sizes": list(looks.sizes),
-        "full": looks.full,
-        "looks": [
-            {
-                "student": student,
-                "size": found.size,
-                "chances": {arm: found.chances[arm] for arm in sorted(found.chances)},
-                "dropped": list(found.dropped),
-                "spent": found.spent,
-            }
-            for student, of_student in decisions.items()
-            for found in of_student
-        ],
-        "seconds": round(spent.seconds, 1),
-        "seconds_of_whole": round(spent.whole, 1),
-        "unit": spent.unit,
-        "steps": spent.steps,
-        "steps_saved": spent.steps_saved,
-        "lines": lines,
-    }
 
 
 def savings(spent: Spent) -> str:
@@ -99,5 +62,47 @@ def savings(spent: Spent) -> str:
     without = f" (without {listed(spent.without)}, of which nothing ran)" if spent.without else ""
     return (
         f"The pilot took {spent.seconds:,.0f} of the {spent.whole:,.0f} {spent.unit} that the whole study is estimated "
-        f"to take{share}{without}: {spent.steps_saved:,} steps were not run, and {spent.steps:,} were."
+        f"at{share}{without}: {spent.steps_saved:,} steps were not run, and {spent.steps:,} were."
     )
+
+
+def record(
+    rungs: Rungs,
+    asked: PilotOptions,
+    looks: Sequence[Look],
+    spent: Spent,
+    trained_all_the_same: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """The pilot as JSON-able data: `lines` are its paragraph in the report."""
+    arms = max((len(look.decision.chances) for look in looks), default=0)
+    lines = [beginning(rungs, asked, arms), *(decision(look, rungs.full) for look in looks)]
+    for student, last in {look.student: look for look in looks}.items():
+        if len(last.left) < arms:
+            of = f" of {student}" if student else ""
+            more = f" by more than {points(asked.margin)}" if asked.margin else ""
+            lines.append(
+                f"The chance that one of the arms dropped{of} is better than all that are left{more} is "
+                f"{chance(last.decision.risk)} (allowed: {100 * ERROR:g} %)."
+            )
+    lines += [f"{arm} is trained all the same, for {listed(others)}." for arm, others in trained_all_the_same.items()]
+    return {
+        "spend": asked.spend,
+        "margin": asked.margin,
+        "estimated": rungs.share,
+        "looks": [
+            {
+                "student": look.student,
+                "rung": look.rung,
+                "chances": {arm: look.decision.chances[arm] for arm in sorted(look.decision.chances)},
+                "dropped": list(look.decision.dropped),
+                "risk": look.decision.risk,
+            }
+            for look in looks
+        ],
+        "seconds": round(spent.seconds, 1),
+        "seconds_of_whole": round(spent.whole, 1),
+        "unit": spent.unit,
+        "steps": spent.steps,
+        "steps_not_run": spent.steps_saved,
+        "lines": [*lines, savings(spent)],
+    }

@@ -1,20 +1,24 @@
-"""How often a pilot drops the best arm, and what it saves: simulated studies whose truth is known.
+"""How often a pilot drops the best arm, and what it costs: simulated studies whose truth is known.
 
-    python -m tests.bench.elimination                 # 1,000 studies of each world: about 10 minutes of one core
+    python -m tests.bench.elimination                  # 1,000 studies of each kind: about 15 minutes of one core
     python -m tests.bench.elimination --studies 100
 
-A world is a set of learning curves as they were measured: of each group of arms that competed, the score of every arm at
-several sizes. A study takes the arms of one group, some of them left out at random, bends their curves and moves them by
-a little, so that no two studies are alike, and draws answers from them: a question is as hard for every arm, and a
-training seed is lucky or not. The best arm is the one with the highest expected score at the full size, were it ahead by
-a hundredth of a point. It is looked at with the real rule (tasks/comparison/elimination.py), a size at a time.
+A study takes the arms of one group of `learning_curves.csv`, which were measured together, some of them left out at
+random, bends and moves their curves a little, so that no two studies are alike, and draws answers from them: a question
+is as hard for all arms, and a training seed is lucky or not. The best arm is the one with the highest expected score at
+the full size, were it ahead by a thousandth of a point. Arms are dropped by the rule that pilots use
+(tasks/comparison/elimination.py). The whole study trains all arms at all sizes with all seeds; the costs are shares of
+that. "Same arm": the arm that scores highest in the whole study is the one that scores highest in the pilot.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,57 +27,89 @@ import numpy as np
 from tasks.comparison.arms import Arms
 from tasks.comparison.bootstrap import Bootstrap
 from tasks.comparison.cell import Arm
-from tasks.comparison.claim import claims, judged
-from tasks.comparison.elimination import Look, decide, look
+from tasks.comparison.elimination import decide
 from tasks.comparison.peers import peers
 from tasks.comparison.scaling import in_domain
 from tasks.comparison.statistics import Measured
 from tests.bench.null_studies import DIFFICULTY, WEIGHTS, by_luck
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "learning_curves.csv"
+CURVES = Path(__file__).with_name("learning_curves.csv")
 ON = "benchmark"
 LEVELS = np.linspace(-9, 9, 181)
 BEND = 0.4
 """Standard deviation of the logarithm of the power that bends an arm's curve."""
 MOVE = 0.02
-"""Standard deviation of how far a whole curve, and its last point once more, is moved, in arcsin √score."""
+"""Standard deviation of how far a curve is moved, and its last point once more, in arcsin √score."""
+LUCK = (0.0, 0.4)
+"""Least and greatest standard deviation of a seed's luck, in logits; 0.4 is about 7 points at a score of one half."""
+EVALUATION = 0.15
+"""What an evaluation of an arm costs, as a share of its training at the full size."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Learning curves of arms that competed: by group, scores of arms × sizes, at `measured` sizes.
+    """Learning curves that were measured: by group, scores of arms × `measured` sizes; and the shape of its studies.
 
-    `sizes` are those of the simulated studies; `luck` is the standard deviation of a seed's luck, in logits, of which
-    each study has its own, between these two.
+    `sizes` rise, the full one last. Those of a study that names no sizes are the pilot's own (`own`), but for the last.
     """
 
     name: str
-    measured: tuple[int, ...]
     groups: tuple[np.ndarray, ...]
+    measured: tuple[int, ...]
     sizes: tuple[int, ...]
-    luck: tuple[float, float]
+    own: bool = False
     seeds: int = 3
     items: int = 200
     fewest: int = 3
-    own: bool = False
 
 
 @dataclass
 class Drawn:
-    """One simulated study: expected scores of arms × sizes, and what was measured of them."""
+    """A simulated study: the expected score of each arm at the full size, and what was measured of all, by arm and
+    size."""
 
-    truth: np.ndarray
-    measured: Measured
-    arms: tuple[str, ...]
-    sizes: tuple[int, ...]
-    own: bool = False
-    """Whether only the last of the sizes is the study's, and the others the pilot's own."""
+    world: World
+    truth: dict[str, float]
+    scores: dict[tuple[Arm, str], np.ndarray]
 
-    def at(self, arms: Sequence[str], size: int) -> Arms:
-        return Arms(self.measured, Measured({}), [named(arm, size) for arm in arms], [ON])
+    def price(self, size: int) -> float:
+        """Cost of an arm at a size with one seed."""
+        return size / self.world.sizes[-1] + EVALUATION
+
+    @property
+    def study_sizes(self) -> tuple[int, ...]:
+        return self.world.sizes[-1:] if self.world.own else self.world.sizes
+
+
+@dataclass(frozen=True)
+class Piloted:
+    """What came of a pilot. `cost` is a share of the whole study's, `regret` by how much the best arm of those left
+    falls short of the best of all, in expected score."""
+
+    dropped_best: bool
+    regret: float
+    arms: int
+    left: int
+    cost: float
+    same_arm: bool
+
+
+def worlds() -> dict[str, tuple[np.ndarray, ...]]:
+    """The measured curves: by world, an array of arms × sizes for each group."""
+    found: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+    with CURVES.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[row["world"]][row["group"]].append([float(score) for score in row["scores"].split()])
+    return {world: tuple(np.array(arms) for arms in groups.values()) for world, groups in found.items()}
+
+
+CURVES_OF = worlds()
+PUBLISHED = World("published", CURVES_OF["published"], (100, 1000), (125, 250, 500, 1000))
+ABACUS = World("abacus", CURVES_OF["abacus"], (30, 60, 120, 240), (30, 60, 120, 240), fewest=6)
 
 
 def named(arm: str, size: int) -> Arm:
+    """What a simulated arm is called at a size."""
     return Arm("student", ON, arm, arm, "sft", size)
 
 
@@ -89,104 +125,105 @@ def draw(world: World, rng: np.random.Generator) -> Drawn:
     count = int(rng.integers(min(world.fewest, len(group)), len(group) + 1))
     curves = np.arcsin(np.sqrt(group[rng.permutation(len(group))[:count]]))
     at = np.log(world.measured)
-    wanted = np.log(world.sizes)
-    share = (wanted - at[0]) / (at[-1] - at[0])
-    bent = np.array([share ** math.exp(rng.normal(0, BEND)) for _ in range(count)]) * (at[-1] - at[0]) + at[0]
-    found = np.array([np.interp(of_arm, at, curve) for of_arm, curve in zip(bent, curves, strict=True)])
-    found += rng.normal(0, MOVE, (count, 1))
-    found[:, -1] += rng.normal(0, MOVE, count)
-    truth = np.clip(np.sin(np.clip(found, 0, math.pi / 2)) ** 2, 0.005, 0.99)
-    luck = round(float(rng.uniform(*world.luck)), 1)
-    arms = tuple(f"arm{number:02d}" for number in range(count))
+    share = (np.log(world.sizes) - at[0]) / (at[-1] - at[0])
+    bent = at[0] + (at[-1] - at[0]) * np.array([share ** math.exp(rng.normal(0, BEND)) for _ in curves])
+    angles = np.array([np.interp(places, at, curve) for places, curve in zip(bent, curves, strict=True)])
+    angles += rng.normal(0, MOVE, (count, 1))
+    angles[:, -1] += rng.normal(0, MOVE, count)
+    chances = np.clip(np.sin(np.clip(angles, 0, math.pi / 2)) ** 2, 0.005, 0.99)
+    luck = round(float(rng.uniform(*LUCK)), 1)
     difficulty = rng.normal(0, DIFFICULTY, world.items)
-    scores = {}
-    for arm, of_arm in zip(arms, truth, strict=True):
+    scores: dict[tuple[Arm, str], np.ndarray] = {}
+    for number, of_arm in enumerate(chances):
         for size, chance in zip(world.sizes, of_arm, strict=True):
-            level = np.interp(chance, expected(luck), LEVELS)
-            logits = level + difficulty[None, :] + rng.normal(0, luck, (world.seeds, 1))
+            level = float(np.interp(chance, expected(luck), LEVELS))
+            logits = level + difficulty + rng.normal(0, luck, (world.seeds, 1))
             right = rng.random((world.seeds, world.items)) < 1 / (1 + np.exp(-logits))
-            scores[named(arm, size), ON] = right.astype(float)
-    return Drawn(truth, Measured(scores, peers=peers(scores)), arms, world.sizes, world.own)
+            scores[named(f"arm{number:02d}", size), ON] = right.astype(float)
+    return Drawn(world, {f"arm{number:02d}": float(of_arm[-1]) for number, of_arm in enumerate(chances)}, scores)
 
 
-@dataclass
-class Piloted:
-    """What came of one pilot. Costs are shares of the full study's."""
+def pilot(study: Drawn, first: int, draws: dict[object, np.ndarray], margin: float = 0.0) -> Piloted:
+    """Look at a study's arms with one seed at its size number `first`, then at the full size, a seed more at each look;
+    train those that are left whole.
 
-    dropped_best: bool
-    regret: float
-    """By how much the best of the arms that are left falls short of the best of all, in expected score."""
-    left: int
-    cost: float
-    same_arm: bool = True
-    """Whether the arm that scores highest in the full study is left, and so is the pilot's too."""
-    same_verdict: bool = True
-    """Whether the verdict names the same arms as leading."""
-
-
-def pilot(
-    study: Drawn, silent: int = 1, verdicts: bool = False, draws: dict[object, np.ndarray] | None = None
-) -> Piloted:
-    """Look at a study's arms at each size but the full one, and go on with those that are left; nothing is decided at
-    the first `silent` sizes.
-
-    What is left is trained at every size; an arm costs its training questions and, at each size, an evaluation that is
-    worth EVALUATION of them.
+    Args:
+        draws: the bootstrap's, which are the same for all studies of one shape.
     """
-    bootstrap = Bootstrap(study.measured)
-    if draws is not None:
+    full, seeds = study.world.sizes[-1], study.world.seeds
+    rungs = [(study.world.sizes[first], 1), *((full, count) for count in range(1, seeds))]
+    left, seen = sorted(study.truth), dict[tuple[str, int], int]()
+    risk = 0.0
+    for number, (size, count) in enumerate(rungs, start=1):
+        seen |= {(arm, size): count for arm in left}
+        scores = {(named(arm, size), ON): study.scores[named(arm, size), ON][:count] for arm in left}
+        sample = Measured(scores, peers=peers(scores))
+        arms = Arms(sample, Measured({}), [arm for arm, _ in scores], [ON])
+        terms = {name: in_domain(arms, name, [ON]) for name in left}
+        bootstrap = Bootstrap(sample)
         bootstrap._draws = draws
-    left = list(study.arms)
-    looks: list[Look] = []
-    cost = 0.0
-    before = study.sizes[:-1]
-    spent = 0.0
-    for number, size in enumerate(before, start=1):
+        found = decide(bootstrap, terms, math.log2(full / size), number / len(rungs), risk, margin)
+        risk = found.risk
+        left = [arm for arm in left if arm not in found.dropped]
         if len(left) == 1:
             break
-        cost += len(left) * price(size, study.sizes)
-        of_size = study.at(left, size)
-        looks.append(look(bootstrap, size, {name: in_domain(of_size, name, [ON]) for name in left}))
-        if number <= silent:
-            continue
-        found = decide(bootstrap, looks, study.sizes[-1], (number - silent) / (len(before) - silent), spent)
-        spent = found.spent
-        left = [name for name in left if name not in found.dropped]
-    seen = {one.size for one in looks}
-    cost += len(left) * sum(price(size, study.sizes) for size in study.sizes if size not in seen and not study.own)
-    cost += len(left) * price(study.sizes[-1], study.sizes) * study.own
-    full = len(study.arms) * sum(price(size, study.sizes) for size in study.sizes if not study.own or size == study.sizes[-1])
-    at_end = dict(zip(study.arms, study.truth[:, -1], strict=True))
-    best = max(at_end, key=lambda name: at_end[name])
-    regret = at_end[best] - max(at_end[name] for name in left)
-    measured = {name: study.measured.scores[named(name, study.sizes[-1]), ON].mean() for name in study.arms}
-    same_arm = max(measured, key=lambda name: measured[name]) in left
-    found_same = not verdicts or leaders(study, study.arms) == leaders(study, left)
-    return Piloted(best not in left, regret, len(left), cost / full, same_arm, found_same)
+    seen |= {(arm, size): seeds for arm in left for size in study.study_sizes}
+    cost = sum(count * study.price(size) for (_, size), count in seen.items())
+    whole = len(study.truth) * seeds * sum(study.price(size) for size in study.study_sizes)
+    best = max(study.truth, key=lambda arm: study.truth[arm])
+    measured = {arm: float(study.scores[named(arm, full), ON].mean()) for arm in study.truth}
+    regret = study.truth[best] - max(study.truth[arm] for arm in left)
+    highest = max(measured, key=lambda arm: measured[arm])
+    return Piloted(best not in left, regret, len(study.truth), len(left), cost / whole, highest in left)
 
 
-EVALUATION = 0.2
-"""What an arm's evaluation costs, as a share of its training at the full size."""
+def pilots(world: World, studies: int, first: int, margin: float = 0.0, seed: int = 20261128) -> list[Piloted]:
+    """Pilots of simulated studies."""
+    rng, draws = np.random.default_rng(seed), dict[object, np.ndarray]()
+    return [pilot(draw(world, rng), first, draws, margin) for _ in range(studies)]
 
 
-def price(size: int, sizes: Sequence[int]) -> float:
-    return size / sizes[-1] + EVALUATION
+def line(world: World, first: int, margin: float, found: Sequence[Piloted]) -> str:
+    """A kind of study as a row of the table."""
+    costs = np.array([one.cost for one in found])
+    shares = (
+        np.mean([one.dropped_best for one in found]),
+        *(np.mean([one.regret > points / 100 for one in found]) for points in (1, 2, 5)),
+        np.mean([one.same_arm for one in found]),
+    )
+    left = f"{np.mean([one.left for one in found]):.1f} of {np.mean([one.arms for one in found]):.1f}"
+    sizes = "its own" if world.own else "the study's"
+    return (
+        f"| {world.name} | {sizes} | {world.seeds} | {world.sizes[first]} of {world.sizes[-1]} | {100 * margin:g} | "
+        + " | ".join(f"{100 * share:.1f}" for share in shares)
+        + f" | {left} | {100 * costs.mean():.0f} | {100 * np.mean(costs <= 1 / 3):.0f} |"
+    )
 
 
-def leaders(study: Drawn, names: Sequence[str]) -> tuple[str, ...]:
-    """Whom the verdict names as leading at the full size."""
-    arms = study.at(names, study.sizes[-1])
-    standings = sorted((arms.standing(name, [ON]) for name in arms.names), key=lambda s: (-s.score.value, s.arm))
-    if len(standings) == 1:
-        return (standings[0].arm,)
-    # Without the untrained student there is no gain to claim; what is claimed of pairs is what decides who leads.
-    made = judged([claim for claim in claims(arms, "accuracy") if claim.kind == "in_domain"])
-    known = {name for claim in made if claim.status == "holds" for name in (claim.second,)}
-    del known
-    return tuple(sorted(headline_leaders(standings[0].arm, made, names)))
+def kinds() -> Iterator[tuple[World, int, float]]:
+    """The kinds of studies in the table: world, number of the first look's size, margin."""
+    for world in (PUBLISHED, ABACUS):
+        for first in (0, 1, 2):
+            yield world, first, 0.0
+        yield replace(world, own=True), 1, 0.0
+        yield replace(world, seeds=5), 1, 0.0
+        for margin in (0.02, 0.05):
+            yield world, 1, margin
+            yield replace(world, seeds=5), 1, margin
 
 
-def headline_leaders(best: str, made: Sequence, names: Sequence[str]) -> set[str]:
-    ahead = {c.second for c in made if c.first == best and c.status == "holds"}
-    ahead |= {c.first for c in made if c.second == best and c.status == "does not hold"}
-    return set(names) - ahead
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=1000, help="studies of each kind")
+    studies = parser.parse_args().studies
+    print(
+        "| studies | sizes | seeds | first look | margin, points | best arm dropped, % | by more than 1 point | 2 "
+        "| 5 | same arm, % | arms left | cost, % | a third or less, % |"
+    )
+    print("|" + "---|" * 13)
+    for world, first, margin in kinds():
+        print(line(world, first, margin, pilots(world, studies, first, margin)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
