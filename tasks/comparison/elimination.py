@@ -16,10 +16,10 @@ al. 2002). Scores at the full size are drawn after each look. A draw has three p
 Gains are added to arcsin √score, in which noise and gains are much the same near 0, 1/2 and 1.
 
 Arms are dropped in the order of their chances of being best, the smallest first, as long as the risk of that is small:
-the share of draws in which one of them is better than all that are left. The risks of all looks so far sum to no more
-than ERROR times the part of the looks that have been (a linear spending function: Lan and DeMets 1983), so they bound
-how often the best arm is dropped, as far as the three parts describe a study. How often it is in simulated studies:
-tests/bench/elimination.py and docs/pilot.md.
+the share of draws in which one of them is at least as good as all that are left. The risks of all looks so far sum to
+no more than ERROR times the part of the looks that have been (a linear spending function: Lan and DeMets 1983), so they
+bound how often the best arm is dropped, as far as the three parts describe a study. How often it is in simulated
+studies: tests/bench/elimination.py and docs/pilot.md.
 
 To drop arms by their chance of being best finds the best one more often than to drop them by p-values (Berry et al.,
 "Effects of allocation method and time trends on identification of the best arm in multi-arm trials"). To drop a fixed
@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.comparison.bootstrap import Bootstrap
@@ -57,8 +57,8 @@ class Decision:
     """What is dropped after a look.
 
     `chances` are those of being best at the full size of all arms that were looked at, and sum to 1; `dropped` the arms
-    that go no further, smallest chance first; `risk` the chance that one of those dropped now or before is better than
-    all that are left, by more than the margin.
+    that go no further, smallest chance first; `risk` the chance that one of those dropped now or before is at least as
+    good as all that are left, or better by the margin.
     """
 
     chances: Mapping[str, float]
@@ -78,7 +78,8 @@ def decide(
     """Which arms to drop after a look. The one with the largest chance of being best is never among them.
 
     Args:
-        terms: by arm, its score on each benchmark that it is trained on. An arm with nothing measured is left out.
+        terms: by arm, its score on each benchmark that it is trained on, which all weigh the same. An arm with nothing
+            measured is left out.
         doublings: how often the training questions of the look have to be doubled to be those of the full size.
         part: the part of all looks that have been, this one included: above 0, and 1 at the last.
         before: the risk of earlier looks.
@@ -98,7 +99,7 @@ def decide(
     risk = 0.0
     for name in (name for name in ranked[:-1] if name not in protected):
         out = np.isin(names, [*dropped, name])
-        more = float((scores[out].max(axis=0) > scores[~out].max(axis=0) + margin).mean())
+        more = float((scores[out].max(axis=0) >= scores[~out].max(axis=0) + margin).mean())
         if before + more > ERROR * part:
             break
         dropped.append(name)
@@ -124,12 +125,12 @@ def at_full_size(bootstrap: Bootstrap, terms: Mapping[str, Sequence[Term]], doub
 
 
 def _scores(bootstrap: Bootstrap, terms: Sequence[Term]) -> np.ndarray | None:
-    """An arm's score in each draw, (draws,); None where nothing was measured."""
+    """An arm's mean score over its terms in each draw, (draws,); None where nothing was measured."""
     import numpy as np
     from scipy.special import ndtri, stdtrit
 
     measured = bootstrap.measured
-    if (parts := measured.parts(terms)) is None:
+    if (parts := measured.parts([replace(term, weight=1 / len(terms)) for term in terms])) is None:
         return None
     found = np.full(bootstrap.resamples, parts.value)
     for on, part in parts.by_item.items():

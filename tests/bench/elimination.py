@@ -8,7 +8,8 @@ random, bends and moves their curves a little, so that no two studies are alike,
 is as hard for all arms, and a training seed is lucky or not. The best arm is the one with the highest expected score at
 the full size, were it ahead by a thousandth of a point. Arms are dropped by the rule that pilots use
 (tasks/comparison/elimination.py). The whole study trains all arms at all sizes with all seeds; the costs are shares of
-that. "Same arm": the arm that scores highest in the whole study is the one that scores highest in the pilot.
+that. "Same arm": the arm that scores highest in the whole study is the one that scores highest in the pilot. "Same
+verdict": the whole study does not show the arm that the pilot names to be behind another (tasks/comparison/claim.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 from tasks.comparison.arms import Arms
 from tasks.comparison.bootstrap import Bootstrap
 from tasks.comparison.cell import Arm
+from tasks.comparison.claim import HOLDS, REFUTED, claims, judged
 from tasks.comparison.elimination import decide
 from tasks.comparison.peers import peers
 from tasks.comparison.scaling import in_domain
@@ -92,6 +94,7 @@ class Piloted:
     left: int
     cost: float
     same_arm: bool
+    same_verdict: bool
 
 
 def worlds() -> dict[str, tuple[np.ndarray, ...]]:
@@ -174,7 +177,18 @@ def pilot(study: Drawn, first: int, draws: dict[object, np.ndarray], margin: flo
     measured = {arm: float(study.scores[named(arm, full), ON].mean()) for arm in study.truth}
     regret = study.truth[best] - max(study.truth[arm] for arm in left)
     highest = max(measured, key=lambda arm: measured[arm])
-    return Piloted(best not in left, regret, len(study.truth), len(left), cost / whole, highest in left)
+    same_verdict = highest in left or max(left, key=lambda arm: measured[arm]) not in behind(study, highest)
+    return Piloted(best not in left, regret, len(study.truth), len(left), cost / whole, highest in left, same_verdict)
+
+
+def behind(study: Drawn, highest: str) -> set[str]:
+    """The arms that the whole study's verdict shows to be behind the one that scores highest."""
+    full = study.world.sizes[-1]
+    scores = {key: found for key, found in study.scores.items() if key[0].size == full}
+    arms = Arms(Measured(scores, peers=peers(scores)), Measured({}), [arm for arm, _ in scores], [ON])
+    made = [claim for claim in judged(claims(arms, "accuracy")) if claim.kind == "in_domain"]
+    worse = {claim.second for claim in made if claim.first == highest and claim.status == HOLDS}
+    return worse | {claim.first for claim in made if claim.second == highest and claim.status == REFUTED}
 
 
 def pilots(world: World, studies: int, first: int, margin: float = 0.0, seed: int = 20261128) -> list[Piloted]:
@@ -190,6 +204,7 @@ def line(world: World, first: int, margin: float, found: Sequence[Piloted]) -> s
         np.mean([one.dropped_best for one in found]),
         *(np.mean([one.regret > points / 100 for one in found]) for points in (1, 2, 5)),
         np.mean([one.same_arm for one in found]),
+        np.mean([one.same_verdict for one in found]),
     )
     left = f"{np.mean([one.left for one in found]):.1f} of {np.mean([one.arms for one in found]):.1f}"
     sizes = "its own" if world.own else "the study's"
@@ -218,9 +233,9 @@ def main() -> None:
     studies = parser.parse_args().studies
     print(
         "| studies | sizes | seeds | first look | margin, points | best arm dropped, % | by more than 1 point | 2 "
-        "| 5 | same arm, % | arms left | cost, % | a third or less, % |"
+        "| 5 | same arm, % | same verdict, % | arms left | cost, % | a third or less, % |"
     )
-    print("|" + "---|" * 13)
+    print("|" + "---|" * 14)
     for world, first, margin in kinds():
         print(line(world, first, margin, pilots(world, studies, first, margin)), flush=True)
 
