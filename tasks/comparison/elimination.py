@@ -21,11 +21,10 @@ no more than ERROR times the part of the looks that have been (a linear spending
 bound how often the best arm is dropped, as far as the three parts describe a study. How often it is in simulated
 studies: tests/bench/elimination.py and docs/pilot.md.
 
-To drop arms by their chance of being best finds the best one more often than to drop them by p-values (Berry et al.,
-"Effects of allocation method and time trends on identification of the best arm in multi-arm trials"). To drop a fixed
-half of them at each size (Jamieson and Talwalkar 2016, arXiv 1502.07943; Li et al. 2018, arXiv 1603.06560) bounds the
-cost instead of the error. That a difference below some margin need not be found is the indifference zone of Bechhofer
-(1954).
+To drop arms by their chance of being best finds the best one more often than to drop them by p-values (Berry et al.
+2024, doi 10.1080/19466315.2023.2298961). To drop a fixed half of them at each size (Jamieson and Talwalkar 2016, arXiv
+1502.07943; Li et al. 2018, arXiv 1603.06560) bounds the cost instead of the error. That a difference below some margin
+need not be found is the indifference zone of Bechhofer (1954).
 """
 
 from __future__ import annotations

@@ -294,6 +294,28 @@ def test_each_student_has_its_own_looks(piloted: Callable[..., Ran]) -> None:
     assert any(line.startswith("abacus-teacher, 40 questions, seed 0: ") for line in said)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nosuch"], "nosuch: no such study file"),
+        (["abacus", "--spend", "0%"], "--spend 0%: allowed is a share of the whole study, above 0% and up to 100%"),
+        (["abacus", "--spend", "1%"], "--spend 1%: a look at all arms with 18 questions is estimated to cost"),
+        (["abacus", "--margin", "100"], "--margin 100: allowed are points of a score, from 0 and below 100"),
+        (
+            ["abacus", "--set", "origins={human: {}}"],
+            "a pilot chooses among several arms, and this study has one, human",
+        ),
+    ],
+)
+def test_the_command_refuses_in_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    ended = mothertongue(tmp_path, "pilot", *arguments)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("error: ")
+    assert said in ended.stderr
+    assert not ended.stdout
+
+
 @pytest.mark.slow
 def test_a_pilot_and_then_the_whole_study(tmp_path: Path) -> None:
     """For real: the study takes over what the pilot trained, and a second pilot does nothing again."""
