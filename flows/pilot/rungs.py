@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from data.errors import InputError
 from data.options import OptionError
+from flows.config.arms import posed_by
 from flows.config.consistency import check_sizes
 from flows.config.schema import Study
 from flows.pilot.price import Operations, shared
@@ -129,7 +130,7 @@ def _small(study: Study, plan: Plan) -> tuple[Plan, list[int], int]:
 
 
 def _full(study: Study) -> int:
-    """Training questions of the full study, of the benchmark with the fewest.
+    """Training questions of the full study, of the benchmark, or the origin that poses its own, with the fewest.
 
     Raises:
         InputError: how many they are is not known before they are read.
@@ -137,6 +138,8 @@ def _full(study: Study) -> int:
     if study.sizes:
         return study.sizes[0]
     counts = {name: study.questions.to_train(name) for name in study.names(study.train)}
+    posers = {posed_by(arm.on, study.origins) for arm in study.compared} - {""}
+    counts |= {f"origin {name}": study.origins[name].posed_at_most for name in sorted(posers)}
     for name, count in counts.items():
         if count is None:
             raise InputError(

@@ -63,6 +63,7 @@ class World:
     seeds: int = 3
     items: int = 200
     fewest: int = 3
+    move: float = MOVE
 
 
 @dataclass
@@ -95,6 +96,8 @@ class Piloted:
     cost: float
     same_arm: bool
     same_verdict: bool
+    false_claim: bool
+    """In a world without differences: whether its verdict shows one of the arms left to be behind another."""
 
 
 def worlds() -> dict[str, tuple[np.ndarray, ...]]:
@@ -108,6 +111,7 @@ def worlds() -> dict[str, tuple[np.ndarray, ...]]:
 
 CURVES_OF = worlds()
 PUBLISHED = World("published", CURVES_OF["published"], (100, 1000), (125, 250, 500, 1000))
+NULL = World("no difference", (), (100, 1000), (125, 250, 500, 1000), move=0.0, fewest=8)
 ABACUS = World("abacus", CURVES_OF["abacus"], (30, 60, 120, 240), (30, 60, 120, 240), fewest=6)
 
 
@@ -131,8 +135,8 @@ def draw(world: World, rng: np.random.Generator) -> Drawn:
     share = (np.log(world.sizes) - at[0]) / (at[-1] - at[0])
     bent = at[0] + (at[-1] - at[0]) * np.array([share ** math.exp(rng.normal(0, BEND)) for _ in curves])
     angles = np.array([np.interp(places, at, curve) for places, curve in zip(bent, curves, strict=True)])
-    angles += rng.normal(0, MOVE, (count, 1))
-    angles[:, -1] += rng.normal(0, MOVE, count)
+    angles += rng.normal(0, world.move, (count, 1))
+    angles[:, -1] += rng.normal(0, world.move, count)
     chances = np.clip(np.sin(np.clip(angles, 0, math.pi / 2)) ** 2, 0.005, 0.99)
     luck = round(float(rng.uniform(*LUCK)), 1)
     difficulty = rng.normal(0, DIFFICULTY, world.items)
@@ -176,15 +180,23 @@ def pilot(study: Drawn, first: int, draws: dict[object, np.ndarray], margin: flo
     best = max(study.truth, key=lambda arm: study.truth[arm])
     measured = {arm: float(study.scores[named(arm, full), ON].mean()) for arm in study.truth}
     regret = study.truth[best] - max(study.truth[arm] for arm in left)
-    highest = max(measured, key=lambda arm: measured[arm])
-    same_verdict = highest in left or max(left, key=lambda arm: measured[arm]) not in behind(study, highest)
-    return Piloted(best not in left, regret, len(study.truth), len(left), cost / whole, highest in left, same_verdict)
+    highest, named_first = (max(among, key=lambda arm: measured[arm]) for among in (measured, left))
+    return Piloted(
+        *(best not in left, regret, len(study.truth), len(left), cost / whole, highest in left),
+        same_verdict=highest in left or named_first not in behind(study, highest, list(measured)),
+        false_claim=world_is_null(study.world) and bool(behind(study, named_first, left)),
+    )
 
 
-def behind(study: Drawn, highest: str) -> set[str]:
-    """The arms that the whole study's verdict shows to be behind the one that scores highest."""
+def world_is_null(world: World) -> bool:
+    """Whether no arm is better than another in this world."""
+    return not world.move and all((group == group[0]).all() for group in world.groups)
+
+
+def behind(study: Drawn, highest: str, among: Sequence[str]) -> set[str]:
+    """The arms that a verdict on some arms at the full size shows to be behind the one that scores highest."""
     full = study.world.sizes[-1]
-    scores = {key: found for key, found in study.scores.items() if key[0].size == full}
+    scores = {key: found for key, found in study.scores.items() if key[0].size == full and key[0].arm in among}
     arms = Arms(Measured(scores, peers=peers(scores)), Measured({}), [arm for arm, _ in scores], [ON])
     made = [claim for claim in judged(claims(arms, "accuracy")) if claim.kind == "in_domain"]
     worse = {claim.second for claim in made if claim.first == highest and claim.status == HOLDS}
@@ -238,6 +250,13 @@ def main() -> None:
     print("|" + "---|" * 14)
     for world, first, margin in kinds():
         print(line(world, first, margin, pilots(world, studies, first, margin)), flush=True)
+    for score in (0.6, 0.9):
+        found = pilots(replace(NULL, groups=(np.full((8, 2), score),)), studies, 1)
+        print(
+            f"8 arms that are all right on {100 * score:g} %: {np.mean([one.left for one in found]):.1f} are left, and "
+            f"{100 * np.mean([one.false_claim for one in found]):.1f} % of verdicts show one to be behind the first",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -89,7 +89,6 @@ def test_the_pit_is_the_step_with_the_slip(runtime: Runtime) -> None:
     facts = artifact.facts
     assert facts["pits"] + facts["hopeless"] == 24
     assert facts["unsplit"] == 0
-    assert facts["continuations"] % 5 == 0
     # Responses to one question share the rollouts from it, and from the steps that they have in common.
     assert facts["continuations"] < sum(sum(row["rollouts"]) for row in rows)
 
