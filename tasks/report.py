@@ -122,6 +122,7 @@ def render(
         title=title,
         about=str(provenance.get("about") or ""),
         notes=str(provenance.get("notes") or ""),
+        pilot=list((provenance.get("pilot") or {}).get("lines") or ()),
         by_name=any(verdict["by_name"] for verdict in results.verdicts),
         parts=[_part(verdict, number, results) for number, verdict in enumerate(results.verdicts)],
         sampling=sampling_in_intervals(
@@ -145,7 +146,7 @@ def render(
         most_missing=MOST_MISSING,
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
-        provenance={name: value for name, value in provenance.items() if name not in ("about", "notes")},
+        provenance={name: value for name, value in provenance.items() if name not in ("about", "notes", "pilot")},
         stages=stages_of(steps.made),
         told=told_by(steps.made, declared),
         matched=matched_by(steps.choices),

@@ -41,6 +41,20 @@ class Plan:
     moved: list[Moved[Node]] = field(default_factory=list)
     """How far each training moved the student, where the study asks for it."""
     selections: list[Selection] = field(default_factory=list)
+    left_out: Mapping[Cell, str] = field(default_factory=dict)
+    """Cells of the study that are not to be made, and why: a pilot has dropped their arms."""
+    pilot: Mapping[str, Any] = field(default_factory=dict)
+    """What the report says of the pilot that left them out, as JSON-able data."""
+
+    def only(self, cells: Collection[Cell]) -> "Plan":
+        """The plan of these cells alone, of those that it has; each of its steps is the same one as in the whole."""
+        kept = {cell: node for cell, node in self.cells.items() if cell in cells}
+        arms = {(cell.of, cell.seed) for cell in kept}
+        return replace(self, cells=kept, offered={of: one for of, one in self.offered.items() if of in arms})
+
+    def within(self, whole: "Plan") -> "Plan":
+        """What is left of a plan, without what that leaves out."""
+        return replace(self.only(whole.cells), left_out=whole.left_out, pilot=whole.pilot)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -68,7 +82,7 @@ class Plan:
         compared = compare(
             cells=tuple(Evaluated(cell, node) for cell, node in cells.items()),
             offered=tuple(self._offered(lost)),
-            missing=tuple(MissingCell(cell, why) for cell, why in missing.items()),
+            missing=tuple(MissingCell(cell, why) for cell, why in {**self.left_out, **missing}.items()),
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
             approaches=_approaches(self.study),
@@ -231,4 +245,5 @@ def provenance(plan: Plan) -> dict[str, Any]:
         **({"thinking": study.thinking} if study.thinking else {}),
         "questions": study.questions.model_dump(mode="json"),
         "seeds": list(study.seeds),
+        **({"pilot": dict(plan.pilot)} if plan.pilot else {}),
     }
