@@ -1,6 +1,7 @@
 """The study flow: the plan's steps as Prefect tasks, ending in the verdict."""
 
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from flows.execution.outcome import Outcome
 from flows.execution.replanning import Replanning
 from flows.execution.scheduler import Scheduler
 from flows.execution.session import Session
+from flows.pilot import rungs
+from flows.pilot.pilot import Pilot
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
 from flows.results import publishing, recording, tracking
@@ -88,7 +91,7 @@ def _run(study: Study, run: Session) -> Outcome:
     plan = expand(study)
     rendering = rendering_checks.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
-    run_log.tag_flow_run([f"study:{study.name}", *students])
+    run_log.tag_flow_run([f"study:{study.name}", *students, *(["pilot"] if run.pilot else [])])
     outcome = Outcome(plan)
     for line in rendering:
         get_run_logger().info(line)
@@ -99,11 +102,20 @@ def _run(study: Study, run: Session) -> Outcome:
         runner.scheduler(run.options, run.runtime) as scheduler,
     ):
         scheduler.reached = lambda node, result: reached.add(node.stage.name, result.key)
+        pilot = None
+        if run.pilot is not None:
+            of = rungs.chosen(study, plan, run.pilot.spend)
+            pilot = Pilot(plan, of, run.pilot, functools.partial(_note, run, "pilot"))
+            plan = pilot.run(scheduler)
+            outcome.plan = plan
         replanning = Replanning(plan, scheduler)
         replanning.run()
         outcome.missing = replanning.missing
+        if pilot is not None:
+            replanning.plan = pilot.finished(replanning.plan, scheduler)
+            outcome.pilot = replanning.plan.pilot
         _conclude(replanning.plan, scheduler, outcome)
-        reached.whole = not scheduler.failed
+        reached.whole = pilot is None and not scheduler.failed
     outcome.ran, outcome.hits = len(scheduler.done) - scheduler.hits, scheduler.hits
     outcome.failed = replanning.failed
     outcome.wrong_input = next((str(error) for error in scheduler.errors if isinstance(error, InputError)), None)
@@ -133,11 +145,13 @@ def _publish(plan: Plan, outcome: Outcome, run: Session) -> None:
         outcome.failed["results"] = Failure("results", str(error))
         return
 
-    def note(text: str) -> None:
-        run_log.line(text)
-        run.runtime.listener("note", "results", {"text": text})
+    tracking.track(run.options.tracker, outcome.published.parent, functools.partial(_note, run, "results"))
 
-    tracking.track(run.options.tracker, outcome.published.parent, note)
+
+def _note(run: Session, where: str, text: str) -> None:
+    """One line for the person watching, and for who reads the log of the flow run."""
+    run_log.line(text)
+    run.runtime.listener("note", where, {"text": text})
 
 
 @contextlib.contextmanager

@@ -14,6 +14,10 @@ Writes, beside what tasks/comparison/examples.py picks:
   approaches.csv     of benchmarks that tell it, by arm how the answers, and the responses trained on, go about their
                      questions (comparison/approaches.py)
   surprise.csv       by arm, nats a token along the response (tasks/scoring/token_surprise.py)
+  predictors.csv     by arm of the largest size and predictor, its value before training (comparison/predictions.py)
+  predictor_record.csv  how well each predictor would have picked among the arms
+  divergence.csv     by adapter, the KL from the untrained student, where it was measured (comparison/divergence.py)
+  forgetting.csv     by training benchmark, how it goes with what was lost on other benchmarks
   verdict.json       the claims as data (tasks/comparison/verdict.py), trivial baselines, what is missing
 and each table as Parquet too (comparison/results.py). `arm` is the name of an arm in the study, `origin` whose
 responses it trains on, `size` its training questions (0 where the study does not vary them).
@@ -27,14 +31,16 @@ from dataclasses import asdict
 from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING
 
+from tasks.comparison import predictions
 from tasks.comparison.approaches import Approaches, approaches_of, shares
 from tasks.comparison.baselines import baselines
 from tasks.comparison.contrast import Contrast
 from tasks.comparison.data_efficiency import efficiency
+from tasks.comparison.divergence import divergences, forgetting
 from tasks.comparison.examples import examples
 from tasks.comparison.items import answers, matrices
 from tasks.comparison.peers import peers
-from tasks.comparison.records import Evaluated, MissingCell, Offered
+from tasks.comparison.records import Evaluated, MissingCell, Moved, Offered
 from tasks.comparison.responses import (
     OF_FEEDBACK,
     by_question,
@@ -57,6 +63,7 @@ from tasks.storage.rows import Rows
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_DIRECTIONS: predictions.Directions = MappingProxyType({})
 NO_APPROACHES: Mapping[str, Approaches] = MappingProxyType({})
 
 
@@ -69,6 +76,8 @@ def compare(
     judges: Mapping[str, FunctionType] | None = None,
     approaches: Mapping[str, Approaches] = NO_APPROACHES,
     reference: str = "",
+    directions: predictions.Directions = NO_DIRECTIONS,
+    moved: tuple[Moved[Rows], ...] = (),
     *,
     work: Work,
 ) -> None:
@@ -82,6 +91,8 @@ def compare(
         judges: the verifier of each evaluation benchmark, for baselines where an answer can be partly right.
         approaches: by benchmark, how its responses can go about its questions, where it tells.
         reference: the arm in whose training questions the others' are counted; empty for none.
+        directions: title of each predictor, and which of its values are said to be better.
+        moved: what the untrained student said, scored before and after training, where that was asked for.
 
     Raises:
         StageFailed: two cells of the same name, no cell that was made, or a benchmark's `approach` fails.
@@ -115,6 +126,14 @@ def compare(
         "perplexity": perplexities(responses),
         "surprise": curves(compared),
         "approaches": shares(items, responses, approaches, arms),
+    }
+    known = predictions.values(offered, sample, arms, directions)
+    far = divergences(moved, tables["cells"])
+    tables |= {
+        "predictors": known,
+        "predictor_record": predictions.record(known, sample, lost),
+        "divergence": far,
+        "forgetting": forgetting(far, sample, benchmarks, lost),
     }
     for name, table in tables.items():
         write_table(table, name, work.folder)

@@ -19,7 +19,7 @@ from tasks.pipeline.declaration import Fact
 from tasks.pipeline.stage import stage
 from tasks.pipeline.versions import versions
 from tasks.pipeline.work import Work
-from tasks.reporting import data_efficiency, figures, missing_cells
+from tasks.reporting import data_efficiency, divergence, figures, missing_cells, predictor_figures, predictors
 from tasks.reporting.formatting import FILTERS
 from tasks.reporting.learnt import others_of, panels, words_of
 from tasks.reporting.learnt_figure import drawn_of, learnt
@@ -111,7 +111,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {**FILTERS, "coloured": coloured}
+    environment.filters |= {**FILTERS, "coloured": coloured, "predicted": predictors.shown}
     perplexity = results.of_largest(results.tables["perplexity"])
     perplexity = perplexity[~perplexity["arm"].map(is_control).astype(bool)]
     arms = list(results.tables["summary"]["arm"])
@@ -122,6 +122,7 @@ def render(
         title=title,
         about=str(provenance.get("about") or ""),
         notes=str(provenance.get("notes") or ""),
+        pilot=list((provenance.get("pilot") or {}).get("lines") or ()),
         by_name=any(verdict["by_name"] for verdict in results.verdicts),
         parts=[_part(verdict, number, results) for number, verdict in enumerate(results.verdicts)],
         sampling=sampling_in_intervals(
@@ -133,6 +134,7 @@ def render(
         trivial=TRIVIAL,
         most_claims=MOST_CLAIMS,
         most_answers=MOST_ANSWERS,
+        most_picks=predictors.MOST_PICKS,
         passes=_passes(results),
         graded=_records(results.of_largest(results.tables["graded"])),
         perplexity=_records(perplexity.sort_values(["student", "benchmark", "ppl_median"])),
@@ -144,7 +146,7 @@ def render(
         most_missing=MOST_MISSING,
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
-        provenance={name: value for name, value in provenance.items() if name not in ("about", "notes")},
+        provenance={name: value for name, value in provenance.items() if name not in ("about", "notes", "pilot")},
         stages=stages_of(steps.made),
         told=told_by(steps.made, declared),
         matched=matched_by(steps.choices),
@@ -183,6 +185,10 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
     approaches = _of(student, results.of_largest(results.tables["approaches"]))
     before_and_after = panels(mine, approaches, _competing(mine, order))
     of_panels = learnt(before_and_after, list(results.tables["summary"]["arm"]), verdict["measure"])
+    arms = list(results.tables["summary"]["arm"])
+    known = _of(student, results.tables["predictors"])
+    recorded = predictors.panels(_of(student, results.tables["predictor_record"]), known)
+    adapters = _of(student, results.of_largest(results.tables["divergence"]))
     drawn = {
         "changes": figures.changes(verdict) if verdict["standings"] else "",
         "scaling": scaling(points, order, list(results.tables["summary"]["arm"]), verdict["measure"]),
@@ -191,7 +197,13 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
         "accuracy": figures.accuracy_by_perplexity(verdict),
         "forgetting": figures.forgetting(verdict, mine),
         **{f"learnt{place}x": figure for place, figure in enumerate(of_panels)},
+        "razor": divergence.razor(adapters, arms),
     }
+    for place, panel in enumerate(recorded):
+        mine_alike = known[known["training"] == panel.training]
+        name = f"scatters{place}x"
+        drawn[name] = predictor_figures.scatters(mine_alike, panel, arms, verdict["measure"], name)
+        drawn[f"regrets{place}x"] = predictor_figures.regrets(panel, f"regrets{place}x")
     baselines = {b["eval_benchmark"]: b for b in results.baselines if b["student"] == student}
     kinds = KINDS_OF_ARMS if verdict["by_name"] else KINDS
     claims = {kind: [c for c in verdict["claims"] if c["kind"] == kind] for kind in kinds}
@@ -212,6 +224,10 @@ def _part(verdict: dict[str, Any], number: int, results: Results) -> dict[str, A
         "learnt_left_out": any(len(drawn_of(one)) < len(one.evaluations) for one in before_and_after),
         "approaches": words_of(before_and_after),
         "told": others_of(before_and_after),
+        "predictors": recorded,
+        "predictor_values": [predictors.by_arm(known[known["training"] == panel.training]) for panel in recorded],
+        "forgetting": divergence.sentences(_of(student, results.tables["forgetting"])),
+        "divergence": divergence.lines(adapters),
         "baselines": baselines,
         "trivial": {name: _mean(baselines, verdict["train_benchmarks"], name) for name in TRIVIAL},
         "figures": {

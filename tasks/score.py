@@ -17,6 +17,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.engine.live_adapter import live_folder
 from tasks.models.model import Model
 from tasks.models.rendering import Rendered, renderer
@@ -26,6 +29,7 @@ from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
+from tasks.scoring import token_numbers
 from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods, pass_threads
 from tasks.scoring.token_surprise import COLUMNS, KEPT, kept, pieces
 from tasks.storage.artifacts import Artifact
@@ -37,7 +41,7 @@ WINDOW = 4096
 BUDGET = 8192
 LARGEST = 700.0
 """Nats a token above which a perplexity would no longer fit a float."""
-PERPLEXITY = ("prompt_tokens", "tokens", "nll", "perplexity", *COLUMNS)
+PERPLEXITY = ("prompt_tokens", "tokens", "nll", "perplexity", *token_numbers.COLUMNS, *COLUMNS)
 """Columns of a response that was scored."""
 SCORING = Compute("score", "responses", flops=2, efficiency=0.40)
 """Reading is bound by arithmetic."""
@@ -96,9 +100,23 @@ def thoughts_left_out(count: int) -> str:
     return f"{count:,} {have} thoughts: thinking is off, and only what follows them counts"
 
 
+def as_kept_here(rows: pa.Table, total: int) -> pa.Table:
+    """Scored rows with the tokens of those alone that keep theirs among so many, where they have them."""
+    share = KEPT / max(KEPT, total)
+    here = pa.array([kept(id, share) for id in rows.column("id").to_pylist()], pa.bool_())
+    for name in COLUMNS:
+        column = rows.column(name)
+        rows = rows.set_column(
+            rows.column_names.index(name), name, pc.if_else(here, column, pa.scalar(None, column.type))
+        )
+    lacking = pc.and_(pc.is_finite(rows.column("nll")), pc.is_null(rows.column("token_text")))
+    return rows.filter(pc.invert(pc.and_(here, lacking)))
+
+
 @stage(
     per_row=True,
     gpu=True,
+    adopted=as_kept_here,
     summary=summary,
     unit="responses",
     adds=PERPLEXITY,
@@ -128,8 +146,8 @@ def score(
     log-likelihood, nats) and `perplexity` (float: `exp(nll / tokens)`). `nll` and `perplexity` are NaN for a row longer
     than the model's context, and for one without a response, whose numbers of tokens are null. Prompt and response are
     rendered as for training, so `select` knows from these numbers what a trainer can hold.
-    In a study, adds to some rows, and null to the others, `token_nll` and `token_text`
-    (tasks/scoring/token_surprise.py).
+    Adds `nll_of_tokens` and `rank_of_tokens` (bytes; tasks/scoring/token_numbers.py; null without an nll), and in a
+    study to some rows, and null to the others, `token_nll` and `token_text` (tasks/scoring/token_surprise.py).
 
     Raises:
         InputError: the prompt template names a column the rows lack.
@@ -142,6 +160,7 @@ def score(
     share = KEPT / max(KEPT, work.total, len(responses)) if work else 0.0
     scored = missing = thoughts = 0
 
+    nothing = {"nll": math.nan, "perplexity": math.nan, **dict.fromkeys((*token_numbers.COLUMNS, *COLUMNS))}
     text = functools.lru_cache(maxsize=1 << 16)(turned.decode)
 
     def halved(smaller: int) -> None:
@@ -155,7 +174,7 @@ def score(
         if work:
             work.facts |= {"template": turned.hash}
         return
-    with _loaded(model, live_folder(adapter, attested), work) as shared:
+    with loaded(model, live_folder(adapter, attested), work) as shared:
         if work:
             work.facts |= {"template": turned.hash, "device": str(shared.likelihood.device)}
         if note := shared.likelihood.note:
@@ -164,27 +183,25 @@ def score(
             for row in window:
                 if is_missing(row):
                     missing += 1
-                    nothing = {"prompt_tokens": None, "tokens": None, "nll": math.nan, "perplexity": math.nan}
-                    yield {**row, "response": None, **nothing, "token_nll": None, "token_text": None}
+                    yield {**row, "response": None, "prompt_tokens": None, "tokens": None, **nothing}
             window = [row for row in window if not is_missing(row)]
             rendered = turned.rows(prompt, window)
             thoughts += sum(turned.leaves_out(row["response"]) for row in window)
             short = [index for index, item in enumerate(rendered) if len(item.ids) <= turned.context]
             for index in sorted(set(range(len(window))) - set(short)):
-                unknown = {"nll": math.nan, "perplexity": math.nan, "token_nll": None, "token_text": None}
-                yield {**window[index], **_lengths(rendered[index]), **unknown}
+                yield {**window[index], **_lengths(rendered[index]), **nothing}
             examples = [rendered[index] for index in short]
-            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved)
+            found = negative_log_likelihoods(shared.likelihood, examples, budget, shared.threads, halved, ranks=True)
             try:
                 for position, each in found:
-                    nats = each.float().numpy()
+                    nats, ranks = each.float().numpy()
                     row, nll = dict(window[short[position]]), float(nats.sum(dtype="float64"))
                     if not math.isfinite(nll):
                         raise StageFailed(f"{model.name} gives row {row['id']} a likelihood of {nll}")
                     scored += 1
                     row |= _lengths(examples[position])
                     row |= {"nll": nll, "perplexity": perplexity(nll, len(nats))}
-                    row |= {"token_nll": None, "token_text": None}
+                    row |= {**token_numbers.packed(nats, ranks), **dict.fromkeys(COLUMNS)}
                     if kept(row["id"], share):
                         texts = pieces(examples[position].response_ids, turned.end_ids, text)
                         row |= {"token_nll": nats, "token_text": texts}
@@ -264,7 +281,7 @@ _models_lock = threading.Lock()
 
 
 @contextmanager
-def _loaded(model: Model, adapter: Path | None, work: Work | None = None) -> Iterator[_Shared]:
+def loaded(model: Model, adapter: Path | None, work: Work | None = None) -> Iterator[_Shared]:
     """The model, loaded once however many threads use it, and let go with the last of them."""
     name = f"{model.content} {adapter or ''}"
     with _models_lock:

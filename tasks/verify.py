@@ -1,7 +1,7 @@
 """Judge responses against their gold answers."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, get_args
 
@@ -60,9 +60,22 @@ def verify(
     Raises:
         StageFailed: more than `limit` of all verdicts are errors.
     """
+    total = work.total if work else len(responses)
+    yield from judged(responses, verifier, total, limit, "verify", partial=bool(work and work.partial))
+
+
+def judged(
+    responses: Iterable[Row], verifier: FunctionType, total: int, limit: float, where: str, partial: bool
+) -> Iterator[Row]:
+    """The responses with their verdicts, errors last.
+
+    Args:
+        total: of how many verdicts errors may be a share of `limit`.
+        where: the stage's name, for the failure.
+        partial: whether others judge the rest, so that errors are left to whoever puts all together.
+    """
     errors: list[Row] = []
     reasons: Counter[str] = Counter()
-    total = work.total if work else len(responses)
     for row, verdict in judged_all(responses, verifier):
         made = {**row, "verdict": verdict.verdict, "answer": verdict.answer, "score": verdict.score}
         if verdict.verdict == "error":
@@ -71,8 +84,8 @@ def verify(
                 errors.append(made)
         else:
             yield made
-    believe(errors, reasons, total, limit, where="verify")
-    if not (work and work.partial):
+    believe(errors, reasons, total, limit, where)
+    if not partial:
         yield from errors
 
 

@@ -1,6 +1,6 @@
 """`mothertongue store verify`: whether the store's artifacts are what their manifests say."""
 
-from flows.cli.store_contents import Contents, size_of
+from flows.cli.store_contents import Contents, counted, size_of
 from flows.results.json_output import say
 from tasks.storage import verification
 from tasks.storage.inventory import Condition
@@ -23,7 +23,7 @@ def show(as_json: bool) -> int:
         for one in damages:
             print(f"damaged: {one.artifact.name}: {one.file} {one.what}")
         damaged = len({one.artifact.folder for one in damages})
-        print(f"{len(checked):,} artifacts checked ({size_of(checked)}), {damaged or 'none'} damaged.")
+        print(f"{counted(len(checked))} checked ({size_of(checked)}), {damaged or 'none'} damaged.")
         if damaged:
             print("A run that needs one of them sets it aside and makes it again.")
     return 1 if damages else 0

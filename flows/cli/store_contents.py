@@ -112,7 +112,7 @@ def _line(record: StudyRecord, store: Store) -> str:
     gone = f"; {record.file} is gone" if record.file_is_gone(store.machine) else ""
     elsewhere = f" on {record.host}" if record.machine not in ("", store.machine) else ""
     count = sum(map(len, record.keys.values()))
-    return f"{record.study}: {count:,} artifacts, {ended}{elsewhere}{gone}; {record.command}"
+    return f"{record.study}: {counted(count)}, {ended}{elsewhere}{gone}; {record.command}"
 
 
 def _reach(artifacts: Iterable[StoredArtifact], records: Sequence[StudyRecord]) -> str:
@@ -123,9 +123,13 @@ def _reach(artifacts: Iterable[StoredArtifact], records: Sequence[StudyRecord]) 
         reaching = {record.study for record in records if record.reaches(one.stage, one.key)}
         names |= reaching
         unreached += not reaching
-    return "; ".join(
-        [*([", ".join(sorted(names))] if names else []), *([f"{unreached} unreached"] if unreached else [])]
-    )
+    parts = [", ".join(sorted(names)), f"{unreached:,} unreached" if unreached else ""]
+    return "; ".join(filter(None, parts))
+
+
+def counted(artifacts: int) -> str:
+    """A number of artifacts for a person."""
+    return f"{artifacts:,} artifact{'' if artifacts == 1 else 's'}"
 
 
 def size_of(artifacts: Iterable[StoredArtifact]) -> str:

@@ -13,7 +13,7 @@ from data.user_benchmark import Columns, Example, LocatedBenchmark, UserBenchmar
 from flows.config.arms import ArmOptions
 from flows.config.form import ByName
 from flows.config.schema import Study
-from flows.config.study_parts import Control, Questions
+from flows.config.study_parts import Control, Measures, Questions
 from tasks.comparison.contrast import Contrast
 from tasks.kinds import methods, origins, verifiers
 from tasks.models.endpoint import EndpointSettings
@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "arms.NAME": ArmOptions,
     "contrasts": Contrast,
     "decoding": Sampling,
+    "measures": Measures,
     "endpoints.MODEL": EndpointSettings,
     **{
         f"origins.NAME.{name}": field.annotation

@@ -26,7 +26,7 @@ from data.user_benchmark import LocatedBenchmark, UserBenchmark
 from flows.config import consistency, server_values
 from flows.config.arms import AnyMethod, ArmOptions, ArmPlan, check_arms, planned
 from flows.config.form import ByName, Choice, Kinds, as_study, families, only_known_benchmarks
-from flows.config.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Questions, by_name, check_name
+from flows.config.study_parts import NAME, NOT_TAKEN, TAKEN, Control, Measures, Questions, by_name, check_name
 from tasks.comparison.cell import UNTRAINED
 from tasks.comparison.contrast import Contrast
 from tasks.endpoint import secrets
@@ -102,6 +102,9 @@ class Study(BaseModel):
         default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one adapter for each"
     )
     decoding: Sampling = Field(default_factory=Sampling, description="how adapters answer when evaluated")
+    measures: Measures = Field(
+        default_factory=Measures, description="what is measured of arms beside their answers, before and after training"
+    )
     endpoints: Annotated[dict[str, EndpointSettings], ByName({"gpt-4.1-mini": {"budget_tokens": 1000000}})] = Field(
         default_factory=dict,
         description="how teachers behind endpoints (`model: api:<model id>`) are asked, and budgets, by model id",

@@ -99,3 +99,24 @@ class Control(BaseModel):
     same_questions: bool = Field(
         False, description="only questions that the study's own arms train on, so that nothing but the matching differs"
     )
+
+
+class Measures(BaseModel):
+    """What is measured of arms beside their answers. Predictors that need no forward pass are always computed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    further_passes: Whole = Field(
+        0,
+        ge=0,
+        le=MOST_QUESTIONS,
+        description="training rows of each arm that the untrained student reads again, for predictors that need it: "
+        "in-context perplexity, and local naturalness of responses of more than five sentences; 0: none",
+    )
+    kl_to_base: Whole = Field(
+        0,
+        ge=0,
+        le=MOST_QUESTIONS,
+        description="training questions on which the KL divergence from the untrained student to each trained one is "
+        "estimated, with one response of the untrained student to each; 0: none",
+    )

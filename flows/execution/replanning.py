@@ -50,7 +50,7 @@ class Replanning:
                 self._find_short()
             elif any(self._found_leak(check) for check in self.plan.checks):
                 return
-            self.plan = expand(self._whole.study, scheduler.failed, self._short)
+            self.plan = expand(self._whole.study, scheduler.failed, self._short).within(self._whole)
             scheduler.run(self.plan.checks)
             if not any(cell.trained for cell in self.plan.cells):
                 return

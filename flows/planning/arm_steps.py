@@ -1,25 +1,31 @@
 """The steps of a study's arms on one training benchmark: each arm's rows, what it trains on, and its adapters."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from data.benchmark import Benchmark
+from data.prompt import prompt
 from flows.config.arms import STUDY, ArmPlan, depth, posed_by, written_by_arms
 from flows.config.schema import Study
 from tasks.attest import attest
 from tasks.comparison.cell import Arm, ResponsesOf
-from tasks.comparison.records import Offered
+from tasks.comparison.records import Moved, Offered
 from tasks.finetune import finetune
 from tasks.first_questions import first_questions
-from tasks.kinds import stages, verifiers
+from tasks.generate import generate
+from tasks.kinds import predictors, stages, verifiers
 from tasks.kinds.origins import Context, LiveAdapter, OriginRows
 from tasks.leak_free import leak_free
 from tasks.models.endpoint import StudyEndpoints
 from tasks.models.model import Model
-from tasks.models.sampling import seed_of
+from tasks.models.sampling import Sampling, seed_of
 from tasks.pipeline.stage import Node
+from tasks.predict import predict
 from tasks.questions import questions
+from tasks.read_again import read_again
+from tasks.score import score
 from tasks.select import select
 from tasks.training_rows import training_rows
 
@@ -58,6 +64,8 @@ class TrainedArm:
     seed: int
     offered: Offered[Node]
     live: LiveAdapter
+    moved: Moved[Node] | None = None
+    """How far the training moved the student, where the study asks for it."""
 
 
 class _Lost(Exception):
@@ -139,8 +147,48 @@ class ArmSteps:
         adapter = adapter.named(*named)
         of = self._of(arm, draw)
         responses = ResponsesOf(of.student, of.train_benchmark, of.arm, of.size, chosen.draw.seed)
-        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node)
-        return TrainedArm(of, draw.seed, offered, LiveAdapter(adapter, attest(adapter, self._student).named(*named)))
+        predicted = self._predicted(arm, draw, rows, chosen, taken)
+        training = json.dumps({**arm.method.model_dump(mode="json"), "after": arm.after}, sort_keys=True)
+        offered = Offered(responses, arm.pool, rows.verdicts, rows.perplexities, chosen.node, predicted, training)
+        live = LiveAdapter(adapter, attest(adapter, self._student).named(*named))
+        return TrainedArm(of, draw.seed, offered, live, self._moved(of, draw.seed, live))
+
+    def _predicted(self, arm: ArmPlan, draw: Draw, rows: OriginRows, chosen: Selection, taken: Node) -> Node:
+        """What is known of an arm's training rows before any training."""
+        own, further = self._own_words(draw), None
+        if count := self._study.measures.further_passes:
+            own = own or self._said(count)
+            template = self._prompt(arm.on, draw)
+            further = read_again(taken, own, self._student, template, prompt("in_context"), count)
+            further = further.named(taken.label, *taken.tags)
+        kinds = dict(predictors.kinds_by_name())
+        found = predict(chosen.node, rows.verdicts, rows.perplexities, arm.pool, self._student, kinds, own, further)
+        return found.named(taken.label, *taken.tags)
+
+    def _own_words(self, draw: Draw) -> Node | None:
+        """The student's own responses, where the study has an arm on them."""
+        for name in dict.fromkeys(arm.on for arm in self._arms.values()):
+            if self._study.origins[name].own_words and (rows := self._rows_of(name, draw)) is not None:
+                return rows.verdicts
+        return None
+
+    def _said(self, count: int) -> Node:
+        """One response of the untrained student to each of the first training questions, as it is likely to respond."""
+        study = self._study
+        count = min(count, study.questions.to_train(self._benchmark.name) or count)
+        asked = self._questions(count, f" first {count}")
+        sampling = Sampling(temperature=1.0, max_tokens=study.decoding.max_tokens)
+        said = generate(asked, self._student, self._benchmark.prompt, sampling, study.questions.seed)
+        return said.named(f"{self._label('')} base {count}", *self._tags)
+
+    def _moved(self, of: Arm, seed: int, live: LiveAdapter) -> Moved[Node] | None:
+        """The untrained student's responses, before and after an arm's training."""
+        if not (count := self._study.measures.kl_to_base):
+            return None
+        template, said = self._benchmark.prompt, self._said(count)
+        before = score(said, self._student, template).named(said.label, *self._tags)
+        after = score(said, self._student, template, live.adapter, live.attested)
+        return Moved(of, seed, before, after.named(f"{live.adapter.label} on base", *live.adapter.tags))
 
     def _of(self, arm: ArmPlan, draw: Draw) -> Arm:
         names = (self._student.title, self._benchmark.name, arm.name, arm.origin, arm.method.kind)
@@ -297,9 +345,10 @@ class ArmSteps:
     def _prompt(self, origin: str, draw: Draw) -> str:
         return self._study.origins[origin].prompt_template(self._context(origin, draw, self._draw(origin, draw)))
 
-    def _questions(self, size: int) -> Node:
+    def _questions(self, size: int, label: str = "") -> Node:
         """The first `size` training questions, as the seed has them: a part of those of each larger size."""
-        return questions_of(self._study, self._benchmark, self._study.questions.train_split, size, Draw(size).label)
+        split = self._study.questions.train_split
+        return questions_of(self._study, self._benchmark, split, size, label or Draw(size).label)
 
     def _label(self, arm: str) -> str:
         return f"{prefix(self._study, self._student)}{arm}{'/' if arm else ''}{self._benchmark.name}"

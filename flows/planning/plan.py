@@ -1,7 +1,7 @@
 """What a study is: its stages, from questions to report, before anything has run."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +14,11 @@ from tasks.answerable import answerable
 from tasks.compare import compare
 from tasks.comparison.approaches import Approaches
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
-from tasks.comparison.records import Evaluated, MissingCell, Offered
+from tasks.comparison.records import Evaluated, MissingCell, Moved, Offered
 from tasks.evaluate import evaluate
+from tasks.generate import generate
 from tasks.kinds import verifiers
+from tasks.kinds.predictors import directions
 from tasks.leak import leak
 from tasks.models.model import Model
 from tasks.pipeline.stage import Node
@@ -36,7 +38,23 @@ class Plan:
     cells: dict[Cell, Node] = field(default_factory=dict)
     offered: dict[tuple[Arm, int], Offered[Node]] = field(default_factory=dict)
     """What each arm trains on, by arm and seed."""
+    moved: list[Moved[Node]] = field(default_factory=list)
+    """How far each training moved the student, where the study asks for it."""
     selections: list[Selection] = field(default_factory=list)
+    left_out: Mapping[Cell, str] = field(default_factory=dict)
+    """Cells of the study that are not to be made, and why: a pilot has dropped their arms."""
+    pilot: Mapping[str, Any] = field(default_factory=dict)
+    """What the report says of the pilot that left them out, as JSON-able data."""
+
+    def only(self, cells: Collection[Cell]) -> "Plan":
+        """The plan of these cells alone, of those that it has; each of its steps is the same one as in the whole."""
+        kept = {cell: node for cell, node in self.cells.items() if cell in cells}
+        arms = {(cell.of, cell.seed) for cell in kept}
+        return replace(self, cells=kept, offered={of: one for of, one in self.offered.items() if of in arms})
+
+    def within(self, whole: "Plan") -> "Plan":
+        """What is left of a plan, without what that leaves out."""
+        return replace(self.only(whole.cells), left_out=whole.left_out, pilot=whole.pilot)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -64,11 +82,13 @@ class Plan:
         compared = compare(
             cells=tuple(Evaluated(cell, node) for cell, node in cells.items()),
             offered=tuple(self._offered(lost)),
-            missing=tuple(MissingCell(cell, why) for cell, why in missing.items()),
+            missing=tuple(MissingCell(cell, why) for cell, why in {**self.left_out, **missing}.items()),
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
             approaches=_approaches(self.study),
             reference=self.study.reference,
+            directions=directions(),
+            moved=tuple(one for one in self.moved if not {one.before.recipe, one.after.recipe} & set(lost)),
         ).named(self.study.name)
         made = ordered([*self.checks, *cells.values()])
         page = report(
@@ -84,13 +104,14 @@ class Plan:
         """What the report tells of: of all that leads to these cells, what was chosen, trained and asked."""
         recipes = {node.recipe for node in made}
         chosen = {one.node.recipe: one.node for one in self.selections if one.node.recipe in recipes}
-        asked = {node.inputs["questions"].recipe: node.inputs["questions"] for node in cells.values()}
+        answers = {cell: node.inputs["answers"] for cell, node in cells.items()}
+        asked = {node.inputs["questions"].recipe: node.inputs["questions"] for node in answers.values()}
         trained: dict[tuple[Arm, int], TrainedOn[Node]] = {}
-        for cell, node in cells.items():
+        for cell in cells:
             offered = self.offered.get((cell.of, cell.seed))
             if offered is not None and offered.choices is not None:
                 trained[cell.of, cell.seed] = TrainedOn(
-                    cell.of, cell.seed, node.inputs["adapter"], offered.choices, offered.pool
+                    cell.of, cell.seed, answers[cell].inputs["adapter"], offered.choices, offered.pool
                 )
         return Steps(made, tuple(chosen.values()), tuple(trained.values()), tuple(asked.values()))
 
@@ -100,8 +121,8 @@ class Plan:
         for of in {one.of: one for one in self.offered.values() if one.of.size == largest}.values():
             if of.verdicts.recipe in lost or of.perplexities.recipe in lost:
                 continue
-            without = of.choices is None or of.choices.recipe in lost
-            yield Offered(of.of, of.pool, of.verdicts, of.perplexities, None if without else of.choices)
+            choices, known = (None if one is None or one.recipe in lost else one for one in (of.choices, of.predictors))
+            yield replace(of, choices=choices, predictors=known)
 
 
 def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collection[str]] = NOTHING) -> Plan:
@@ -145,6 +166,7 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
             trained += steps.trained()
             plan.selections.extend(steps.selections)
         plan.offered.update({(arm.of, arm.seed): arm.offered for arm in trained})
+        plan.moved.extend(arm.moved for arm in trained if arm.moved is not None)
         for name in to_evaluate:
             plan.cells.update(_cells(study, student, evaluation[name], with_room[student][name], trained))
     return plan
@@ -173,24 +195,19 @@ def _cells(
     study: Study, student: Model, benchmark: Benchmark, asked: Node, trained: Iterable[TrainedArm]
 ) -> dict[Cell, Node]:
     """The answers of a student to one evaluation benchmark: untrained, and after each arm."""
-    name = benchmark.name
-    common = (
-        benchmark.prompt,
-        verifiers.find(benchmark.verifier),
-        study.decoding,
-        study.decoding.drawn_by(study.questions.seed),
-    )
+    name, decoding, judge = benchmark.name, study.decoding, verifiers.find(benchmark.verifier)
+    seed = decoding.drawn_by(study.questions.seed)
+
+    def cell(label: str, *tags: str, live: tuple[Node | None, Node | None] = (None, None)) -> Node:
+        answers = generate(asked, student, benchmark.prompt, decoding, seed, *live)
+        tags = (f"eval:{name}", *tags)
+        return evaluate(answers.named(f"{label} on {name}", *tags), judge).named(f"{label} on {name}", *tags)
+
     untrained = Cell(student.title, "", UNTRAINED, UNTRAINED, "", 0, 0, name)
-    base = evaluate(asked, student, None, None, *common)
-    cells = {
-        untrained: base.named(f"{prefix(study, student)}base on {name}", f"eval:{name}", f"student:{student.title}")
-    }
+    cells = {untrained: cell(f"{prefix(study, student)}base", f"student:{student.title}")}
     for arm in trained:
-        answered = evaluate(asked, student, arm.live.adapter, arm.live.attested, *common)
         adapter = arm.live.adapter
-        cells[Cell(*arm.of, arm.seed, name)] = answered.named(
-            f"{adapter.label} on {name}", f"eval:{name}", *adapter.tags
-        )
+        cells[Cell(*arm.of, arm.seed, name)] = cell(adapter.label, *adapter.tags, live=(adapter, arm.live.attested))
     return cells
 
 
@@ -224,7 +241,9 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "method": study.method.model_dump(mode="json"),
         "match": study.match.model_dump(mode="json"),
         "decoding": study.decoding.model_dump(mode="json"),
+        "measures": study.measures.model_dump(mode="json"),
         **({"thinking": study.thinking} if study.thinking else {}),
         "questions": study.questions.model_dump(mode="json"),
         "seeds": list(study.seeds),
+        **({"pilot": dict(plan.pilot)} if plan.pilot else {}),
     }

@@ -4,7 +4,10 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from data.errors import InputError
 from flows.config.results_folder import folder
@@ -23,8 +26,10 @@ from tasks.storage.opening import open_store
 TABLES = (
     *("summary.csv", "perplexity.csv", "verdict.json"),
     *("scaling.csv", "efficiency.csv", "pass_at_k.csv", "graded.csv", "surprise.csv", "approaches.csv"),
+    *("predictors.csv", "predictor_record.csv", "divergence.csv", "forgetting.csv"),
 )
 FILES = (*TABLES, "items.parquet")
+NO_PILOT: Mapping[str, Any] = MappingProxyType({})
 
 
 def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str], keys: ArtifactKeys) -> Path:
@@ -56,6 +61,7 @@ def _published(
         "stages": {node.run_name: key for node in plan.nodes if (key := keys.find(node)) is not None},
         **made_of(plan.nodes),
         "failed": failed,
+        **({"pilot": dict(plan.pilot)} if plan.pilot else {}),
         "versions": versions(),
     }
     write_atomically(target / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
@@ -77,31 +83,39 @@ def show(study: Study, as_json: bool) -> None:
     if compared is not None and page is not None:
         say_verdict(compared, publish(plan, compared, page, {}, keys), as_json)
         return
-    if not (failed := _failed_before(study)):
+    before = _ran_before(study)
+    if pilot := before.get("pilot"):
+        print(f"Of a pilot, which dropped arms. The whole study: {study.command}", file=sys.stderr)
+        _say(folder(study), folder(study) / "report.html", as_json, pilot)
+        return
+    if not (failed := list(before.get("failed", ()))):
         raise InputError(f"{study.name} is not finished as its study file now stands; go on with: {study.command}")
     print(f"Not finished: steps that failed: {', '.join(failed)}. Go on with: {study.command}", file=sys.stderr)
     _say(folder(study), folder(study) / "report.html", as_json)
 
 
-def _failed_before(study: Study) -> list[str]:
-    """The steps that failed in the run whose results lie in the study's folder; none if they are of other values."""
+def _ran_before(study: Study) -> dict[str, Any]:
+    """The manifest of the run whose results lie in the study's folder; empty if they are of other values."""
     file = folder(study) / "manifest.json"
     if not file.is_file():
-        return []
+        return {}
     manifest = json.loads(file.read_text(encoding="utf-8"))
-    return list(manifest["failed"]) if manifest["study"] == study.model_dump(mode="json") else []
+    return dict(manifest) if manifest["study"] == study.model_dump(mode="json") else {}
 
 
-def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
-    """Print the verdict and the report's path."""
-    _say(compared.folder, path, as_json)
+def say_verdict(compared: Artifact, path: Path, as_json: bool, pilot: Mapping[str, Any] = NO_PILOT) -> None:
+    """Print the verdict, what a pilot came to if it was one, and the report's path."""
+    _say(compared.folder, path, as_json, pilot)
 
 
-def _say(found: Path, path: Path, as_json: bool) -> None:
+def _say(found: Path, path: Path, as_json: bool, pilot: Mapping[str, Any] = NO_PILOT) -> None:
     from tasks.reporting.verdict_text import verdict_text
 
     if as_json:
-        say({"verdict": json.loads((found / "verdict.json").read_text(encoding="utf-8")), "report": str(path)})
+        verdict = json.loads((found / "verdict.json").read_text(encoding="utf-8"))
+        say({"verdict": verdict, "report": str(path), **({"pilot": dict(pilot)} if pilot else {})})
         return
     print(verdict_text(found))
+    for line in pilot.get("lines", ()):
+        print(f"\n{line}")
     print(f"\nReport: {path}")

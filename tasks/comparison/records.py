@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tasks.comparison.cell import Cell, ResponsesOf
+from tasks.comparison.cell import Arm, Cell, ResponsesOf
 
 Source = TypeVar("Source")
 """A node of a plan, or the rows of its artifact."""
@@ -29,6 +29,22 @@ class Offered(Generic[Source]):
     """The same rows in the same order, with other columns."""
     choices: Source | None = None
     """`select`'s rows; None where nothing was chosen."""
+    predictors: Source | None = None
+    """`predict`'s rows; None where there are none."""
+    training: str = ""
+    """How the arm is trained, the same text for arms that differ in nothing but their rows."""
+
+
+@dataclass(frozen=True)
+class Moved(Generic[Source]):
+    """Responses that the untrained student wrote to training questions, scored before an arm's training and after it
+    with one of its seeds."""
+
+    of: Arm
+    seed: int
+    before: Source
+    after: Source
+    """The same rows in the same order."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     *("summary", "scaling", "efficiency", "cells", "pass_at_k", "graded", "perplexity", "surprise", "approaches"),
+    *("predictors", "predictor_record", "divergence", "forgetting"),
 )
 """Names of the tables; tasks/compare.py says what is in each."""
 

@@ -225,6 +225,11 @@ class Origin(BaseModel, ABC):
         return ""
 
     @property
+    def own_words(self) -> bool:
+        """Whether its rows are what the student itself says to the benchmark's questions, before any training."""
+        return False
+
+    @property
     def models_asked(self) -> tuple[str, ...]:
         """Models other than the student that write for it, as the study names them."""
         return ()

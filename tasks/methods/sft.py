@@ -1,11 +1,12 @@
 """Supervised fine-tuning: the student learns to give each response, token by token."""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.bounds import Real
 from tasks.kinds.methods import Example, Loss, Method, Predicted
@@ -24,7 +25,8 @@ class Sft(Method):
 
     A row may bring `token_weights`, one number for each token of its response and of the end of its turn; absent or
     null is 1 for all. `mask_above` sets the weight of surprising tokens to 0, which stay in the input (Selective Token
-    Masking, Wu et al. 2025, arXiv 2501.14315).
+    Masking, Wu et al. 2025, arXiv 2501.14315). `masked` puts others of each response in their place, as many as are
+    surprising in it: controls that tell what masking these tokens does from what masking any does.
     """
 
     takes: ClassVar[Literal["responses", "pairs"]] = "responses"
@@ -37,6 +39,17 @@ class Sft(Method):
         description="response tokens whose perplexity under the base model is above this are left out of the loss, "
         "such as 2.5; null: none",
     )
+    masked: Literal["surprising", "random", "lowest"] = Field(
+        "surprising",
+        description="with mask_above, which tokens are left out: surprising: those above it. As controls, as many of "
+        "each response: random: any of its tokens, the same for all seeds; lowest: its least surprising ones",
+    )
+
+    @model_validator(mode="after")
+    def _masks_something(self) -> "Sft":
+        if self.masked != "surprising" and self.mask_above is None:
+            raise ValueError(f"`masked: {self.masked}` needs `mask_above`, above which a token is surprising")
+        return self
 
     @property
     def reference(self) -> Literal["base", "start"] | None:
@@ -75,14 +88,32 @@ class Sft(Method):
 
     def _is_masked(self, example: Example) -> "torch.Tensor":
         """Which response tokens are left out, for their perplexity, e to the nats of one token: bool (tokens,)."""
+        import torch
+
         assert self.mask_above is not None
-        return example.reference[0] > math.log(self.mask_above)
+        nll = example.reference[0]
+        surprising = nll > math.log(self.mask_above)
+        if self.masked == "surprising":
+            return surprising
+        order = nll.argsort(stable=True)
+        if self.masked == "random":
+            draw = torch.Generator().manual_seed(_seed_of(example))
+            order = torch.randperm(len(nll), generator=draw)
+        chosen = torch.zeros_like(surprising)
+        chosen[order[: int(surprising.sum())]] = True
+        return chosen
 
     def _unmasked_weights(self, example: Example) -> "torch.Tensor":
         import torch
 
         weights = torch.ones(len(example.reference[0])) if example.weights is None else example.weights[0]
         return torch.as_tensor(weights).masked_fill(self._is_masked(example), 0.0)
+
+
+def _seed_of(example: Example) -> int:
+    """Of what is drawn for an example: the same whichever examples it is trained with."""
+    said = repr((example.id, example.sequences[0].response_ids))
+    return int.from_bytes(hashlib.sha256(said.encode()).digest()[:7], "big")
 
 
 def _weights(row: Row, rendered: Rendered) -> "list[Numbers] | None":

@@ -1,6 +1,8 @@
 """By perplexity: of several origins' correct responses, the one that the student finds most, or least, familiar.
 
-Ren et al. 2024 (arXiv 2402.11192) choose by perplexity to raise or lower familiarity with all else the same.
+Ren et al. 2024 (arXiv 2402.11192) choose by perplexity to raise or lower familiarity with all else the same. The
+lowest of all candidates, whatever their verdicts (`correct: false`), is GRAPE's pick (Zhang et al. 2025, arXiv
+2502.04194): the lowest perplexity is the greatest length-normalised likelihood.
 """
 
 import math

@@ -23,6 +23,10 @@ class Own(Written):
     by: str = Field(default="", description="An arm whose student answers, after its training; empty: before any.")
     temperature: Temperature = Field(default=0.7, description="0 is greedy, higher is more varied.")
 
+    @property
+    def own_words(self) -> bool:
+        return not self.by and not self.of
+
     def responses(self, questions: Node, context: Context) -> Node:
         live = context.live(self.by)
         node = generate(

@@ -63,6 +63,11 @@ class ArtifactKeys:
         key = self.find(node)
         return None if key is None else self._store.open(node.stage.name, key)
 
+    def look_up(self, node: Node) -> Artifact | None:
+        """The same with its manifest alone: in a shared store its files need not be on this machine."""
+        key = self.find(node)
+        return None if key is None else self._store.find(node.stage.name, key)
+
     def has(self, node: Node) -> bool:
         """Whether the step's artifact is there; its files are only checked when it is opened."""
         key = self.find(node)

@@ -25,6 +25,11 @@ def points(difference: float | None) -> str:
     return signed(100 * known(difference))
 
 
+def points_apart(difference: float | None) -> str:
+    """A difference that is never below zero."""
+    return signed(100 * known(difference), sign=False)
+
+
 def coefficient(number: float | None) -> str:
     """A correlation."""
     return signed(known(number), 2)
@@ -86,6 +91,7 @@ def fact(value: Any) -> str:
 FILTERS = {
     "percent": percent,
     "points": points,
+    "points_apart": points_apart,
     "coefficient": coefficient,
     "ratio": ratio,
     "p": chance,

@@ -156,18 +156,34 @@ class Likelihood:
         from torch.nn.functional import cross_entropy
         from torch.utils.checkpoint import checkpoint
 
-        chosen = self._hidden(batch.ids)[batch.rows, batch.columns]
-
         def part(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             return cross_entropy(self._logits(hidden), targets, reduction="none")
 
-        size = max(1, CHUNK_BYTES // (4 * self.vocabulary))
-        if len(chosen) <= size:
-            return part(chosen, batch.targets)
-        pieces = zip(chosen.split(size), batch.targets.split(size), strict=True)
-        if torch.is_grad_enabled():
+        pieces = self._pieces(batch)
+        if len(pieces) > 1 and torch.is_grad_enabled():
             return torch.cat([checkpoint(part, *piece, use_reentrant=False) for piece in pieces])
         return torch.cat([part(*piece) for piece in pieces])
+
+    def nll_and_rank(self, batch: Batch) -> "torch.Tensor":
+        """The same, and below it each token's rank among all tokens, 1 for the likeliest: float32 (2, n).
+
+        A rank is one more than the number of tokens that are likelier.
+        """
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        def part(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            logits = self._logits(hidden)
+            rank = 1 + (logits > logits.gather(1, targets[:, None])).sum(1)
+            return torch.stack([cross_entropy(logits, targets, reduction="none"), rank.float()])
+
+        return torch.cat([part(*piece) for piece in self._pieces(batch)], 1)
+
+    def _pieces(self, batch: Batch) -> "list[tuple[torch.Tensor, torch.Tensor]]":
+        """Hidden states of the positions before response tokens, and these tokens, as many at a time as fit a chunk."""
+        chosen = self._hidden(batch.ids)[batch.rows, batch.columns]
+        size = max(1, CHUNK_BYTES // (4 * self.vocabulary))
+        return list(zip(chosen.split(size), batch.targets.split(size), strict=True))
 
 
 def pass_threads(likelihood: Likelihood) -> ThreadPoolExecutor:
@@ -185,6 +201,7 @@ def negative_log_likelihoods(
     budget: int,
     pool: Executor | None = None,
     halved: Callable[[int], None] = lambda budget: None,
+    ranks: bool = False,
 ) -> Iterator[tuple[int, "torch.Tensor"]]:
     """Score rendered rows, in batches of like length, shortest first. Of rows that are the same (a model often writes
     the same response twice) one is computed.
@@ -196,9 +213,11 @@ def negative_log_likelihoods(
             memory has no room for is split.
         pool: `pass_threads` of the model, where several callers share it.
         halved: told the smaller budget when memory ran out.
+        ranks: give each token's rank too.
 
     Yields:
-        The row's index and the negative log-likelihood of each of its response tokens, float32 on the CPU.
+        The row's index and the negative log-likelihood of each of its response tokens, float32 (tokens,) on the CPU;
+        with ranks, (2, tokens) as `Likelihood.nll_and_rank`.
 
     Raises:
         MemoryError: not even one row fits.
@@ -210,7 +229,8 @@ def negative_log_likelihoods(
     def scored(batch: list[int]) -> list[tuple[int, torch.Tensor]]:
         with torch.inference_mode():
             padded = Batch.of([examples[index] for index in batch], 0, likelihood.device)
-            return list(zip(batch, likelihood.nll(padded).cpu().split(padded.counts), strict=True))
+            found = likelihood.nll_and_rank(padded) if ranks else likelihood.nll(padded)
+            return list(zip(batch, found.cpu().split(padded.counts, -1), strict=True))
 
     same: dict[tuple[int, ...], list[int]] = {}
     for index, example in enumerate(examples):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tasks.scoring.token_surprise import COLUMNS
+from tasks.scoring import token_numbers, token_surprise
 from tasks.storage.external_sort import POSITION, Run, merged, write_run
 from tasks.storage.rows import Rows
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def as_taken(table: pa.Table, origin: str) -> pa.Table:
-    """Rows as they are taken: with their origin, without what was only kept for the report."""
-    table = table.drop_columns([name for name in (*COLUMNS, "origin") if name in table.column_names])
+    """Rows as they are taken: with their origin, without what was only kept for predictors and for the report."""
+    left_out = (*token_numbers.COLUMNS, *token_surprise.COLUMNS, "origin")
+    table = table.drop_columns([name for name in left_out if name in table.column_names])
     return table.append_column("origin", pa.array([origin] * table.num_rows, pa.string()))
 
 

@@ -144,6 +144,7 @@ class Peer:
     def parts(self) -> Iterator[Part]:
         """Each stage when it is measured."""
         part, nodes = self.part("generate")
+        nodes = [node for node in nodes if not any(tag.startswith("eval:") for tag in node.tags)]
         answers = {node.recipe: self.answered(part, node, "") for node in nodes}
         yield part
 
@@ -165,7 +166,8 @@ class Peer:
         yield part
 
         part, nodes = self.part("evaluate")
-        benchmarks = {node.inputs["questions"].recipe: node for node in nodes}
+        answers = [node.inputs["answers"] for node in nodes]
+        benchmarks = {node.inputs["questions"].recipe: node for node in answers}
         for index, node in enumerate(benchmarks.values()):
             self.answered(part, node, adapters[index % len(adapters)])
         yield part
@@ -175,7 +177,7 @@ class Peer:
         return Part(stage, len(nodes), sum(node.expected_rows for node in nodes)), nodes
 
     def answered(self, part: Part, node: "Node", adapter: str) -> "list[Row]":
-        """Answer a fraction of the questions of a `generate` or `evaluate` step."""
+        """Answer a fraction of the questions of a `generate` step."""
         rendering, sampling = self.renderer(node.values["model"]), node.values["sampling"]
         rows = some([row for row in questions(node) for _ in range(sampling.n)], self.fraction)
         options = {"max_new_tokens": sampling.max_tokens, "do_sample": sampling.temperature > 0}
@@ -188,7 +190,9 @@ class Peer:
     def chosen(self, arm: "Node") -> "list[Row]":
         """What an arm trains on."""
 
-        artifact = self.store.open("training_rows", arm.inputs["rows"].recipe)
+        from tasks.pipeline.artifact_keys import ArtifactKeys
+
+        artifact = ArtifactKeys(self.store).open(arm.inputs["rows"])
         if artifact is None:
             return questions(arm)
         self.trained_on = "the rows that the run chose"

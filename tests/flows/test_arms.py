@@ -22,7 +22,7 @@ STUDY: dict[str, Any] = {
     "evaluate": ["abacus/boxes", "abacus/ledger"],
     "questions": {"train": 60, "evaluate": 20},
     "origins": {
-        "teacher": {"model": "abacus-teacher", "samples": 2},
+        "teacher": {"model": "abacus-teacher", "samples": 2, "temperature": 0.7},
         "resampled": {"kind": "self", "by": "sft", "samples": 8, "keep": 2},
         "any_pairs": {"kind": "pairs", "of": "resampled"},
     },
@@ -48,7 +48,9 @@ def planned(folder: Path, **changes: Any) -> Plan:
 
 
 def of_stage(plan: Plan, stage: str) -> dict[str, Node]:
-    return {node.label: node for node in plan.nodes if node.stage.name == stage}
+    """Steps by label; of `generate` those that write to train on, not the answers that are evaluated."""
+    answers = {node.inputs["answers"].recipe for node in plan.cells.values()}
+    return {node.label: node for node in plan.nodes if node.stage.name == stage and node.recipe not in answers}
 
 
 def test_an_arm_writes_for_the_next_at_each_size_and_seed(tmp_path: Path) -> None:
@@ -69,8 +71,8 @@ def test_an_arm_writes_for_the_next_at_each_size_and_seed(tmp_path: Path) -> Non
 @pytest.mark.parametrize("sampling", ["once", "per_seed"])
 def test_posed_questions_leak_nothing_and_are_answered_by_all_that_work_on_them(tmp_path: Path, sampling: str) -> None:
     origins = {
-        "teacher": {"model": "abacus-teacher", "samples": 2},
-        "posed": {"model": "abacus-teacher"},
+        "teacher": {"model": "abacus-teacher", "samples": 2, "temperature": 0.7},
+        "posed": {"model": "abacus-teacher", "temperature": 0.7},
         "own": {"kind": "self", "of": "posed", "by": "on_posed", "samples": 8},
         "any_pairs": {"kind": "pairs", "of": "own"},
     }
@@ -180,7 +182,7 @@ def test_what_people_wrote_is_not_drawn_for_each_seed(tmp_path: Path) -> None:
     questions = {**STUDY["questions"], "sampling": "per_seed"}
     origins = {
         "human": {},
-        "teacher": {"model": "abacus-teacher"},
+        "teacher": {"model": "abacus-teacher", "temperature": 0.7},
         "mixed": {"kind": "mixture", "of": {"human": 1, "teacher": 1}},
     }
     plan = planned(tmp_path, questions=questions, origins=origins, arms={}, sizes=[])
@@ -198,7 +200,7 @@ def test_a_control_has_the_questions_of_its_seed(tmp_path: Path) -> None:
     plan = planned(
         tmp_path,
         questions={**STUDY["questions"], "sampling": "per_seed"},
-        origins={"human": {}, "teacher": {"model": "abacus-teacher"}},
+        origins={"human": {}, "teacher": {"model": "abacus-teacher", "temperature": 0.7}},
         arms={},
         controls={"free": {"origins": ["human"], "match": {}, "same_questions": True}},
         sizes=[],
@@ -210,7 +212,7 @@ def test_a_control_has_the_questions_of_its_seed(tmp_path: Path) -> None:
 
 
 def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
-    origins = {"human": {}, "teacher": {"model": "abacus-teacher"}}
+    origins = {"human": {}, "teacher": {"model": "abacus-teacher", "temperature": 0.7}}
     plain = planned(tmp_path, arms={}, origins=origins, sizes=[])
     named = planned(tmp_path, arms={name: {"on": name} for name in origins}, origins=origins, sizes=[])
     assert [node.recipe for node in of_stage(plain, "finetune").values()] == [
@@ -233,7 +235,10 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         (
-            {"arms": {"sft": {"on": "techer"}}, "origins": {"teacher": {"model": "abacus-teacher"}}},
+            {
+                "arms": {"sft": {"on": "techer"}},
+                "origins": {"teacher": {"model": "abacus-teacher", "temperature": 0.7}},
+            },
             "arms.sft.on: no origin is called 'techer' (did you mean teacher?)",
         ),
         (

@@ -1,4 +1,5 @@
-"""A new origin or verifier is one new file: study files, plan, form and report have it, and nothing is edited."""
+"""A new origin, verifier or predictor is one new file: study files, plan, form and report have it, and nothing is
+edited."""
 
 import json
 import sys
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 import tasks.origins
+import tasks.predictors
 import tasks.verifiers
 from data.errors import InputError
 from flows.config.schema import Study
@@ -17,6 +19,7 @@ from flows.config.study_file import load
 from flows.planning.plan import expand, provenance
 from tasks.comparison.results import Results
 from tasks.kinds import origins, verifiers
+from tasks.kinds.predictors import kinds_by_name
 from tasks.report import render
 from tests.tasks.simulated import simulate
 from tests.tasks.test_compare import run
@@ -59,17 +62,37 @@ def judge(response: str, row: dict) -> Verdict:
     return Verdict("correct" if response.isupper() else "wrong", response)
 '''
 
+PREDICTOR = '''"""Shouting: the share of capitals among the letters of what is trained on."""
+
+from tasks.kinds.predictors import Predictor, TrainingSet, mean
+
+
+class Shouting(Predictor):
+    title = "shouting"
+    better = "lower"
+
+    def value(self, rows: TrainingSet) -> float:
+        return mean(float(each.text.isupper()) for each in rows.responses)
+'''
+
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for package, name, text in ((tasks.origins, "shouted", ORIGIN), (tasks.verifiers, "loud", VERIFIER)):
+    new = (
+        (tasks.origins, "shouted", ORIGIN),
+        (tasks.verifiers, "loud", VERIFIER),
+        (tasks.predictors, "shouting", PREDICTOR),
+    )
+    kinds_by_name.cache_clear()
+    for package, name, text in new:
         folder = tmp_path / name
         folder.mkdir()
         (folder / f"{name}.py").write_text(text)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     yield
-    for module in ("tasks.origins.shouted", "tasks.verifiers.loud"):
+    for module in ("tasks.origins.shouted", "tasks.verifiers.loud", "tasks.predictors.shouting"):
         sys.modules.pop(module, None)
+    kinds_by_name.cache_clear()
 
 
 def study(folder: Path, **changes: Any) -> Study:
@@ -118,6 +141,14 @@ def test_the_plan_has_both_and_their_stages_run(tmp_path: Path) -> None:
     assert judge is verifiers.find("loud")
     assert judge(answered[0]["response"], answered[0]).verdict == "correct"
     assert judge(answered[0]["reference"], answered[0]).verdict == "wrong"
+
+
+@pytest.mark.usefixtures("added")
+def test_every_arm_has_the_predictor(tmp_path: Path) -> None:
+    plan = expand(study(tmp_path))
+    steps = {node.run_name: node for node in plan.nodes}
+    assert "shouting" in steps["predict human/own"].values["predictors"]
+    assert steps["compare new"].values["directions"]["shouting"] == ("shouting", "lower")
 
 
 @pytest.mark.usefixtures("added")

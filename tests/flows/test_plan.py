@@ -165,6 +165,7 @@ def test_cost_counts_what_would_run(tmp_path: Path) -> None:
     families = len({cell.eval_benchmark for cell in plan.cells})
     study = plan.study
     generated = 12 * (study.origins["self"].samples + study.origins["teacher"].samples)  # type: ignore[attr-defined]
+    generated += 12  # of the untrained student, to tell how far training moves it
     assert price.count("adapters") == 6
     assert price.count("answers") == generated + families * 4 * 7
     assert price.minutes is None
@@ -188,8 +189,8 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
     measured = [node for node in plan.checks if node.stage.name == "answerable"]
     assert len(measured) == 2 * len(study.names(study.evaluate))
     for cell, answered in plan.cells.items():
-        (asked,) = (node for node in measured if node in answered.upstream)
-        assert asked.values["model"] == answered.values["model"]
+        (asked,) = (node for node in measured if node in answered.inputs["answers"].upstream)
+        assert asked.values["model"] == answered.inputs["answers"].values["model"]
         assert asked.label == f"{cell.student}/{cell.eval_benchmark} test"
 
 
@@ -202,3 +203,37 @@ def test_a_plan_says_how_small_a_difference_the_study_could_show() -> None:
     assert "(one seed, so of the questions alone)" in one_seed
     assert any("as any one of 16 contrasts" in line for line in power(load("familiarity-abacus")))
     assert power(load("abacus", ["questions.evaluate=null"])) == []  # how many questions there are is not known yet
+
+
+def test_predictors_are_computed_of_each_arm_and_what_is_asked_for_is_measured() -> None:
+    """Once for all seeds, since the rows are the same; the student's own responses are those of the arm on them."""
+    plain = {node.run_name for node in small("measures={}").nodes}
+    assert {name for name in plain if name.startswith("predict ")} == {
+        f"predict {origin}/abacus/ledger" for origin in ("human", "self", "teacher")
+    }
+    assert not any(name.startswith(("read_again", "generate abacus")) for name in plain)
+    plan = small("measures={further_passes: 5, kl_to_base: 3}")
+    found = {node.run_name: node for node in plan.nodes}
+    assert {name for name in found if name not in plain} == {
+        *(f"read_again {origin}/abacus/ledger" for origin in ("human", "self", "teacher")),
+        *("questions abacus/ledger train first 3", "generate abacus/ledger base 3", "score abacus/ledger base 3"),
+        *(f"score {arm}/abacus/ledger seed {n} on base" for arm in ("human", "self", "teacher") for n in (0, 1)),
+    }
+    again = found["read_again human/abacus/ledger"]
+    assert again.inputs["own"].run_name == "verify self/abacus/ledger"
+    assert again.expected_rows == 5
+    assert found["generate abacus/ledger base 3"].values["sampling"].temperature == 1.0
+    alone = named(small("measures={further_passes: 5}", "origins={human: {}}"), "read_again human/abacus/ledger")
+    assert alone.inputs["own"].run_name == "generate abacus/ledger base 5"
+
+
+def test_what_fails_beside_an_arm_takes_nothing_with_it() -> None:
+    plan = small("measures={kl_to_base: 3}")
+    predicted = named(plan, "predict human/abacus/ledger")
+    after = named(plan, "score self/abacus/ledger seed 1 on base")
+    compared, _ = plan.conclusion(lost={predicted.recipe, after.recipe})
+    needed = {node.recipe for node in compared.upstream}
+    assert not needed & {predicted.recipe, after.recipe}
+    assert named(plan, "predict self/abacus/ledger").recipe in needed
+    assert len(compared.inputs["cells"]) == len(plan.cells)
+    assert len(compared.inputs["moved"]) == 5

@@ -21,8 +21,10 @@ from tasks.pipeline.work import Work
 from tasks.resources import slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
-from tasks.score import familiarity, load, perplexity, score
+from tasks.score import as_kept_here, familiarity, load, perplexity, score
+from tasks.scoring import token_numbers
 from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods
+from tasks.scoring.token_surprise import kept
 from tasks.storage.artifacts import Store
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, Rows
@@ -94,6 +96,30 @@ def test_small_chunks_of_the_vocabulary_change_no_number(
     rows = responses(10)
     for index, each in negative_log_likelihoods(load(model), renderer(model).rows(PROMPT, rows), 1000):
         assert each.tolist() == pytest.approx([-value for value in by_hand[rows[index]["id"]]], abs=1e-4)
+
+
+def test_ranks_are_those_of_a_plain_forward_pass(model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each token's place among all tokens sorted by their logits, whatever the chunks; kept as bytes in a study."""
+    import torch
+
+    monkeypatch.setattr("tasks.scoring.likelihood.CHUNK_BYTES", 4 * 600 * 7)
+    runtime = Runtime(Store(tmp_path), Placement(score_tokens=200))
+    source = answered(10)
+    execute(source, runtime)
+    made = {row["id"]: row for row in execute(score(source, model, PROMPT), runtime)[0].rows()}
+    network = load(model)
+    highest = 0
+    for row in responses(10):
+        rendered = renderer(model).row(PROMPT, row)
+        with torch.no_grad():
+            logits = network(input_ids=torch.tensor([rendered.ids])).logits[0, rendered.prompt_length - 1 : -1]
+        order = logits.argsort(-1, descending=True).tolist()
+        expected = [places.index(token) + 1 for places, token in zip(order, rendered.response_ids, strict=True)]
+        nll, rank = token_numbers.unpacked(*(made[row["id"]][name] for name in token_numbers.COLUMNS))
+        assert rank.tolist() == [min(value, token_numbers.MOST_RANK) for value in expected]
+        assert nll.sum() == pytest.approx(made[row["id"]]["nll"], abs=1e-4)
+        highest = max(highest, *expected)
+    assert highest > token_numbers.MOST_RANK, "a random model gives some tokens a rank that is clipped"
 
 
 def random_network(family: str, **options: Any) -> Any:
@@ -198,7 +224,8 @@ def test_out_of_memory_halves_the_budget(model: Model, monkeypatch: pytest.Monke
     found = dict(negative_log_likelihoods(load(model), examples, 4000, halved=told.append))
     assert sorted(found) == list(range(40))
     assert min(told) <= 300
-    monkeypatch.setattr(Likelihood, "nll", lambda self, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    none = torch.OutOfMemoryError("none")
+    monkeypatch.setattr(Likelihood, "nll_and_rank", lambda self, batch: (_ for _ in ()).throw(none))
     with pytest.raises(Transient, match="out of memory"):
         list(score.function(Rows.of(responses(3)), model, PROMPT))
 
@@ -236,7 +263,7 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
     runtime = Runtime(Store(tmp_path), Placement(score_tokens=200))
     source = answered(30)
     execute(source, runtime)
-    whole = Likelihood.nll
+    whole = Likelihood.nll_and_rank
     passes = []
 
     def breaks(self: Likelihood, batch: Any) -> Any:
@@ -245,11 +272,11 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
             raise RuntimeError("broken on purpose")
         return whole(self, batch)
 
-    monkeypatch.setattr(Likelihood, "nll", breaks)
+    monkeypatch.setattr(Likelihood, "nll_and_rank", breaks)
     node = score(source, model, PROMPT)
     with pytest.raises(RuntimeError, match="on purpose"):
         execute(node, runtime)
-    kept = PartialRows(runtime.store.folder("score", node.recipe), Rows.of(responses(30))).units
+    kept = PartialRows(runtime.store.folder("score", runtime.keys.find(node) or ""), Rows.of(responses(30))).units
     assert kept > 0
     passes[:] = [0] * 4  # the first four calls are past
     artifact, _ = execute(node, runtime)
@@ -271,7 +298,7 @@ def test_threads_share_one_model_and_let_it_go(model: Model) -> None:
         results.append(sorted(made, key=lambda row: row["id"]))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    with scoring._loaded(model, None):
+    with scoring.loaded(model, None):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -307,15 +334,15 @@ def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monke
     loaded = threading.Event()
 
     def other() -> None:
-        with scoring._loaded(second, None, work):
+        with scoring.loaded(second, None, work):
             loaded.set()
 
     waits = threading.Thread(target=other, daemon=True)
-    with scoring._loaded(model, None, work):
+    with scoring.loaded(model, None, work):
         waits.start()
         until(lambda: told)
         assert "waiting for the trainer slot" in told[0]
-        with scoring._loaded(model, None, work):  # one more for the first student is not kept waiting
+        with scoring.loaded(model, None, work):  # one more for the first student is not kept waiting
             assert not loaded.is_set()
     waits.join(PATIENCE)
     assert loaded.is_set()
@@ -325,3 +352,17 @@ def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monke
 def test_a_missing_column_is_named(model: Model) -> None:
     with pytest.raises(InputError, match="qestion"):
         list(score.function(Rows.of(responses(2)), model, "{{ qestion }}"))
+
+
+def test_rows_taken_over_keep_tokens_as_if_they_were_scored_here() -> None:
+    """Among 256 all keep theirs, among 2,560 one in ten; what has none of its own is scored again."""
+    rows = [{"id": f"q{i}", "nll": 3.0, "token_nll": [1.0, 2.0], "token_text": ["a", "b"]} for i in range(200)]
+    rows += [{"id": "long", "nll": math.nan, "token_nll": None, "token_text": None}]
+    few = as_kept_here(Rows.of(rows).table, 2560)
+    keep = {f"q{i}" for i in range(200) if kept(f"q{i}", 0.1)}
+    assert 5 < len(keep) < 40
+    assert few.num_rows == 201
+    assert {row["id"] for row in few.to_pylist() if row["token_nll"] is not None} == keep
+    assert {row["id"] for row in few.to_pylist() if row["token_text"] is not None} == keep
+    again = as_kept_here(few, 256)
+    assert {row["id"] for row in again.to_pylist()} == {*keep, "long"}

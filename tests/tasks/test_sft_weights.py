@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -75,6 +75,33 @@ def test_surprising_tokens_are_left_out_of_the_loss_and_stay_in_the_input(model:
     by_hand = weighted(model, given, lambda row, token: float(math.exp(nll[row][token]) <= threshold))
     here(model, tmp_path / "by hand", by_hand, ONE_STEP)
     assert digests(tmp_path / "masked") == digests(tmp_path / "by hand")
+
+
+@pytest.mark.parametrize("control", ["lowest", "random"])
+def test_a_control_masks_as_many_tokens_of_each_response(
+    model: Model, tmp_path: Path, control: Literal["lowest", "random"]
+) -> None:
+    """The loss is the mean over the tokens that are left: by hand for the lowest; at random as many, and others."""
+    given = rows(6)
+    nll = nll_by_hand(model, renderer(model).rows(PROMPT, given))
+    each = sorted(value for row in nll for value in row)
+    threshold = math.exp(each[2 * len(each) // 3] - 1e-3)
+    method = ONE_STEP.model_copy(update={"mask_above": threshold, "masked": control})
+    facts = here(model, tmp_path / control, given, method)
+    counts = [sum(math.exp(value) > threshold for value in row) for row in nll]
+    assert facts["masked_share"] == pytest.approx(sum(counts) / len(each))
+    kept = [value for row, count in zip(nll, counts, strict=True) for value in sorted(row)[count:]]
+    if control == "lowest":
+        assert facts["loss_first"] == pytest.approx(sum(kept) / len(kept), abs=1e-4)
+    else:
+        below = [value for row in nll for value in row if math.exp(value) <= threshold]
+        assert sum(below) / len(below) < facts["loss_first"] < sum(kept) / len(kept)
+        assert here(model, tmp_path / "again", given, method)["loss_first"] == facts["loss_first"]
+
+
+def test_a_control_needs_a_threshold() -> None:
+    with pytest.raises(ValueError, match="`masked: random` needs `mask_above`"):
+        Sft(masked="random")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 """A per-row stage takes over what other artifacts of it have for the same input row, and pays for the rest."""
 
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from tasks.pipeline.stage import Node, stage
 from tasks.pipeline.work import Work
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Row, Rows
+from tests.waiting import until
 
 MADE: list[tuple[str, int]] = []
 
@@ -39,6 +44,19 @@ def answers(questions: Rows, manner: Rows, sampling: Sampling, seed: int, *, wor
             MADE.append((row["id"], sample))
             made.append(row | {"sample": sample, "answer": f"{manner.column('words')[0]} {seed} {row['id']} {sample}"})
         yield made
+
+
+@stage(per_row=True)
+def slowly(rows: Rows, *, work: Work) -> Iterator[Row]:
+    for row in rows:
+        with (work.runtime.store.root / "slowly.log").open("a") as log:
+            log.write(f"{row['id']}\n")
+        time.sleep(0.01 if (work.runtime.store.root / "slow").exists() else 0)
+        yield row | {"done": True}
+
+
+def _run_slowly(root: Path, count: int) -> None:
+    run(slowly(asked(0, count)), Runtime(Store(root)))
 
 
 def judged_only(rows: pa.Table, total: int) -> pa.Table:
@@ -159,3 +177,39 @@ def test_rows_of_other_code_are_not_taken(runtime: Runtime, monkeypatch: pytest.
     MADE.clear()
     run(then, runtime)
     assert len(MADE) == 24
+
+
+def test_kill_9_in_the_middle_of_a_grown_stage_does_nothing_twice(runtime: Runtime, tmp_path: Path) -> None:
+    root, then = runtime.store.root, slowly(asked(0, 600))
+    run(slowly(asked(0, 200)), runtime)
+    run(asked(0, 600), runtime)
+    (root / "slow").touch()
+    process = multiprocessing.get_context("spawn").Process(target=_run_slowly, args=(root, 600))
+    process.start()
+    parts = root / "slowly" / (runtime.keys.find(then) or "") / "parts"
+    until(lambda: len(list(parts.glob("*.parquet"))) >= 2)  # what was taken over, and some of its own
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    kept = {row["id"] for path in parts.glob("*.parquet") for row in Rows([path])}
+    assert 200 < len(kept) < 600
+    (root / "slow").unlink()
+    before = (root / "slowly.log").read_text().split()
+    grown = run(then, runtime)
+    again = (root / "slowly.log").read_text().split()[len(before) :]
+    assert not kept & set(again), "a kept row was made again"
+    assert sorted(set(before) | set(again)) == sorted(f"q{i}" for i in range(600))
+    assert grown.path("rows.parquet").read_bytes() == fresh(then, tmp_path)
+
+
+def test_two_processes_grow_one_artifact_once(runtime: Runtime) -> None:
+    root = runtime.store.root
+    run(slowly(asked(0, 50)), runtime)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_run_slowly, args=(root, 120)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted((root / "slowly.log").read_text().split()) == sorted(f"q{i}" for i in range(120))

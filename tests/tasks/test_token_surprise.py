@@ -83,7 +83,7 @@ def test_a_killed_score_keeps_the_same_sample(tiny: Model, tmp_path: Path, monke
         execute(source, runtime)
         node = score(source, tiny, PROMPT)
         if name == "killed":
-            whole, passes = Likelihood.nll, []
+            whole, passes = Likelihood.nll_and_rank, []
 
             def breaks(self: Likelihood, batch: Any, whole: Any = whole, passes: Any = passes) -> Any:
                 passes.append(1)
@@ -92,7 +92,7 @@ def test_a_killed_score_keeps_the_same_sample(tiny: Model, tmp_path: Path, monke
                 return whole(self, batch)
 
             with monkeypatch.context() as patched:
-                patched.setattr(Likelihood, "nll", breaks)
+                patched.setattr(Likelihood, "nll_and_rank", breaks)
                 with pytest.raises(RuntimeError, match="on purpose"):
                     execute(node, runtime)
         rows = execute(node, runtime)[0].rows()
