@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
+from data.errors import InputError
 from tasks.storage.artifacts import CLEANING, Store
 from tasks.storage.lease import LONGEST_POLL, RENEWALS, Lease, parsed
 
@@ -59,9 +60,12 @@ def running_studies(store: Store, note: Callable[[str], None] = lambda text: Non
 
     Raises:
         Transient: the store does not answer.
+        InputError: the folder is a shared store, whose leases only its URL shows.
     """
     here = {path.stem: _held(store, path.stem) for path in (store.root / "locks").glob(f"{RUNNING}*.lock")}
     probe = store.lease(CLEANING)
+    if probe is None and any((store.root / "locks").glob(f"{RUNNING}*.json")):
+        raise InputError(f"{store}: studies run, or ran, on it as a shared store; name it as they do: file://{store}")
     living = {name for name, held in here.items() if held} if probe is None else _living(store, probe, here, note)
     return sorted(filter(None, map(_parsed, living)), key=lambda run: (run.started, run.record))
 

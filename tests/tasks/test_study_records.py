@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import InputError
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import stage
@@ -159,6 +160,14 @@ def test_a_run_of_another_process_is_seen_until_it_is_killed(place: str, tmp_pat
         process.communicate()
     assert running_studies(store) == []
     assert [name for name in store.files.list("locks") if name.startswith("running-")] == []
+
+
+def test_a_shared_store_is_not_taken_for_a_folder(tmp_path: Path) -> None:
+    with (
+        running(SharedStore(f"file://{tmp_path}/store", tmp_path / "cache", 60, 60.0), "ours-01234567"),
+        pytest.raises(InputError, match=f"name it as they do: file://{tmp_path}/store"),
+    ):
+        running_studies(Store(tmp_path / "store"))
 
 
 # Garbage
