@@ -12,7 +12,7 @@ from flows.results.json_output import say
 from tasks.comparison.predictor_combination import Combination
 from tasks.comparison.predictor_groups import Choice, Results
 from tasks.comparison.predictor_noise import BeyondNoise
-from tasks.comparison.predictor_overview import LENGTH, Overview, overview
+from tasks.comparison.predictor_overview import LEFT_OUT, LENGTH, Overview, overview
 from tasks.comparison.predictor_record import GroupRecord, PredictorRecord
 from tasks.comparison.statistics import Estimate
 from tasks.reporting.formatting import coefficient, percent, points
@@ -98,6 +98,9 @@ def _page(found: Overview) -> Iterator[str]:
     for each in found.combinations:
         yield ""
         yield from _combination(each)
+    tested = {each.left_out for each in found.combinations}
+    if untested := [what for what in LEFT_OUT if what not in tested]:
+        yield f"\nToo few choices to learn from the rest with each {' or '.join(untested)} left out."
 
 
 def _head(found: Overview) -> Iterator[str]:
