@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from data.errors import InputError
+from flows.cli.text_table import columns_of
 from flows.config import imported_file
 from flows.results import imported_results, own_results
 from flows.results.json_output import say
@@ -234,14 +235,6 @@ def _counted(number: int, what: str) -> str:
 def _names(options: Sequence[str]) -> str:
     more = f" and {len(options) - MOST_PICKED} more" if len(options) > MOST_PICKED else ""
     return (", ".join(options[:MOST_PICKED]) or "–") + more
-
-
-def columns_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table: columns under their heads."""
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    for row in (head, *rows):
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
 
 
 def _correlation(found: Estimate) -> str:
