@@ -1,7 +1,6 @@
 """`mothertongue init`: a study file, and files that a study can read, from a user's own tables."""
 
 import os
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +10,11 @@ from typing import Any
 from data import row_values, table_file
 from data.errors import InputError
 from data.row_values import Row, is_nothing
+from flows.cli.new_files import all_or_none, check_folder, checked, note_new, origin_name, plain_name
 from flows.cli.own_tables import DELIMITED, TEST, TRAIN, Table, given_away, read, sides, split
 from flows.cli.result_file import ResultFile
 from flows.config import column_guess
 from flows.config.commented import commented
-from flows.config.study_parts import NAME, TAKEN
-from tasks.comparison.cell import UNTRAINED
 from tasks.kinds import methods, stages, verifiers
 from tasks.selection.match import Match
 
@@ -66,24 +64,16 @@ def init(files: Sequence[Path], asked: Asked) -> None:
     columns = _columns(tables[0], asked)
     called = _called(files[0])
     out = asked.out or Path(f"{called}.yaml")
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}")
+    check_folder(out)
     parts = _parts(tables, columns, asked)
-    written: list[Path] = []
-    try:
+    with all_or_none(out) as written:
         columns_there, paths = _files(tables, parts, columns, out.with_suffix(""), written)
-        values = _study(_plain(out.stem), called, columns_there, paths, parts, asked)
-        _new(out, written)
+        values = _study(plain_name(out.stem), called, columns_there, paths, parts, asked)
+        note_new(out, written)
         teacher = {"teacher": {"model": "owner/larger-model@revision"}}
         head = f"# Written by `mothertongue init`; docs/study-file.md has every key. Next: {_next(out)}\n\n"
         out.write_text(head + commented(values, {"origins": teacher}), encoding="utf-8")
-        notes = _checked(out)
-    except OSError as error:
-        _remove(written)
-        raise InputError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    except BaseException:
-        _remove(written)
-        raise
+        notes = checked(out)
     _say(tables, columns, asked, values["benchmarks"][called])
     for part, what in (("train", "train"), ("test", "test")):
         print(f"{len(parts[part]):,} rows to {what} on: {paths[part]}")
@@ -110,18 +100,6 @@ def _say(tables: Sequence[Table], columns: Columns, asked: Asked, benchmark: dic
     for what, value, given in found:
         how = "" if given else " (by the right answers)" if what == "verifier" else " (by the columns' names)"
         print(f"{what}: {value}{how}")
-
-
-def _checked(out: Path) -> tuple[str, ...]:
-    """What `plan` says of the rows.
-
-    Raises:
-        InputError: `plan` refuses the study.
-    """
-    from flows.config.study_file import load
-    from flows.planning import preflight
-
-    return preflight.check(load(str(out)))
 
 
 def _columns(table: Table, asked: Asked) -> Columns:
@@ -188,7 +166,7 @@ def _files(
         ending = table_file.suffix(table.path)
         kind = ".csv" if ending in DELIMITED else ".parquet" if ending == ".parquet" else ".jsonl"
         path = called.with_name(f"{called.name}-{part}{kind}")
-        _new(path, written)
+        note_new(path, written)
         renamed = ({names.get(name, name): value for name, value in row.items()} for row in rows)
         ResultFile(path, table.path).write(renamed)
         paths[part] = path.name
@@ -202,22 +180,6 @@ def _free_names(columns: Columns) -> dict[str, str]:
     return {each: f"human_{each}" if several and each in taken else each for each in columns.responses}
 
 
-def _new(path: Path, written: list[Path]) -> None:
-    """Note that a file is going to be written.
-
-    Raises:
-        InputError: it is there already.
-    """
-    if path.exists() or path.is_symlink():
-        raise InputError(f"{path}: is there already, and nothing is written over; allowed: another --out, or remove it")
-    written.append(path)
-
-
-def _remove(written: Sequence[Path]) -> None:
-    for path in written:
-        path.unlink(missing_ok=True)
-
-
 def _study(
     name: str, called: str, columns: Columns, paths: dict[str, str], parts: dict[str, list[Row]], asked: Asked
 ) -> dict[str, Any]:
@@ -228,7 +190,7 @@ def _study(
         verifiers.find(asked.verifier or "")
         verifier, labels = asked.verifier or "", []
     mapped = {"question": columns.question, "gold": columns.gold}
-    people: dict[str, Any] = {_origin(each): {"kind": "human", "column": each} for each in columns.responses}
+    people: dict[str, Any] = {origin_name(each): {"kind": "human", "column": each} for each in columns.responses}
     if len(columns.responses) == 1:
         mapped["reference"] = columns.responses[0]
         people = {"human": {}}
@@ -259,18 +221,7 @@ def _study(
     }
 
 
-def _origin(column: str) -> str:
-    """What an origin is called that has its responses from a column."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", column).strip("_.-")[:60] or "human"
-    return f"{name}_text" if name in (UNTRAINED, "self") else name
-
-
 def _called(file: Path) -> str:
     """What a benchmark is called whose rows are in this file: as the file, without what it is for."""
     name = file.name.lower().removesuffix(table_file.suffix(file))
-    return _plain(TRAIN.sub("", TEST.sub("", name)))
-
-
-def _plain(name: str) -> str:
-    found = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:60]
-    return found if NAME.fullmatch(found) and found not in TAKEN else "ours"
+    return plain_name(TRAIN.sub("", TEST.sub("", name)))

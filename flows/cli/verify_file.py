@@ -132,7 +132,7 @@ def verify(
     if not rows:
         raise InputError(f"{file}: a study of {benchmark} leaves out every row of it")
     judging = verifiers.find(judge.verifier)
-    _check_golds(list(golds.unusable(rows, judging)), None if official else judge.column("gold", columns))
+    check_golds(list(golds.unusable(rows, judging)), None if official else judge.column("gold", columns))
     judged = run_stage(stage.function, rows, judging)
     target.write(with_results(rows, judged, VERDICT, "verified"))
     groups = []
@@ -160,7 +160,7 @@ def verify(
     print(f"Every row with its verdict: {target}")
 
 
-def _check_golds(unusable: Sequence[tuple[Row, str]], column: str | None) -> None:
+def check_golds(unusable: Sequence[tuple[Row, str]], column: str | None) -> None:
     """Raises InputError at gold answers that no response could be judged against, before any is."""
     if not unusable:
         return

@@ -37,7 +37,19 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
     Raises:
         InputError: there is no such file, it is no map, or an override is none.
     """
-    file = locate(path)
+    return values_of(locate(path), path, overrides, "a study file")
+
+
+def values_of(file: Path, path: str, overrides: list[str] | None, what: str) -> dict[str, Any]:
+    """What a YAML file says, `--set` values laid over it.
+
+    Args:
+        path: the file as it was named, for errors.
+        what: what kind of file it is.
+
+    Raises:
+        InputError: it cannot be read or is no map, or an override is none.
+    """
     try:
         size = file.stat().st_size
         if size > yaml_values.LARGEST:
@@ -48,7 +60,7 @@ def read(path: str, overrides: list[str] | None = None) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(given, dict):
-        raise InputError(f"{path}: a study file is a map of keys; this one is {row_values.kind(given)}")
+        raise InputError(f"{path}: {what} is a map of keys; this one is {row_values.kind(given)}")
     for override in overrides or []:
         _lay_over(given, override)
     return given
@@ -84,13 +96,19 @@ def raw(given: Mapping[str, Any]) -> Study:
 
 def locate(path: str) -> Path:
     """The file a study argument means: a path, or the name of a bundled study."""
-    bundled = STUDIES / f"{path}.yaml"
-    for file in (Path(path), bundled):
+    if file := existing(Path(path), STUDIES / f"{path}.yaml"):
+        return file
+    known = ", ".join(sorted(p.stem for p in STUDIES.glob("*.yaml")))
+    raise InputError(f"{path}: no such study file. Allowed: a path to a YAML file, or a bundled study ({known})")
+
+
+def existing(*files: Path) -> Path | None:
+    """The first of these that is a file; None where none is."""
+    for file in files:
         with contextlib.suppress(OSError):  # a name longer than the file system allows is no file's
             if file.is_file():
                 return file
-    known = ", ".join(sorted(p.stem for p in STUDIES.glob("*.yaml")))
-    raise InputError(f"{path}: no such study file. Allowed: a path to a YAML file, or a bundled study ({known})")
+    return None
 
 
 def _lay_over(given: dict[str, Any], override: str) -> None:

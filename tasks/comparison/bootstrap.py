@@ -36,14 +36,14 @@ class Bootstrap:
         import numpy as np
 
         if (what, count) not in self._draws:
-            generator = _generator((what, count))
-            drawn = generator.multinomial(max(1, count - 1), np.full(count, 1 / count), size=self.resamples)
+            drawing = generator((what, count))
+            drawn = drawing.multinomial(max(1, count - 1), np.full(count, 1 / count), size=self.resamples)
             self._draws[what, count] = drawn.astype(np.float32)
         return self._draws[what, count]
 
     def uniform(self, what: Hashable) -> np.ndarray:
         """A number from 0 to 1 for each resampling, (resamples,); the same for every use of `what`."""
-        return _generator(what).random(self.resamples)
+        return generator(what).random(self.resamples)
 
     def replicates(self, terms: Sequence[Term]) -> np.ndarray:
         """A contrast in each resampling, (resamples,), NaN where it is undefined."""
@@ -71,7 +71,8 @@ class Bootstrap:
         return np.asarray(self.draws(what, len(part)) @ part.astype(np.float32), dtype=np.float64)
 
 
-def _generator(what: Hashable) -> np.random.Generator:
+def generator(what: Hashable) -> np.random.Generator:
+    """A generator of random numbers for one use, the same in every process."""
     import numpy as np
 
     name = hashlib.sha256(repr(what).encode()).digest()

@@ -6,7 +6,7 @@ A group is what one choice is made of, such as the arms of one student on one be
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from data.errors import InputError
@@ -14,6 +14,38 @@ from data.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+@dataclass(frozen=True, order=True)
+class Choice:
+    """What a group is a choice for: a student and the benchmark it is trained on, with what else does not vary."""
+
+    student: str
+    benchmark: str
+    setting: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.student, self.benchmark, self.setting)))
+
+
+@dataclass(frozen=True)
+class Results:
+    """What predictors are held against, from one place: a study, or imported tables.
+
+    `groups` are named by `Choice`; `better` says of each predictor whether its higher values are better; `baselines`
+    names predictors to hold others against; `same_as` says which of ours a predictor is that has a name of its own;
+    `notes` are sentences on what was left out.
+    """
+
+    name: str
+    groups: tuple[Group, ...]
+    better: Mapping[str, bool]
+    about: str = ""
+    source: str = ""
+    baselines: tuple[str, ...] = ()
+    same_as: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
 
 TABLE = ("group", "option", "predictor", "value", "higher_is_better", "accuracy")
 

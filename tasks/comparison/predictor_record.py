@@ -108,7 +108,7 @@ def records(
         fewest: options below which a group has no correlation.
     """
     groups = [group.with_accuracy() for group in groups]
-    mean = _Mean.of(groups, over_groups)
+    mean = GroupMean.of(groups, over_groups)
     series = {
         name: [_series(group, name, higher, fewest) for group in groups] for name, higher in higher_is_better.items()
     }
@@ -134,7 +134,7 @@ class _Series:
 
 
 @dataclass(frozen=True)
-class _Mean:
+class GroupMean:
     """The mean over groups of series, one for each group, with its interval.
 
     `draws` says how often each group is drawn in each resampling of clusters, (resamplings, groups); None: the groups
@@ -144,7 +144,7 @@ class _Mean:
     draws: np.ndarray | None
 
     @classmethod
-    def of(cls, groups: Sequence[Group], over_groups: bool) -> _Mean:
+    def of(cls, groups: Sequence[Group], over_groups: bool) -> GroupMean:
         """Of n clusters n - 1 are drawn at a time, which makes the bootstrap variance unbiased (Rao and Wu 1988)."""
         import numpy as np
 
@@ -157,6 +157,17 @@ class _Mean:
             return cls(np.zeros((0, len(groups)), dtype=np.int64))
         drawn = np.random.default_rng(0).multinomial(count - 1, np.full(count, 1 / count), size=RESAMPLES)
         return cls(drawn[:, [numbers[cluster] for cluster in clusters]])
+
+    def ratio(self, parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+        """The sum of `parts` over that of `wholes`, one of each for each group, with groups drawn anew."""
+        import numpy as np
+
+        part, whole = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
+        draws = np.zeros((0, len(part))) if self.draws is None else self.draws
+        with np.errstate(invalid="ignore", divide="ignore"):
+            resampled = (draws @ part) / (draws @ whole)
+            value = float(part.sum() / whole.sum())
+        return _estimate(value, resampled, int((whole > 0).sum()))
 
     def __call__(self, series: Sequence[np.ndarray]) -> Estimate:
         import numpy as np
@@ -214,7 +225,7 @@ def _named(group: Group, chosen: np.ndarray) -> tuple[str, ...]:
     return tuple(option for option, counts in zip(group.options, chosen, strict=True) if counts)
 
 
-def _over_all(predictor: str, higher: bool, series: Sequence[_Series], mean: _Mean) -> PredictorRecord:
+def _over_all(predictor: str, higher: bool, series: Sequence[_Series], mean: GroupMean) -> PredictorRecord:
     picks = [each.record for each in series if each.record.pick]
     return PredictorRecord(
         predictor=predictor,
