@@ -4,6 +4,8 @@ import functools
 import hashlib
 from pathlib import Path
 
+DECIDES_NO_RESULT = True
+
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, read now."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+DECIDES_NO_RESULT = True
+
 LONGEST_LINE = 4000
 LONGEST_VALUE = 80
 

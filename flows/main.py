@@ -149,6 +149,26 @@ def run(
 
 
 @app.command()
+def pilot(
+    study: StudyArgument,
+    spend: Annotated[str, typer.Option(help="share of the whole study that the first look may cost")] = "10%",
+    margin: Annotated[float, typer.Option(help="points by which a dropped arm may be better than those left")] = 0.0,
+    set_: Set = None,
+    allow: Allow = None,
+    allow_env: AllowEnv = None,
+    runner: Annotated[str | None, typer.Option(help="where steps run: threads, or ray", callback=_runner)] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train all arms on few questions first, drop those unlikely to be best, and run the study with the others."""
+    from flows.cli.pilot import pilot
+    from flows.config.study_file import load
+    from flows.execution.options import RunOptions
+
+    raise typer.Exit(pilot(load(study, set_), spend, margin, RunOptions.of(False, runner), as_json, quiet))
+
+
+@app.command()
 def deploy(
     study: StudyArgument,
     cron: Annotated[str | None, typer.Option(help='when it runs by itself: --cron "0 3 * * 1" (Mondays, 3:00)')] = None,

@@ -1,6 +1,7 @@
 """The study flow: the plan's steps as Prefect tasks, ending in the verdict."""
 
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from flows.execution.outcome import Outcome
 from flows.execution.replanning import Replanning
 from flows.execution.scheduler import Scheduler
 from flows.execution.session import Session
+from flows.pilot import rungs
+from flows.pilot.pilot import Pilot
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
 from flows.results import publishing, tracking
@@ -88,16 +91,25 @@ def _run(study: Study, run: Session) -> Outcome:
     plan = expand(study)
     rendering = rendering_checks.check(study, fetch=True)
     students = {tag for node in plan.nodes for tag in node.tags if tag.startswith("student:")}
-    run_log.tag_flow_run([f"study:{study.name}", *students])
+    run_log.tag_flow_run([f"study:{study.name}", *students, *(["pilot"] if run.pilot else [])])
     outcome = Outcome(plan)
     for line in rendering:
         get_run_logger().info(line)
     run.runtime.adapter_ranks = plan.adapter_ranks
     started = time.monotonic()
     with runner.scheduler(run.options, run.runtime) as scheduler:
-        replanning = Replanning(plan, scheduler, run.runtime.store)
+        pilot = None
+        if run.pilot is not None:
+            of = rungs.chosen(study, plan, run.pilot.spend)
+            pilot = Pilot(plan, of, run.pilot, functools.partial(_note, run, "pilot"))
+            plan = pilot.run(scheduler)
+            outcome.plan = plan
+        replanning = Replanning(plan, scheduler)
         replanning.run()
         outcome.missing = replanning.missing
+        if pilot is not None:
+            replanning.plan = pilot.finished(replanning.plan, scheduler)
+            outcome.pilot = replanning.plan.pilot
         _conclude(replanning.plan, scheduler, outcome)
     outcome.ran, outcome.hits = len(scheduler.done) - scheduler.hits, scheduler.hits
     outcome.failed = replanning.failed
@@ -108,8 +120,8 @@ def _run(study: Study, run: Session) -> Outcome:
     run_log.line(f"{outcome.counts}, {time.monotonic() - started:.0f} s")
     if outcome.compared is not None and outcome.published is not None:
         with contextlib.suppress(Exception):  # as in `run_step`
-            done = [node for node in plan.nodes if node.key in scheduler.done]
-            spent = [scheduler.futures[node.key].result().model_dump() for node in done]
+            done = [node for node in plan.nodes if node.recipe in scheduler.done]
+            spent = [scheduler.futures[node.recipe].result().model_dump() for node in done]
             artifacts.show_study(study.name, outcome.compared, outcome.published, spent)
         run_log.line(f"{verdict_text(outcome.compared.folder)}\n\nReport: {outcome.published.absolute()}")
     if outcome.bug is not None:
@@ -123,16 +135,18 @@ def _publish(plan: Plan, outcome: Outcome, run: Session) -> None:
         return
     reasons = {name: str(failure) for name, failure in outcome.failed.items()}
     try:
-        outcome.published = publishing.publish(plan, outcome.compared, outcome.report, reasons)
+        outcome.published = publishing.publish(plan, outcome.compared, outcome.report, reasons, run.runtime.keys)
     except StageFailed as error:
         outcome.failed["results"] = Failure("results", str(error))
         return
 
-    def note(text: str) -> None:
-        run_log.line(text)
-        run.runtime.listener("note", "results", {"text": text})
+    tracking.track(run.options.tracker, outcome.published.parent, functools.partial(_note, run, "results"))
 
-    tracking.track(run.options.tracker, outcome.published.parent, note)
+
+def _note(run: Session, where: str, text: str) -> None:
+    """One line for the person watching, and for who reads the log of the flow run."""
+    run_log.line(text)
+    run.runtime.listener("note", where, {"text": text})
 
 
 @contextlib.contextmanager
@@ -151,7 +165,7 @@ def _session(strict: bool) -> Iterator[Session]:
 
 def _conclude(plan: Plan, scheduler: Scheduler, outcome: Outcome) -> None:
     """Make the comparison and the report over what there is, if there is any arm."""
-    any_arm = any(node.key in scheduler.done for cell, node in plan.cells.items() if cell.trained)
+    any_arm = any(node.recipe in scheduler.done for cell, node in plan.cells.items() if cell.trained)
     if not any_arm or (scheduler.strict and scheduler.failed):
         return
     reasons = {cell: failure.sentence for cell, failure in outcome.missing.items()}
@@ -160,7 +174,11 @@ def _conclude(plan: Plan, scheduler: Scheduler, outcome: Outcome) -> None:
     store = scheduler.runtime.store
     try:
         with disk.errors_reported(store.root):
-            made = [store.open(node.stage.name, node.key) for node in (compared, page) if node.key in scheduler.done]
+            made = [
+                store.open(node.stage.name, scheduler.futures[node.recipe].result().key)
+                for node in (compared, page)
+                if node.recipe in scheduler.done
+            ]
     except (Transient, StageFailed) as error:
         scheduler.fail(page, error)
         return

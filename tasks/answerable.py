@@ -9,7 +9,8 @@ from data.errors import InputError
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.storage.rows import Rows, Streamed
 
 

@@ -7,7 +7,8 @@ from itertools import chain
 from tasks.engine.pool import rank_of
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row
@@ -27,8 +28,8 @@ def attest(adapter: Artifact, model: Model, *, work: Work) -> list[Row]:
     """Compare the engine's log-probabilities with PEFT's, on the rows that `finetune` left in `probe.json`.
 
     Returns one row a probe row, with mean absolute differences in nats a token: `moved` (what the adapter changes,
-    by PEFT), `engine_moved` (by the engine), `base_error` and `adapted_error` (engine against PEFT). Facts: the
-    adapter's key and the same over all tokens.
+    by PEFT), `engine_moved` (by the engine), `base_error` and `adapted_error` (engine against PEFT). Facts: what
+    the adapter's artifact holds (`adapter`), and the same differences over all tokens.
 
     Raises:
         StageFailed: the adapter is not live, or changes nothing, or the engine disagrees with PEFT.
@@ -52,7 +53,7 @@ def attest(adapter: Artifact, model: Model, *, work: Work) -> list[Row]:
         "adapted_error": (peft_adapted, adapted),
     }
     whole = {name: _difference(list(chain(*one)), list(chain(*other))) for name, (one, other) in pairs.items()}
-    work.facts |= {"adapter": adapter.manifest["key"], "tolerance": tolerance, **whole}
+    work.facts |= {"adapter": adapter.content, "tolerance": tolerance, **whole}
     _judge(work.run_name, tolerance, **whole)
     return [
         {"probe": index, "tokens": len(base[index])}

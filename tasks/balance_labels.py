@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.storage.rows import Row, Rows
 from tasks.synthesis.labels import entropy, label_set

@@ -54,7 +54,8 @@ from tasks.comparison.scaling import scaling
 from tasks.comparison.statistics import Measured
 from tasks.comparison.tables import cell_counts, graded, partly_right, passes, summary
 from tasks.comparison.verdict import plain, verdicts
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.scoring.token_surprise import COLUMNS, curves
 from tasks.storage.rows import Rows

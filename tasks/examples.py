@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from data.errors import InputError
 from tasks.models.filling import fill
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 from tasks.synthesis.shared_columns import shared_columns

@@ -9,7 +9,8 @@ from tasks.kinds.methods import Example, Method
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.pipeline.declaration import Compute
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import duration
 from tasks.resources.errors import StageFailed, StagesDisagree
 from tasks.storage.artifacts import Artifact

@@ -4,6 +4,9 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.endpoint.facts import FACTS as ENDPOINT_FACTS
 from tasks.engine.engine import Request
 from tasks.engine.live_adapter import live_folder
@@ -13,7 +16,8 @@ from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.models.sampling import GENERATED, NO_ROOM, Gathered, Sampling, seed_of
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
 
@@ -28,6 +32,11 @@ FACTS = (
 """What `responses` says of the rows it made."""
 
 
+def answered_ones(rows: pa.Table, _: int) -> pa.Table:
+    """Responses but for those that an endpoint did not give, which another run asks for again."""
+    return rows.filter(pc.not_equal(rows.column("finish"), "error"))
+
+
 @stage(
     per_row=True,
     slot="engine",
@@ -35,6 +44,8 @@ FACTS = (
     adds=GENERATED,
     compute=GENERATING,
     facts=(*FACTS, *ENDPOINT_FACTS),
+    adopted=answered_ones,
+    samples="sampling",
 )
 def generate(
     questions: Rows,
@@ -105,7 +116,9 @@ def responses(
             if leave_out and len(ids) >= rendering.context:
                 no_room.append(row)
                 continue
-            for number in range(sampling.n):
+            numbers = work.missing_samples(row, sampling.n)
+            gathered.expect(row["id"], len(numbers))
+            for number in numbers:
                 sample = row.get("sample", number)
                 asked[next(positions)] = {**row, "sample": sample}
                 yield Request(ids, sampling, stop_ids, seed_of(seed, row["id"], sample), adapter, str(row["id"]))
@@ -124,7 +137,9 @@ def responses(
                 prompts += 1
                 yield whole
     for row in no_room:
-        for number in range(sampling.n):
+        numbers = work.missing_samples(row, sampling.n)
+        gathered.expect(row["id"], len(numbers))
+        for number in numbers:
             unsaid = {**row, "sample": row.get("sample", number), "response": None, "finish": NO_ROOM}
             if (whole := gathered.add(unsaid)) is not None:
                 yield whole

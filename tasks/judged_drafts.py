@@ -7,7 +7,8 @@ from typing import Any
 
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 from tasks.synthesis.left_out import left_out_in_words

@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import Literal
 
 from data.errors import InputError
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.questions import normalised
 from tasks.storage.rows import Row, Rows
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from tasks.leak import NGRAM, SHARE, Index, Training, pairs_of
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.storage.rows import Row, Rows
 
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, one_a_question, stage
+from tasks.pipeline.stage import one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import percent
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows

@@ -6,7 +6,8 @@ from typing import Any
 
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.questions import normalised
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows

@@ -18,7 +18,8 @@ from tasks.models.model import Model
 from tasks.models.rendering import Renderer, renderer
 from tasks.models.sampling import Sampling, seed_of
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.questions import normalised
 from tasks.reporting.formatting import percent, ratio
 from tasks.resources.errors import StageFailed

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from tasks.kinds.predictors import LACKING, Predictor, TrainingSet
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.prediction.training_set import READ, candidates, lacks, own_responses, responses, values
 from tasks.reporting.formatting import ratio
 from tasks.scoring import token_numbers

@@ -10,7 +10,8 @@ from tasks.models.filling import fill
 from tasks.models.model import Model
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.prediction.contexts import in_context, local, step_ends
 from tasks.prediction.training_set import own_responses
 from tasks.resources.errors import Transient

@@ -16,8 +16,9 @@ from tasks.comparison.arms import is_control
 from tasks.comparison.claim import SIGNIFICANCE
 from tasks.comparison.results import Results
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
 from tasks.pipeline.versions import versions
+from tasks.pipeline.work import Work
 from tasks.reporting import data_efficiency, divergence, figures, missing_cells, predictor_figures, predictors
 from tasks.reporting.formatting import FILTERS
 from tasks.reporting.learnt import others_of, panels, words_of
@@ -66,7 +67,7 @@ SATURATED = 0.35
 MOST_MISSING = 50
 
 
-@stage()
+@stage(reads_manifests=True)
 def report(
     compared: Artifact,
     title: str,
@@ -121,6 +122,7 @@ def render(
         title=title,
         about=str(provenance.get("about") or ""),
         notes=str(provenance.get("notes") or ""),
+        pilot=list((provenance.get("pilot") or {}).get("lines") or ()),
         by_name=any(verdict["by_name"] for verdict in results.verdicts),
         parts=[_part(verdict, number, results) for number, verdict in enumerate(results.verdicts)],
         sampling=sampling_in_intervals(
@@ -144,7 +146,7 @@ def render(
         most_missing=MOST_MISSING,
         counts={verdict: int(cells[verdict].sum()) for verdict in ("correct", "wrong", "unparseable", "error")},
         cells=len(cells),
-        provenance={name: value for name, value in provenance.items() if name not in ("about", "notes")},
+        provenance={name: value for name, value in provenance.items() if name not in ("about", "notes", "pilot")},
         stages=stages_of(steps.made),
         told=told_by(steps.made, declared),
         matched=matched_by(steps.choices),

@@ -17,11 +17,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.engine.live_adapter import live_folder
 from tasks.models.model import Model
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.resources import devices, slots
 from tasks.resources.errors import StageFailed, Transient
@@ -96,9 +100,23 @@ def thoughts_left_out(count: int) -> str:
     return f"{count:,} {have} thoughts: thinking is off, and only what follows them counts"
 
 
+def as_kept_here(rows: pa.Table, total: int) -> pa.Table:
+    """Scored rows with the tokens of those alone that keep theirs among so many, where they have them."""
+    share = KEPT / max(KEPT, total)
+    here = pa.array([kept(id, share) for id in rows.column("id").to_pylist()], pa.bool_())
+    for name in COLUMNS:
+        column = rows.column(name)
+        rows = rows.set_column(
+            rows.column_names.index(name), name, pc.if_else(here, column, pa.scalar(None, column.type))
+        )
+    lacking = pc.and_(pc.is_finite(rows.column("nll")), pc.is_null(rows.column("token_text")))
+    return rows.filter(pc.invert(pc.and_(here, lacking)))
+
+
 @stage(
     per_row=True,
     gpu=True,
+    adopted=as_kept_here,
     summary=summary,
     unit="responses",
     adds=PERPLEXITY,

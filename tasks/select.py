@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.kinds.verifiers import Outcome
-from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.pipeline.stage import Node, one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.resources.errors import StageFailed
 from tasks.selection.candidates import Candidates, candidates, marks, shuffled, values_at
@@ -35,8 +36,9 @@ Chosen = dict[str, "np.ndarray"]
 
 
 def _rows(node: Node) -> int | None:
-    """Of each origin: one a question, and no more than `count`."""
-    questions, count = one_a_question(node), node.values["count"]
+    """Of each origin: one a question, of those that it may be taken of, and no more than `count`."""
+    within = [each.expected_rows for each in (node.inputs.get("within") or {}).values()]
+    questions, count = max(within, default=0) or one_a_question(node), node.values["count"]
     return min(questions, count) if questions and count else questions or count
 
 

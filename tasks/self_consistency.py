@@ -12,7 +12,8 @@ from tasks.majority import REASONS as VOTE_REASONS
 from tasks.majority import STAND_INS, Vote, vote
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, one_a_question, stage
+from tasks.pipeline.stage import one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.pose_in_rounds import Task
 from tasks.reporting.formatting import percent
 from tasks.resources.errors import StageFailed

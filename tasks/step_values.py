@@ -12,7 +12,8 @@ from tasks.models.model import Model
 from tasks.models.rendering import Renderer, renderer
 from tasks.models.sampling import Sampling
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.steps.rollouts import Asked, Prefix, Rolled, Roller, RolloutLog
 from tasks.steps.search import Search, Where
 from tasks.steps.splitting import Steps, split

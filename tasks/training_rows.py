@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.selection.selected_rows import as_taken, rows_at
 from tasks.storage.rows import Rows, Streamed

@@ -1,12 +1,16 @@
 """Judge responses against their gold answers."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, get_args
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.kinds.verifiers import Outcome
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import percent
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
@@ -37,7 +41,12 @@ def step_table(facts: Mapping[str, Any]) -> dict[str, str]:
     return {verdict: f"{facts[verdict]:,}" for verdict in shown} | {"correct, %": correct}
 
 
-@stage(per_row=True, summary=counts, unit="responses", adds=VERDICT, table=step_table)
+def judged_ones(rows: pa.Table, _: int) -> pa.Table:
+    """Rows but for those on which the verifier failed, which another run judges again."""
+    return rows.filter(pc.not_equal(rows.column("verdict"), "error"))
+
+
+@stage(per_row=True, summary=counts, unit="responses", adds=VERDICT, table=step_table, adopted=judged_ones)
 def verify(
     responses: Rows, verifier: FunctionType, limit: float = ERROR_SHARE, *, work: Work | None = None
 ) -> Iterator[Row]:
@@ -51,9 +60,22 @@ def verify(
     Raises:
         StageFailed: more than `limit` of all verdicts are errors.
     """
+    total = work.total if work else len(responses)
+    yield from judged(responses, verifier, total, limit, "verify", partial=bool(work and work.partial))
+
+
+def judged(
+    responses: Iterable[Row], verifier: FunctionType, total: int, limit: float, where: str, partial: bool
+) -> Iterator[Row]:
+    """The responses with their verdicts, errors last.
+
+    Args:
+        total: of how many verdicts errors may be a share of `limit`.
+        where: the stage's name, for the failure.
+        partial: whether others judge the rest, so that errors are left to whoever puts all together.
+    """
     errors: list[Row] = []
     reasons: Counter[str] = Counter()
-    total = work.total if work else len(responses)
     for row, verdict in judged_all(responses, verifier):
         made = {**row, "verdict": verdict.verdict, "answer": verdict.answer, "score": verdict.score}
         if verdict.verdict == "error":
@@ -62,8 +84,8 @@ def verify(
                 errors.append(made)
         else:
             yield made
-    believe(errors, reasons, total, limit, where="verify")
-    if not (work and work.partial):
+    believe(errors, reasons, total, limit, where)
+    if not partial:
         yield from errors
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flows.config.schema import Study
 from flows.planning import preflight, rendering_checks
 from flows.planning.cost import Cost, cost
-from flows.planning.forecast import Forecasts, forecast
+from flows.planning.forecast import Forecasts, State, forecast
 from flows.planning.plan import expand
 from flows.results.json_output import say
 from tasks.comparison.cell import Arm
@@ -35,7 +35,7 @@ def show(study: Study, as_json: bool, quiet: bool = False) -> None:
         pass
     elif len(plan.nodes) <= MOST_LINES:
         width = max(len(f.node.run_name) for f in forecasts)
-        lines += [f"  {'hit ' if f.hit else 'miss'}  {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
+        lines += [f"  {f.state:<5} {f.node.run_name:<{width}}  {f.why}".rstrip() for f in forecasts]
     else:
         lines += _by_reason(forecasts)
     print("\n".join(lines))
@@ -61,7 +61,9 @@ def _by_reason(forecasts: Forecasts) -> list[str]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for each in forecasts:
         why = each.why.split(": ")[0] if each.why.startswith("input changed") else each.why
-        counts[each.node.stage.name]["hit" if each.hit else f"miss: {why}"] += 1
+        if each.state is State.WAITS:
+            why = "runs unless its inputs come out as before"
+        counts[each.node.stage.name]["hit" if each.hit else f"{each.state}: {why}"] += 1
     width = max(map(len, counts), default=0)
     return [
         f"  {stage:<{width}} {count:>7,}  {reason}"
@@ -74,14 +76,20 @@ def _summary(forecasts: Forecasts, price: Cost) -> str:
     misses = len(forecasts.misses)
     if not misses:
         return "Everything is in the store: a run will do nothing again."
-    text = f"{len(forecasts.each) - misses} hit, {misses} to run: "
+    waiting = len(forecasts.waiting)
+    text = f"{len(forecasts.each) - misses} hit, {misses - waiting} to run"
+    text += f", {waiting} that run unless what they need comes out as before: at most " if waiting else ": "
     about = "at most" if price.tokens_are_bound else "about"
     for compute, number in price.counts.items():
         text += f"{number:,} {compute.counted} to {compute.verb}"
         text += f" ({about} {price.tokens_by_compute[compute]:,} tokens), " if compute.writes else ", "
     if price.minutes is None:
         return text + "duration unknown until a first run with these models has been timed."
-    text += f"about {price.minutes:.1f} minutes, as earlier runs went"
+    least = price.least_minutes or 0.0
+    if price.minutes - least >= 0.1:
+        text += f"about {least:.1f} to {price.minutes:.1f} minutes, as earlier runs went"
+    else:
+        text += f"about {price.minutes:.1f} minutes, as earlier runs went"
     return text + (f" (without {', '.join(price.unknown)}, never timed yet)." if price.unknown else ".")
 
 
@@ -122,16 +130,25 @@ def _as_data(study: Study, forecasts: Forecasts, price: Cost) -> dict[str, Any]:
     return {
         "study": study.name,
         "stages": [
-            {"name": f.node.run_name, "stage": f.node.stage.name, "key": f.node.key, "hit": f.hit, "why": f.why}
+            {
+                "name": f.node.run_name,
+                "stage": f.node.stage.name,
+                "key": f.key,
+                "state": f.state,
+                "hit": f.hit,
+                "why": f.why,
+            }
             for f in forecasts
         ],
         "hits": len(forecasts.each) - len(forecasts.misses),
         "misses": len(forecasts.misses),
+        "waits": len(forecasts.waiting),
         "cost": {
             **{compute.counted: price.count(compute.counted) for compute in price.counts},
             "tokens": price.tokens,
             "tokens_are_bound": price.tokens_are_bound,
             "minutes": price.minutes,
+            "least_minutes": price.least_minutes,
             "uncounted": list(price.uncounted),
             "gpu_hours": price.gpu_hours.total if price.gpu_hours else None,
             "endpoints": [
@@ -158,7 +175,7 @@ def status(study: Study, as_json: bool) -> None:
     forecasts = forecast(expand(study), store)
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for each in forecasts:
-        begun = not each.hit and store.begun(each.node.stage.name, each.node.key)
+        begun = not each.hit and each.key is not None and store.begun(each.node.stage.name, each.key)
         table[each.node.stage.name]["finished" if each.hit else "begun" if begun else "missing"] += 1
     if as_json:
         say({"study": study.name, "stages": {stage: dict(counts) for stage, counts in table.items()}})

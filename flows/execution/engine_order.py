@@ -21,10 +21,10 @@ def order(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:
     later: set[Model] = set()
     beginning: list[tuple[Node, Model]] = []
     for node in nodes:
-        after_engine = any(needed.key in by_engine for needed in node.upstream)
+        after_engine = any(needed.recipe in by_engine for needed in node.upstream)
         model = _served(node)
         if after_engine or model is not None:
-            by_engine.add(node.key)
+            by_engine.add(node.recipe)
         if model is not None:
             if after_engine:
                 later.add(model)

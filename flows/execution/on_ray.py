@@ -89,7 +89,7 @@ class RayExecutor(PrefectExecutor):
         self._cluster = cluster
         self._environment = environment
         self._rows: dict[str, int] = {}
-        """Of the first input, by key, where there are shares."""
+        """Of the first input, by recipe, where there are shares."""
         self._finished: dict[str, int] = {}
         """Of those, the ones that ended shares have made."""
 
@@ -121,21 +121,22 @@ class RayExecutor(PrefectExecutor):
         if first is None or not divisible(node):
             return 1
         try:
-            artifact = self._runtime.store.find(first.stage.name, first.key)
+            key = self._runtime.keys.find(first)
+            artifact = None if key is None else self._runtime.store.find(first.stage.name, key)
         except Transient:  # a store that is away just now
             return 1
         rows = artifact.manifest["rows"] if artifact else 0
-        self._rows[node.key] = rows
+        self._rows[node.recipe] = rows
         return shards(rows, self._runtime.placement.shard_rows, self._cluster.places(self._cluster.kind(node)))
 
     def completed(self, step: Step, result: Any) -> None:
         """Tell the person who watches what a step's own process has told the Prefect server only."""
-        tell, run, key = self._runtime.listener, step.node.run_name, step.node.key
+        tell, run, recipe = self._runtime.listener, step.node.run_name, step.node.recipe
         if self._cluster.kind(step.node) == HERE:
             return  # it was told as it happened
         if step.share is not None:
-            self._finished[key] = self._finished.get(key, 0) + int(result)
-            facts = {"done": self._finished[key], "total": self._rows[key], "unit": step.node.stage.unit}
+            self._finished[recipe] = self._finished.get(recipe, 0) + int(result)
+            facts = {"done": self._finished[recipe], "total": self._rows[recipe], "unit": step.node.stage.unit}
             tell("progress", run, facts)
         else:
             tell("done" if result.made else "hit", run, {"seconds": result.seconds, "rows": result.rows})

@@ -35,6 +35,16 @@ class RunOptions:
         return cls(strict, check_runner(runner) if runner is not None else _runner_of_environment(), tracker)
 
 
+@dataclass(frozen=True)
+class PilotOptions:
+    """What a pilot may cost, and what it may miss."""
+
+    spend: float
+    """The share of the whole study that the first look may cost, above 0 and up to 1."""
+    margin: float = 0.0
+    """By how much an arm that is dropped may be better than those that are left, in score, from 0 to below 1."""
+
+
 def check_runner(name: str) -> str:
     """The runner of that name, where it can be had.
 

@@ -1,6 +1,7 @@
 """How a study ended, and what its flow run says of it."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Outcome:
     hits: int = 0
     failed: dict[str, Failure] = field(default_factory=dict)
     """Why each step has no artifact that failed or was not run, by run name."""
+    pilot: Mapping[str, Any] = field(default_factory=dict)
+    """What a pilot dropped and saved, as JSON-able data; empty without one."""
     missing: dict[Cell, Failure] = field(default_factory=dict)
     """The cells that no number was found for, and why."""
     wrong_input: str | None = None
@@ -56,7 +59,8 @@ class Outcome:
         lines = [f"{self.counts}."]
         if self.compared is not None and self.published is not None:
             verdicts = Results.read(self.compared.folder).verdicts
-            lines = [*(verdict["sentence"] for verdict in verdicts), *lines, f"Report: {self.published.absolute()}"]
+            said = (*(verdict["sentence"] for verdict in verdicts), *self.pilot.get("lines", ()))
+            lines = [*said, *lines, f"Report: {self.published.absolute()}"]
         return lines
 
     def message(self) -> str:

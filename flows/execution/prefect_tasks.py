@@ -44,7 +44,7 @@ class Sent:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.key = step.node.key
+        self.recipe = step.node.recipe
         """As the machine that planned it has it; another one works it out anew, of its own code."""
 
 
@@ -58,7 +58,7 @@ def run_step(sent: Sent) -> State[Any]:
             artifacts.show_step(node, artifact)
     reference = Reference(
         stage=node.stage.name,
-        key=node.key,
+        key=artifact.manifest["key"],
         made=not hit,
         rows=artifact.manifest["rows"],
         seconds=artifact.manifest["busy"],
@@ -83,15 +83,15 @@ def opened(sent: Sent) -> Step:
     """The step that was sent, on the GPU that it was given; this machine must make of it what the planning one would.
 
     Raises:
-        StageFailed: its code or its packages give the step another key.
+        StageFailed: its code or its packages make another step of it.
     """
-    node, key = sent.step.node, sent.key
+    node, recipe = sent.step.node, sent.recipe
     runtime.follow_gpus()
     run_log.tag(node.tags)
-    if node.key != key:
+    if node.recipe != recipe:
         raise StageFailed(
-            f"{socket.gethostname()} has other code for {node.run_name} than the machine that planned it (key "
-            f"{node.key[:12]}, not {key[:12]}): install the same version on both"
+            f"{socket.gethostname()} has other code for {node.run_name} than the machine that planned it ("
+            f"{node.recipe[:12]}, not {recipe[:12]}): install the same version on both"
         )
     return sent.step
 

@@ -10,11 +10,10 @@ from tasks.comparison.cell import Arm, Cell
 from tasks.pipeline.stage import Node
 from tasks.resources.errors import Transient
 from tasks.select import few
-from tasks.storage.artifacts import Store
 from tasks.storage.joined_rows import JoinedRows
 
 Causes = dict[str, Failure | None]
-"""What failed first of each step and all it needs, by its key."""
+"""What failed first of each step and all it needs, by its recipe."""
 NOT_STARTED = Failure("another step", "nothing more was started")
 
 
@@ -23,15 +22,14 @@ class Replanning:
 
     Args:
         whole: the study as it was meant.
-        store: where its artifacts are.
     """
 
-    def __init__(self, whole: Plan, scheduler: Scheduler, store: Store) -> None:
+    def __init__(self, whole: Plan, scheduler: Scheduler) -> None:
         self.plan = whole
         """What is left of it."""
         self._whole = whole
         self._scheduler = scheduler
-        self._store = store
+        self._keys = scheduler.runtime.keys
         self._short: dict[str, set[str]] = {}
         self._left_out: dict[tuple[Arm, int], Failure] = {}
 
@@ -46,17 +44,19 @@ class Replanning:
         if any(isinstance(error, InputError) for error in scheduler.errors):
             return
         while not (scheduler.strict and scheduler.failed):
-            passed = all(check.key in scheduler.done for check in self.plan.checks)
+            passed = all(check.recipe in scheduler.done for check in self.plan.checks)
             if passed:
                 scheduler.run(self._steps())
                 self._find_short()
             elif any(self._found_leak(check) for check in self.plan.checks):
                 return
-            self.plan = expand(self._whole.study, scheduler.failed, self._short)
+            self.plan = expand(self._whole.study, scheduler.failed, self._short).within(self._whole)
             scheduler.run(self.plan.checks)
             if not any(cell.trained for cell in self.plan.cells):
                 return
-            if passed and all(node.key in scheduler.done or node.key in scheduler.failed for node in self._steps()):
+            if passed and all(
+                node.recipe in scheduler.done or node.recipe in scheduler.failed for node in self._steps()
+            ):
                 return
 
     @property
@@ -70,7 +70,7 @@ class Replanning:
         """Why there is no artifact of each step, by run name; steps aside that were not run, and made after replanning
         under the same name."""
         scheduler = self._scheduler
-        made = {node.run_name for node in self._steps() if node.key in scheduler.done} if self.plan.cells else set()
+        made = {node.run_name for node in self._steps() if node.recipe in scheduler.done} if self.plan.cells else set()
         return {
             failure.step: failure
             for failure in scheduler.failed.values()
@@ -79,40 +79,40 @@ class Replanning:
 
     def _steps(self) -> list[Node]:
         compared, page = self.plan.conclusion()
-        return [node for node in self.plan.nodes if node.key not in (compared.key, page.key)]
+        return [node for node in self.plan.nodes if node.recipe not in (compared.recipe, page.recipe)]
 
     def _found_leak(self, check: Node) -> bool:
         """Whether a check failed by itself: all that it reads is there."""
-        return bool(check.upstream) and check.key in self._scheduler.failed and self._all_done(check.upstream)
+        return bool(check.upstream) and check.recipe in self._scheduler.failed and self._all_done(check.upstream)
 
     def _all_done(self, nodes: Iterable[Node]) -> bool:
-        return all(node.key in self._scheduler.done for node in nodes)
+        return all(node.recipe in self._scheduler.done for node in nodes)
 
     def _made(self, cell: Cell) -> bool:
-        return cell in self.plan.cells and self.plan.cells[cell].key in self._scheduler.done
+        return cell in self.plan.cells and self.plan.cells[cell].recipe in self._scheduler.done
 
     def _find_short(self) -> None:
         """Note which origins a failed selection is to do without: those that alone have too few responses for it."""
         for selection in self.plan.selections:
             chosen, pool = selection.node, selection.rows
             needed = [node for rows in pool.values() for node in (rows.verdicts, rows.perplexities)]
-            if chosen.key not in self._scheduler.failed or not self._all_done(needed):
+            if chosen.recipe not in self._scheduler.failed or not self._all_done(needed):
                 continue
             try:
-                opened = {node.key: self._store.open(node.stage.name, node.key) for node in needed}
+                opened = {node.recipe: self._keys.open(node) for node in needed}
             except (Transient, OSError):  # not to be had just now: nobody knows how many there are
                 continue
-            there = {key: artifact.rows() for key, artifact in opened.items() if artifact}
+            there = {recipe: artifact.rows() for recipe, artifact in opened.items() if artifact}
             responses = {
-                origin: JoinedRows(there[rows.verdicts.key], there[rows.perplexities.key])
+                origin: JoinedRows(there[rows.verdicts.recipe], there[rows.perplexities.recipe])
                 for origin, rows in pool.items()
-                if rows.verdicts.key in there and rows.perplexities.key in there
+                if rows.verdicts.recipe in there and rows.perplexities.recipe in there
             }
             match = chosen.values["match"]
             counts = few(responses, match, chosen.values["longest"])
             if len(counts) == len(pool):
                 continue
-            self._short.setdefault(chosen.key, set()).update(counts)
+            self._short.setdefault(chosen.recipe, set()).update(counts)
             for origin, (count, kept_out) in counts.items():
                 why = (
                     f"{origin} has {count} questions with a response that may be taken{kept_out}, at least "
@@ -132,12 +132,14 @@ class Replanning:
 
     def _cause(self, node: Node, causes: Causes) -> Failure | None:
         """What failed first of a step and all it needs, whether or not it was its turn; None where nothing did."""
-        if node.key not in causes:
-            failure = self._scheduler.failed.get(node.key)
+        if node.recipe not in causes:
+            failure = self._scheduler.failed.get(node.recipe)
             if failure is not None and not failure.not_run:
-                causes[node.key] = failure
-            elif node.key in self._scheduler.done:
-                causes[node.key] = None
+                causes[node.recipe] = failure
+            elif node.recipe in self._scheduler.done:
+                causes[node.recipe] = None
             else:
-                causes[node.key] = next(filter(None, (self._cause(needed, causes) for needed in node.upstream)), None)
-        return causes[node.key]
+                causes[node.recipe] = next(
+                    filter(None, (self._cause(needed, causes) for needed in node.upstream)), None
+                )
+        return causes[node.recipe]

@@ -28,7 +28,7 @@ Finished = queue.SimpleQueue[tuple[Step, PrefectFuture[Any]]]
 
 @dataclass
 class Scheduler:
-    """Runs nodes by an executor, and keeps what is done, found and failed so far, by key."""
+    """Runs nodes by an executor, and keeps what is done, found and failed so far, by recipe."""
 
     executor: Executor
     runtime: Runtime
@@ -48,7 +48,7 @@ class Scheduler:
 
     def run(self, nodes: Iterable[Node]) -> None:
         """Run these nodes, given inputs first; those whose inputs fail are not run."""
-        queued = _Queue(node for node in nodes if node.key not in self.done and node.key not in self.failed)
+        queued = _Queue(node for node in nodes if node.recipe not in self.done and node.recipe not in self.failed)
         if self.executor.one_engine:
             queued.hold(*engine_order.order(queued.nodes.values()))
         for node in queued.without_inputs():
@@ -60,7 +60,7 @@ class Scheduler:
             if not running.total():
                 break
             step, future = finished.get()
-            slot = self.slots[step.node.key]
+            slot = self.slots[step.node.recipe]
             running[slot] -= 1
             if not self._settle(step, future):
                 queued.ready[slot].append(step)
@@ -69,26 +69,26 @@ class Scheduler:
             if not running["engine"] and not queued.ready["engine"]:
                 # Trainers get the engine's memory, where it holds much.
                 self.runtime.engines_if_any(lambda engines: engines.make_room())
-        for key, node in queued.nodes.items():
-            if key not in self.done and key not in self.failed:
-                self.failed[key] = Failure(node.run_name)
+        for recipe, node in queued.nodes.items():
+            if recipe not in self.done and recipe not in self.failed:
+                self.failed[recipe] = Failure(node.run_name)
 
     def _admit(self, node: Node, queued: "_Queue") -> None:
         """Queue a node whose inputs have all ended; not where one of them failed."""
-        failed = next((needed for needed in node.upstream if needed.key in self.failed), None)
+        failed = next((needed for needed in node.upstream if needed.recipe in self.failed), None)
         if failed is not None:
-            self.failed[node.key] = Failure(node.run_name, blocked_by=failed.run_name)
+            self.failed[node.recipe] = Failure(node.run_name, blocked_by=failed.run_name)
             self._release(node, queued)
             return
         try:
-            in_store = self.runtime.store.has(node.stage.name, node.key)
+            in_store = self.runtime.keys.has(node)
         except Transient:  # a store that is away just now: the step asks again, and is tried again
             in_store = False
-        self.slots[node.key] = LOOKUP if in_store else node.stage.slot
+        self.slots[node.recipe] = LOOKUP if in_store else node.stage.slot
         count = 1 if in_store else self.executor.share_count(node)
-        self.open_shares[node.key] = count if count > 1 else 0
+        self.open_shares[node.recipe] = count if count > 1 else 0
         steps = [Step(node, Share(number, count)) for number in range(count)] if count > 1 else [Step(node)]
-        queued.ready[self.slots[node.key]].extend(steps)
+        queued.ready[self.slots[node.recipe]].extend(steps)
 
     def _release(self, node: Node, queued: "_Queue") -> None:
         """Admit the dependants of a node that has ended which wait for nothing else."""
@@ -98,14 +98,14 @@ class Scheduler:
     def _was_last_share(self, node: Node, ready: deque[Step]) -> bool:
         """Count a share that has ended, and say whether its node has ended with it, since one of them failed. After
         the last of all the node itself follows, which puts them together."""
-        self.open_shares[node.key] -= 1
-        if node.key in self.failed:
-            needless = [step for step in ready if step.node.key == node.key]
+        self.open_shares[node.recipe] -= 1
+        if node.recipe in self.failed:
+            needless = [step for step in ready if step.node.recipe == node.recipe]
             for step in needless:
                 ready.remove(step)
-            self.open_shares[node.key] -= len(needless)
-            return not self.open_shares[node.key]
-        if not self.open_shares[node.key]:
+            self.open_shares[node.recipe] -= len(needless)
+            return not self.open_shares[node.recipe]
+        if not self.open_shares[node.recipe]:
             ready.appendleft(Step(node))
         return False
 
@@ -114,10 +114,10 @@ class Scheduler:
             while steps and running[slot] < self.executor.limit(slot) and not (self.strict and self.failed):
                 step = steps.popleft()
                 running[slot] += 1
-                inputs = [self.futures[needed.key] for needed in step.node.upstream if needed.key in self.futures]
+                inputs = [self.futures[needed.recipe] for needed in step.node.upstream if needed.recipe in self.futures]
                 future = self.executor.submit(step, inputs, slot == LOOKUP)
                 if step.share is None:
-                    self.futures[step.node.key] = future
+                    self.futures[step.node.recipe] = future
                 future.add_done_callback(lambda _, ended=(step, future): finished.put(ended))  # type: ignore[misc]
 
     def _settle(self, step: Step, future: PrefectFuture[Any]) -> bool:
@@ -131,7 +131,7 @@ class Scheduler:
             return self._settle_failed(step, future, error)
         self.executor.completed(step, result)
         if step.share is None:
-            self.done.add(step.node.key)
+            self.done.add(step.node.recipe)
             self.hits += future.state.name == "Cached"
         return True
 
@@ -149,7 +149,7 @@ class Scheduler:
                 self.runtime.listener("note", step.run_name, {"text": f"{why}; submitted again"})
                 return False
             error = Transient(f"{why}, {TRIES} times in a row: {error}")
-        if step.node.key not in self.failed:  # by another of its shares
+        if step.node.recipe not in self.failed:  # by another of its shares
             self.fail(step.node, error)
         return True
 
@@ -157,7 +157,7 @@ class Scheduler:
         """Note that there is no artifact of a node, and why."""
         failure = Failure(node.run_name, str(error) or type(error).__name__)
         self.errors.append(error)
-        self.failed[node.key] = failure
+        self.failed[node.recipe] = failure
         self.runtime.listener("failed", node.run_name, {"text": failure.reason})
 
 
@@ -165,33 +165,33 @@ class _Queue:
     """The nodes of one run of the scheduler: what each still waits for, and the steps that may start, by slot."""
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        self.nodes = {node.key: node for node in nodes}
+        self.nodes = {node.recipe: node for node in nodes}
         self.ready: defaultdict[str, deque[Step]] = defaultdict(deque)
         self._waits_for = {
-            key: sum(needed.key in self.nodes for needed in node.upstream) for key, node in self.nodes.items()
+            recipe: sum(needed.recipe in self.nodes for needed in node.upstream) for recipe, node in self.nodes.items()
         }
         self._dependants: dict[str, list[Node]] = defaultdict(list)
         for node in self.nodes.values():
             for needed in node.upstream:
-                if needed.key in self.nodes:
-                    self._dependants[needed.key].append(node)
+                if needed.recipe in self.nodes:
+                    self._dependants[needed.recipe].append(node)
 
     def hold(self, first: list[Node], then: list[Node]) -> None:
         """Have nodes wait for others though they need none of their artifacts, and though these may fail."""
         for node in first:
-            self._dependants[node.key].extend(then)
+            self._dependants[node.recipe].extend(then)
         for node in then:
-            self._waits_for[node.key] += len(first)
+            self._waits_for[node.recipe] += len(first)
 
     def without_inputs(self) -> list[Node]:
         """The nodes that wait for no other one of these."""
-        return [node for key, node in self.nodes.items() if not self._waits_for[key]]
+        return [node for recipe, node in self.nodes.items() if not self._waits_for[recipe]]
 
     def ended(self, node: Node) -> list[Node]:
         """Count a node that has ended off its dependants; returns those that waited for nothing else."""
         free = []
-        for dependant in self._dependants.get(node.key, []):
-            self._waits_for[dependant.key] -= 1
-            if not self._waits_for[dependant.key]:
+        for dependant in self._dependants.get(node.recipe, []):
+            self._waits_for[dependant.recipe] -= 1
+            if not self._waits_for[dependant.recipe]:
                 free.append(dependant)
         return free

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from flows.execution.options import RunOptions
+from flows.execution.options import PilotOptions, RunOptions
 from flows.execution.outcome import Outcome
 from tasks.pipeline import runtime
 from tasks.pipeline.runtime import Runtime
@@ -17,6 +17,8 @@ class Session:
 
     options: RunOptions
     runtime: Runtime
+    pilot: PilotOptions | None = None
+    """None for the whole study without a pilot."""
     outcome: Outcome | None = None
     """How it ended; known also where its Prefect server is gone by then, and cannot be asked."""
 
@@ -26,9 +28,9 @@ _session: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
 @contextlib.contextmanager
-def started(options: RunOptions, made: Runtime) -> Iterator[Session]:
+def started(options: RunOptions, made: Runtime, pilot: PilotOptions | None = None) -> Iterator[Session]:
     """A session for the run that this thread starts. Its engines end with it."""
-    session = Session(options, made)
+    session = Session(options, made, pilot)
     token = _session.set(session)
     try:
         with runtime.using(made):

@@ -78,7 +78,7 @@ class ArmSteps:
     Args:
         asked: all training questions.
         to_evaluate: the evaluation questions, which no posed question may give away.
-        lost: keys of steps that failed; what needs them is left out.
+        lost: recipes of steps that failed; what needs them is left out.
         short: see `expand`.
     """
 
@@ -221,7 +221,7 @@ class ArmSteps:
         study = self._study
         pool = {arm.pool: rows for arm in arms if (rows := self._rows_of(arm.on, draw)) is not None}
         asked = {arm.pool: self._answered(arm.on, draw) for arm in arms if arm.pool in pool}
-        pool = {name: rows for name, rows in pool.items() if asked[name].key not in self._lost}
+        pool = {name: rows for name, rows in pool.items() if asked[name].recipe not in self._lost}
         control = arms[0].control
         within = None if draw.size is None else asked
         if control is not None and control.same_questions:
@@ -246,7 +246,7 @@ class ArmSteps:
                 asked={name: asked[name] for name in pool},
                 keep={name: count for name, count in keep.items() if name in pool} or None,
             ).named(label + made_for.label, *self._tags)
-            if not (gone := self._short.get(chosen.key)):
+            if not (gone := self._short.get(chosen.recipe)):
                 selection = Selection(chosen, pool, made_for, self._users(arms, made_for))
                 self.selections.append(selection)
                 return selection
@@ -269,7 +269,7 @@ class ArmSteps:
                 context = self._context(name, draw, self._draw(name, draw))
                 origin = self._study.origins[name]
                 rows = origin.rows(self._answered(name, self._draw(name, draw)), context)
-                gone = rows.verdicts.key in self._lost or rows.perplexities.key in self._lost
+                gone = rows.verdicts.recipe in self._lost or rows.perplexities.recipe in self._lost
                 self._rows[key] = None if gone else rows
             except _Lost:
                 self._rows[key] = None
@@ -303,13 +303,13 @@ class ArmSteps:
         if self._study.questions.sampling != "per_seed":
             return False
         if name not in self._drawn:
-            origin, keys = self._study.origins[name], set()
+            origin, recipes = self._study.origins[name], set()
             poser = posed_by(name, self._study.origins)
             for drawn in (Draw(seed=0), Draw(seed=1)):
                 context = self._context(name, drawn, drawn)
                 rows = origin.rows(origin.questions(self._asked, context), context)
-                keys.add((rows.verdicts.key, rows.perplexities.key))
-            self._drawn[name] = len(keys) > 1 or (poser not in ("", name) and self._is_drawn(poser))
+                recipes.add((rows.verdicts.recipe, rows.perplexities.recipe))
+            self._drawn[name] = len(recipes) > 1 or (poser not in ("", name) and self._is_drawn(poser))
         return self._drawn[name]
 
     def _context(self, name: str, draw: Draw, drawn: Draw) -> Context:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flows.planning.forecast import Forecasts
+from flows.planning.forecast import Forecasts, State
 from flows.planning.gpu_hours import GpuHours, gpu_hours
 from flows.planning.plan import Plan
 from tasks.endpoint.estimate import Estimate, estimate
@@ -29,7 +29,9 @@ class Cost:
     """Response tokens to generate: from the mean length of earlier runs, else the most that is allowed."""
     tokens_are_bound: bool
     minutes: float | None
-    """None where no earlier run tells how long one of the stages that run a model takes."""
+    """At most; None where no earlier run tells how long one of the stages that run a model takes."""
+    least_minutes: float | None
+    """If all that waits comes out as before, and finished rows are taken over where they can be."""
     unknown: tuple[str, ...]
     """Stages whose duration no earlier run tells."""
     requests: tuple[Estimate, ...] = ()
@@ -59,7 +61,7 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
     counts: dict[Compute, int] = {}
     tokens: dict[Compute, int] = defaultdict(int)
     bound = long_unknown = False
-    seconds = 0.0
+    seconds = least = 0.0
     unknown: dict[str, None] = {}
     endpoints: dict[str, list[tuple[Node, int]]] = defaultdict(list)
     for forecast in forecasts:
@@ -84,11 +86,14 @@ def cost(plan: Plan, forecasts: Forecasts, store: Store) -> Cost:
             long_unknown = long_unknown or compute is not None
         else:
             seconds += took
+            least += took * forecast.least_rows / rows if rows else took * (forecast.state is State.MISS)
+    told = not long_unknown and (bool(seconds) or not unknown)
     return Cost(
         counts=counts,
         tokens_by_compute=tokens,
         tokens_are_bound=bound,
-        minutes=None if long_unknown or (unknown and not seconds) else seconds / 60,
+        minutes=seconds / 60 if told else None,
+        least_minutes=least / 60 if told else None,
         unknown=tuple(unknown),
         requests=tuple(estimate(nodes, store) for nodes in endpoints.values()),
         gpu_hours=gpu_hours(forecasts),

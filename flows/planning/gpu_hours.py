@@ -47,7 +47,7 @@ def gpu_hours(forecasts: Forecasts) -> GpuHours | None:
     sizes: list[float] = []
     for forecast in forecasts.misses:
         node = forecast.node
-        model, compute = _model(node), node.stage.compute
+        model, compute = model_of(node), node.stage.compute
         if compute is None or model is None:
             continue
         size = parameters(model)
@@ -71,5 +71,6 @@ def parameters(model: Model) -> float | None:
     return float(found[1]) * 1e9 if found else None
 
 
-def _model(node: Node) -> Model | None:
+def model_of(node: Node) -> Model | None:
+    """The model that a step runs on this machine, if it runs one."""
     return next((value for value in node.values.values() if isinstance(value, Model)), None)

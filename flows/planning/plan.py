@@ -16,6 +16,7 @@ from tasks.comparison.approaches import Approaches
 from tasks.comparison.cell import UNTRAINED, Arm, Cell
 from tasks.comparison.records import Evaluated, MissingCell, Moved, Offered
 from tasks.evaluate import evaluate
+from tasks.generate import generate
 from tasks.kinds import verifiers
 from tasks.kinds.predictors import directions
 from tasks.leak import leak
@@ -40,6 +41,20 @@ class Plan:
     moved: list[Moved[Node]] = field(default_factory=list)
     """How far each training moved the student, where the study asks for it."""
     selections: list[Selection] = field(default_factory=list)
+    left_out: Mapping[Cell, str] = field(default_factory=dict)
+    """Cells of the study that are not to be made, and why: a pilot has dropped their arms."""
+    pilot: Mapping[str, Any] = field(default_factory=dict)
+    """What the report says of the pilot that left them out, as JSON-able data."""
+
+    def only(self, cells: Collection[Cell]) -> "Plan":
+        """The plan of these cells alone, of those that it has; each of its steps is the same one as in the whole."""
+        kept = {cell: node for cell, node in self.cells.items() if cell in cells}
+        arms = {(cell.of, cell.seed) for cell in kept}
+        return replace(self, cells=kept, offered={of: one for of, one in self.offered.items() if of in arms})
+
+    def within(self, whole: "Plan") -> "Plan":
+        """What is left of a plan, without what that leaves out."""
+        return replace(self.only(whole.cells), left_out=whole.left_out, pilot=whole.pilot)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -60,20 +75,20 @@ class Plan:
         """The comparison and the report.
 
         Args:
-            lost: keys of steps that failed, which both do without.
+            lost: recipes of steps that failed, which both do without.
             missing: why each cell that was planned could not be made.
         """
-        cells = {cell: node for cell, node in self.cells.items() if node.key not in lost}
+        cells = {cell: node for cell, node in self.cells.items() if node.recipe not in lost}
         compared = compare(
             cells=tuple(Evaluated(cell, node) for cell, node in cells.items()),
             offered=tuple(self._offered(lost)),
-            missing=tuple(MissingCell(cell, why) for cell, why in missing.items()),
+            missing=tuple(MissingCell(cell, why) for cell, why in {**self.left_out, **missing}.items()),
             contrasts=self.study.contrasts,
             judges={cell.eval_benchmark: node.values["verifier"] for cell, node in cells.items()},
             approaches=_approaches(self.study),
             reference=self.study.reference,
             directions=directions(),
-            moved=tuple(one for one in self.moved if not {one.before.key, one.after.key} & set(lost)),
+            moved=tuple(one for one in self.moved if not {one.before.recipe, one.after.recipe} & set(lost)),
         ).named(self.study.name)
         made = ordered([*self.checks, *cells.values()])
         page = report(
@@ -87,15 +102,16 @@ class Plan:
 
     def _steps(self, cells: Mapping[Cell, Node], made: tuple[Node, ...]) -> Steps[Node]:
         """What the report tells of: of all that leads to these cells, what was chosen, trained and asked."""
-        keys = {node.key for node in made}
-        chosen = {one.node.key: one.node for one in self.selections if one.node.key in keys}
-        asked = {node.inputs["questions"].key: node.inputs["questions"] for node in cells.values()}
+        recipes = {node.recipe for node in made}
+        chosen = {one.node.recipe: one.node for one in self.selections if one.node.recipe in recipes}
+        answers = {cell: node.inputs["answers"] for cell, node in cells.items()}
+        asked = {node.inputs["questions"].recipe: node.inputs["questions"] for node in answers.values()}
         trained: dict[tuple[Arm, int], TrainedOn[Node]] = {}
-        for cell, node in cells.items():
+        for cell in cells:
             offered = self.offered.get((cell.of, cell.seed))
             if offered is not None and offered.choices is not None:
                 trained[cell.of, cell.seed] = TrainedOn(
-                    cell.of, cell.seed, node.inputs["adapter"], offered.choices, offered.pool
+                    cell.of, cell.seed, answers[cell].inputs["adapter"], offered.choices, offered.pool
                 )
         return Steps(made, tuple(chosen.values()), tuple(trained.values()), tuple(asked.values()))
 
@@ -103,9 +119,9 @@ class Plan:
         """What the arms of the largest size train on, each once, without steps that failed."""
         largest = max(self.study.sizes, default=0)
         for of in {one.of: one for one in self.offered.values() if one.of.size == largest}.values():
-            if of.verdicts.key in lost or of.perplexities.key in lost:
+            if of.verdicts.recipe in lost or of.perplexities.recipe in lost:
                 continue
-            choices, known = (None if one is None or one.key in lost else one for one in (of.choices, of.predictors))
+            choices, known = (None if one is None or one.recipe in lost else one for one in (of.choices, of.predictors))
             yield replace(of, choices=choices, predictors=known)
 
 
@@ -113,10 +129,10 @@ def expand(study: Study, lost: Collection[str] = (), short: Mapping[str, Collect
     """Turn a study into its steps.
 
     Args:
-        lost: keys of steps that failed. Benchmarks whose questions and origins whose responses are among them are left
-            out, with the arms that need them, and the others are checked for leaks, matched, trained and evaluated
+        lost: recipes of steps that failed. Benchmarks whose questions and origins whose responses are among them are
+            left out, with the arms that need them, and the others are checked for leaks, matched, trained and evaluated
             among themselves.
-        short: origins that a selection had too few responses of, by the selection's key: it is made without them.
+        short: origins that a selection had too few responses of, by the selection's recipe: it is made without them.
 
     Raises:
         InputError: a model or a file that the study names is not there or cannot be used; names the study file and the
@@ -134,8 +150,8 @@ def _expanded(study: Study, lost: Collection[str], short: Mapping[str, Collectio
     to_evaluate = {
         name: questions_of(study, b, ask.evaluate_split, ask.to_evaluate(name)) for name, b in evaluation.items()
     }
-    to_train = {name: node for name, node in to_train.items() if node.key not in lost}
-    to_evaluate = {name: node for name, node in to_evaluate.items() if node.key not in lost}
+    to_train = {name: node for name, node in to_train.items() if node.recipe not in lost}
+    to_evaluate = {name: node for name, node in to_evaluate.items() if node.recipe not in lost}
     if not to_train or not to_evaluate:
         return Plan(study)
     leaks = leak(train=to_train, evaluation=to_evaluate).named(study.name)
@@ -179,19 +195,19 @@ def _cells(
     study: Study, student: Model, benchmark: Benchmark, asked: Node, trained: Iterable[TrainedArm]
 ) -> dict[Cell, Node]:
     """The answers of a student to one evaluation benchmark: untrained, and after each arm."""
-    name = benchmark.name
-    common = (benchmark.prompt, verifiers.find(benchmark.verifier), study.decoding, study.questions.seed)
+    name, decoding, judge = benchmark.name, study.decoding, verifiers.find(benchmark.verifier)
+    seed = decoding.drawn_by(study.questions.seed)
+
+    def cell(label: str, *tags: str, live: tuple[Node | None, Node | None] = (None, None)) -> Node:
+        answers = generate(asked, student, benchmark.prompt, decoding, seed, *live)
+        tags = (f"eval:{name}", *tags)
+        return evaluate(answers.named(f"{label} on {name}", *tags), judge).named(f"{label} on {name}", *tags)
+
     untrained = Cell(student.title, "", UNTRAINED, UNTRAINED, "", 0, 0, name)
-    base = evaluate(asked, student, None, None, *common)
-    cells = {
-        untrained: base.named(f"{prefix(study, student)}base on {name}", f"eval:{name}", f"student:{student.title}")
-    }
+    cells = {untrained: cell(f"{prefix(study, student)}base", f"student:{student.title}")}
     for arm in trained:
-        answered = evaluate(asked, student, arm.live.adapter, arm.live.attested, *common)
         adapter = arm.live.adapter
-        cells[Cell(*arm.of, arm.seed, name)] = answered.named(
-            f"{adapter.label} on {name}", f"eval:{name}", *adapter.tags
-        )
+        cells[Cell(*arm.of, arm.seed, name)] = cell(adapter.label, *adapter.tags, live=(adapter, arm.live.attested))
     return cells
 
 
@@ -201,13 +217,13 @@ def ordered(last: Iterable[Node]) -> tuple[Node, ...]:
     stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(last))]
     while stack:
         node, ready = stack.pop()
-        if node.key in seen:
+        if node.recipe in seen:
             continue
         if ready:
-            seen[node.key] = node
+            seen[node.recipe] = node
         else:
             stack.append((node, True))
-            stack.extend((needed, False) for needed in reversed(node.upstream) if needed.key not in seen)
+            stack.extend((needed, False) for needed in reversed(node.upstream) if needed.recipe not in seen)
     return tuple(seen.values())
 
 
@@ -229,4 +245,5 @@ def provenance(plan: Plan) -> dict[str, Any]:
         **({"thinking": study.thinking} if study.thinking else {}),
         "questions": study.questions.model_dump(mode="json"),
         "seeds": list(study.seeds),
+        **({"pilot": dict(plan.pilot)} if plan.pilot else {}),
     }

@@ -17,8 +17,7 @@ def made_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
     data: dict[str, str] = {}
     models: dict[str, str] = {}
     for node in nodes:
-        ingredients = node.ingredients
-        for file, digest in ingredients["code"].items():
+        for file, digest in node.described["code"].items():
             code[node.stage.name][file].add(digest)
         if (content := _content(node)) is not None:
             data[node.run_name] = cache_key.digest(content)
@@ -35,7 +34,7 @@ def made_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
 
 def _content(node: Node) -> Any:
     """What identifies the file or data set that a step reads; None for a step that reads none."""
-    encoded = node.ingredients["values"]
+    encoded = node.described["values"]
     for read in (encoded[name] for name, value in node.values.items() if not isinstance(value, Model | Endpoint)):
         if isinstance(read, dict) and (content := read.get("source", read.get("content"))) is not None:
             return content

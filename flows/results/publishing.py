@@ -4,7 +4,10 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from data.errors import InputError
 from flows.config.results_folder import folder
@@ -13,6 +16,7 @@ from flows.planning.plan import Plan, expand
 from flows.results import history
 from flows.results.json_output import say
 from flows.results.provenance import made_of
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.versions import versions
 from tasks.resources import disk
 from tasks.storage.artifacts import Artifact
@@ -25,9 +29,10 @@ TABLES = (
     *("predictors.csv", "predictor_record.csv", "divergence.csv", "forgetting.csv"),
 )
 FILES = (*TABLES, "items.parquet")
+NO_PILOT: Mapping[str, Any] = MappingProxyType({})
 
 
-def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str], keys: ArtifactKeys) -> Path:
     """Copy a finished study's results to its folder, the manifest last. Returns the report's path.
 
     Raises:
@@ -35,10 +40,12 @@ def publish(plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, 
     """
     target = folder(plan.study)
     with disk.errors_reported(target):
-        return _published(target, plan, compared, report, failed)
+        return _published(target, plan, compared, report, failed, keys)
 
 
-def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str]) -> Path:
+def _published(
+    target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str], keys: ArtifactKeys
+) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     (target / "manifest.json").unlink(missing_ok=True)
     for source in [*(compared.path(name) for name in FILES), report.path("report.html")]:
@@ -51,9 +58,10 @@ def _published(target: Path, plan: Plan, compared: Artifact, report: Artifact, f
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "report": {name: report.manifest[name] for name in ("stage", "key")},
         "compare": {name: compared.manifest[name] for name in ("stage", "key")},
-        "stages": {node.run_name: node.key for node in plan.nodes},
+        "stages": {node.run_name: key for node in plan.nodes if (key := keys.find(node)) is not None},
         **made_of(plan.nodes),
         "failed": failed,
+        **({"pilot": dict(plan.pilot)} if plan.pilot else {}),
         "versions": versions(),
     }
     write_atomically(target / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
@@ -70,35 +78,44 @@ def show(study: Study, as_json: bool) -> None:
     plan = expand(study)
     store = open_store()
     compared_node, page_node = plan.conclusion()
-    compared, page = (store.open(node.stage.name, node.key) for node in (compared_node, page_node))
+    keys = ArtifactKeys(store)
+    compared, page = (keys.open(node) for node in (compared_node, page_node))
     if compared is not None and page is not None:
-        say_verdict(compared, publish(plan, compared, page, {}), as_json)
+        say_verdict(compared, publish(plan, compared, page, {}, keys), as_json)
         return
-    if not (failed := _failed_before(study)):
+    before = _ran_before(study)
+    if pilot := before.get("pilot"):
+        print(f"Of a pilot, which dropped arms. The whole study: {study.command}", file=sys.stderr)
+        _say(folder(study), folder(study) / "report.html", as_json, pilot)
+        return
+    if not (failed := list(before.get("failed", ()))):
         raise InputError(f"{study.name} is not finished as its study file now stands; go on with: {study.command}")
     print(f"Not finished: steps that failed: {', '.join(failed)}. Go on with: {study.command}", file=sys.stderr)
     _say(folder(study), folder(study) / "report.html", as_json)
 
 
-def _failed_before(study: Study) -> list[str]:
-    """The steps that failed in the run whose results lie in the study's folder; none if they are of other values."""
+def _ran_before(study: Study) -> dict[str, Any]:
+    """The manifest of the run whose results lie in the study's folder; empty if they are of other values."""
     file = folder(study) / "manifest.json"
     if not file.is_file():
-        return []
+        return {}
     manifest = json.loads(file.read_text(encoding="utf-8"))
-    return list(manifest["failed"]) if manifest["study"] == study.model_dump(mode="json") else []
+    return dict(manifest) if manifest["study"] == study.model_dump(mode="json") else {}
 
 
-def say_verdict(compared: Artifact, path: Path, as_json: bool) -> None:
-    """Print the verdict and the report's path."""
-    _say(compared.folder, path, as_json)
+def say_verdict(compared: Artifact, path: Path, as_json: bool, pilot: Mapping[str, Any] = NO_PILOT) -> None:
+    """Print the verdict, what a pilot came to if it was one, and the report's path."""
+    _say(compared.folder, path, as_json, pilot)
 
 
-def _say(found: Path, path: Path, as_json: bool) -> None:
+def _say(found: Path, path: Path, as_json: bool, pilot: Mapping[str, Any] = NO_PILOT) -> None:
     from tasks.reporting.verdict_text import verdict_text
 
     if as_json:
-        say({"verdict": json.loads((found / "verdict.json").read_text(encoding="utf-8")), "report": str(path)})
+        verdict = json.loads((found / "verdict.json").read_text(encoding="utf-8"))
+        say({"verdict": verdict, "report": str(path), **({"pilot": dict(pilot)} if pilot else {})})
         return
     print(verdict_text(found))
+    for line in pilot.get("lines", ()):
+        print(f"\n{line}")
     print(f"\nReport: {path}")

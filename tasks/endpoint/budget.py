@@ -16,6 +16,8 @@ from tasks.models.endpoint import Endpoint, EndpointSettings
 from tasks.storage.append_only_file import POLL, append, file_name, new_lines
 from tasks.storage.artifacts import Store
 
+DECIDES_NO_RESULT = True
+
 
 @dataclass(frozen=True)
 class Spent:

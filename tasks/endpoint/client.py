@@ -28,6 +28,8 @@ from tasks.models.endpoint import Endpoint
 from tasks.resources.errors import StageFailed, Transient
 from tasks.storage.artifacts import Store
 
+DECIDES_NO_RESULT = True
+
 TRIES = 8
 """Times a request is sent before the stage gives up for now; some two minutes."""
 TRIES_WHEN_BUSY = 40

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+DECIDES_NO_RESULT = True
+
 _lock = threading.Lock()
 _running: asyncio.AbstractEventLoop | None = None
 """One a process: it holds nothing of a study, whose clients and limits are their own."""

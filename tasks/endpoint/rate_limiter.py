@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from tasks.models.endpoint import EndpointSettings
 from tasks.resources.errors import StageFailed
 
+DECIDES_NO_RESULT = True
+
 LONGEST_PAUSE = 900.0
 """Seconds a server may ask to wait; for longer (a daily limit) the stage ends and says so."""
 SMALLEST_TIMESTAMP = 1e9

@@ -17,6 +17,8 @@ from tasks.models.endpoint import Endpoint
 from tasks.storage.append_only_file import POLL, append, file_name, line_at, new_lines
 from tasks.storage.artifacts import Store
 
+DECIDES_NO_RESULT = True
+
 
 class ResponseCache:
     """The responses of one model in a store. Use it from any thread."""

@@ -11,7 +11,7 @@ from tasks.endpoint.reply import Answer, body, read
 from tasks.models.endpoint import Endpoint
 from tasks.models.filling import fill
 from tasks.models.sampling import Gathered, Sampling, seed_of
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 
@@ -47,7 +47,9 @@ def answered(
         position = 0
         for row in questions:
             text = fill(prompt, row)
-            for number in range(sampling.n):
+            numbers = work.missing_samples(row, sampling.n)
+            gathered.expect(row["id"], len(numbers))
+            for number in numbers:
                 sample = row.get("sample", number)
                 pending[position] = {**row, "sample": sample}
                 position += 1

@@ -14,6 +14,8 @@ from tasks.endpoint.key_shapes import LOOKS_SECRET
 from tasks.models.endpoint import Endpoint
 from tasks.resources.errors import Transient
 
+DECIDES_NO_RESULT = True
+
 BLOCK = "prefect-block:"
 """What the name of a Prefect `Secret` block follows, where an option names one in place of an environment variable."""
 OPENAI = "https://api.openai.com/v1"

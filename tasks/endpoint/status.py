@@ -12,6 +12,8 @@ from tasks.endpoint.secrets import Access, called
 from tasks.models.endpoint import Endpoint
 from tasks.resources.errors import StageFailed
 
+DECIDES_NO_RESULT = True
+
 RETRIED = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which sending a request again can help."""
 MAYBE_PAID = frozenset({408, 502, 504, 524})

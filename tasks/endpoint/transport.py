@@ -12,6 +12,8 @@ from tasks.endpoint.secrets import Access
 from tasks.endpoint.status import Refusal, Retry, interpret, unreachable
 from tasks.models.endpoint import Endpoint
 
+DECIDES_NO_RESULT = True
+
 LARGEST_REPLY = 64 * 2**20
 """Bytes of a reply; what sends more is no chat completion."""
 Read = Callable[[Any], Answer | Unusable]

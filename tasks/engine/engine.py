@@ -27,6 +27,8 @@ from tasks.resources.placement import Placement
 from tasks.resources.scratch import Scratch
 from tasks.resources.slots import Slot
 
+DECIDES_NO_RESULT = True
+
 LOOK_AHEAD = 512
 """Requests a stream has in the engine at once: twice what it computes together, so that it never waits for one; of a
 small model as many, and other streams fill the gaps."""

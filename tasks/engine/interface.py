@@ -10,6 +10,8 @@ from tasks.models.model import Model
 from tasks.models.sampling import Sampling, parameters
 from tasks.resources.errors import Transient
 
+DECIDES_NO_RESULT = True
+
 
 @dataclass(frozen=True)
 class Request:

@@ -14,6 +14,6 @@ def live_folder(adapter: Artifact | None, attested: Artifact | None) -> Path | N
     """
     if adapter is None:
         return None
-    if attested is None or attested.facts["adapter"] != adapter.manifest["key"]:
+    if attested is None or attested.facts["adapter"] != adapter.content:
         raise StageFailed("this adapter was not shown to be live in the engine: run attest on it first")
     return adapter.path("adapter")

@@ -21,6 +21,8 @@ from tasks.resources import slots
 from tasks.resources.errors import StageFailed
 from tasks.resources.placement import Placement
 
+DECIDES_NO_RESULT = True
+
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Adapter ranks vLLM has kernels for; an adapter takes the next larger."""
 NO_RANKS: Mapping[Model, int] = MappingProxyType({})

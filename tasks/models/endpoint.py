@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from data.bounds import Real, Whole
 from data.errors import InputError
 
+DECIDES_NO_RESULT = True
+
 PREFIX = "api:"
 MODEL_ID = re.compile(r"^(?!.*://)[\w.@+:/-]{1,200}\Z")
 VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]{0,63}|prefect-block:[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)\Z")

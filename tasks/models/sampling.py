@@ -35,6 +35,10 @@ class Sampling(BaseModel):
     max_tokens: Whole = Field(default=512, ge=1, le=MOST_TOKENS)
     """Tokens after which a response is cut off (its `finish` is then "length")."""
 
+    def drawn_by(self, seed: int) -> int:
+        """The seed that responses are drawn by: always 0 where nothing is drawn, so that it is in no key."""
+        return seed if self.temperature else 0
+
 
 def parameters(sampling: Sampling, seed: int, stop_ids: tuple[int, ...]) -> dict[str, Any]:
     """One response's sampling in vLLM's words; greedy decoding takes the likeliest token and no seed."""
@@ -66,7 +70,13 @@ class Gathered:
         if sampling.n > 1 and "sample" in columns:
             raise StageFailed("these rows are samples already: ask for one response to each (n = 1)")
         self._n = sampling.n
+        self._expected: dict[str, int] = {}
         self._begun: dict[str, list[Row]] = {}
+
+    def expect(self, id: object, count: int) -> None:
+        """Say how many samples of a question come, where these are not all."""
+        if count != self._n:
+            self._expected[str(id)] = count
 
     def add(self, row: Row) -> list[Row] | None:
         """The question's responses in the order of their samples, once the last of them is added."""
@@ -74,6 +84,6 @@ class Gathered:
             return [row]
         begun = self._begun.setdefault(str(row["id"]), [])
         begun.append(row)
-        if len(begun) < self._n:
+        if len(begun) < self._expected.get(str(row["id"]), self._n):
             return None
         return sorted(self._begun.pop(str(row["id"])), key=lambda one: one["sample"])

@@ -12,7 +12,8 @@ from data.kinds import unknown
 from tasks.models.filling import fill
 from tasks.models.sampling import GENERATED
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 from tasks.verification.stated_verdict import MEANS, VerdictWords

@@ -11,7 +11,8 @@ from data.errors import InputError
 from data.source import digest
 from data.table_file import TableFile, suffix
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.questions import normalised
 from tasks.storage.rows import Row, Rows
 from tasks.verification import missing_response

@@ -10,7 +10,7 @@ from pydantic import Field
 from data.bounds import Whole
 from tasks.kinds.origins import Gives, Origin
 from tasks.origins._judged import by_question, each_text_once, usable
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 

@@ -10,7 +10,8 @@ from tasks.generate import generate
 from tasks.kinds.origins import Context, Look
 from tasks.models.sampling import GENERATED
 from tasks.origins._responses import Written
-from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.pipeline.stage import Node, one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 
@@ -64,5 +65,5 @@ class Reworking(Written, ABC):
         """What the teacher makes of the responses that are given."""
         shown = drafts(given).named(context.label, self.kind)
         ((told, _),) = self.templates(context).values()
-        node = generate(shown, context.model(self.model), told, self.sampling, context.seed)
+        node = generate(shown, context.model(self.model), told, self.sampling, self.sampling.drawn_by(context.seed))
         return node.named(context.label, self.kind)

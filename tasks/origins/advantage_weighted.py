@@ -19,7 +19,8 @@ from tasks.models.rendering import renderer
 from tasks.origins._judged import by_question, each_text_once, most_of_each, usable
 from tasks.origins._responses import judged_and_scored
 from tasks.origins._rolled_out import RolledOut
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.score import PERPLEXITY
 from tasks.step_values import STEP_VALUES

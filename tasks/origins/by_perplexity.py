@@ -14,7 +14,8 @@ from pydantic import Field
 from tasks.kinds.origins import Context
 from tasks.models.sampling import NO_ROOM
 from tasks.origins._responses import Responses
-from tasks.pipeline.stage import Node, Work, one_a_question, stage
+from tasks.pipeline.stage import Node, one_a_question, stage
+from tasks.pipeline.work import Work
 from tasks.score import PERPLEXITY, score
 from tasks.storage.joined_rows import JoinedRows
 from tasks.storage.rows import Row, Rows

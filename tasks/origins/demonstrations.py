@@ -11,7 +11,8 @@ from pydantic import Field
 
 from tasks.kinds.origins import Context, Look
 from tasks.origins.gold_only import GoldOnly
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 from tasks.synthesis.demonstrations import COLUMN, demonstrations

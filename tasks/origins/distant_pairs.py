@@ -18,7 +18,8 @@ from tasks.kinds.origins import Context, OriginRows
 from tasks.origins._edit_distance import edit_distance
 from tasks.origins._judged import most_of_each
 from tasks.origins._pairs import Paired, paired
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.storage.rows import Row, Rows
 
 

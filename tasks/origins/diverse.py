@@ -18,7 +18,8 @@ from tasks.kinds.origins import Context, Origin, OriginRows
 from tasks.origins._edit_distance import edit_distance
 from tasks.origins._judged import by_question, each_text_once, most_of_each, usable
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.score import PERPLEXITY
 from tasks.storage.rows import Row, Rows

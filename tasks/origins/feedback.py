@@ -219,7 +219,9 @@ class Feedback(Origin):
         # A prompt is filled with a row's columns, and these words are none.
         words = "".join(f"{{% set {name} = {json.dumps(getattr(self, name))} %}}" for name in ("right", "wrong"))
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
-        written = generate(drafts, context.model(self.model), words + told, sampling, context.seed).named(*named)
+        written = generate(
+            drafts, context.model(self.model), words + told, sampling, sampling.drawn_by(context.seed)
+        ).named(*named)
         return by_model(written, bool(columns_read(told) & GOLD)).named(*named)
 
     def _people(self, questions: Node, drafts: Node, context: Context) -> Node:

@@ -11,7 +11,8 @@ from data.errors import InputError, at
 from tasks.kinds.origins import Context, Look
 from tasks.models.sampling import RESPONSE
 from tasks.origins._responses import Responses
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.storage.rows import Row, Rows, Streamed, with_columns
 
 

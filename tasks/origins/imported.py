@@ -24,7 +24,8 @@ from tasks.kinds.origins import Context, Look
 from tasks.models.sampling import RESPONSE
 from tasks.origins._responses import Responses
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.questions import normalised
 from tasks.selection.candidates import marks
 from tasks.storage.external_sort import POSITION, Run, merged, write_run

@@ -10,7 +10,8 @@ from pydantic import Field
 from data.bounds import Real
 from tasks.kinds.origins import Context
 from tasks.origins._responses import Responses
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.storage.rows import Row, Rows
 from tasks.verification.missing_response import is_missing
 

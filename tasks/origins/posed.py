@@ -87,7 +87,9 @@ class Posed(Written):
         return majority(solved, asked, context.verifier, self.agreement).named(*named)
 
     def responses(self, questions: Node, context: Context) -> Node:
-        node = generate(questions, self._model(context), context.prompt, self.sampling, context.seed)
+        node = generate(
+            questions, self._model(context), context.prompt, self.sampling, self.sampling.drawn_by(context.seed)
+        )
         return node.named(context.label, self.kind)
 
     def _model(self, context: Context) -> Model | Endpoint:

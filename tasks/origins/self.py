@@ -29,5 +29,7 @@ class Own(Written):
 
     def responses(self, questions: Node, context: Context) -> Node:
         live = context.live(self.by)
-        node = generate(questions, context.student, context.prompt, self.sampling, context.seed, *live)
+        node = generate(
+            questions, context.student, context.prompt, self.sampling, self.sampling.drawn_by(context.seed), *live
+        )
         return node.named(context.label, self.kind)

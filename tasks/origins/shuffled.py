@@ -13,7 +13,8 @@ from pydantic import Field
 from tasks.kinds.origins import Context
 from tasks.origins._responses import Responses
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.rows import Row, Rows
 

@@ -21,7 +21,8 @@ from tasks.origins._judged import by_question, each_text_once, most_of_each, usa
 from tasks.origins._responses import judged_and_scored
 from tasks.origins._rolled_out import RolledOut
 from tasks.pipeline.declaration import Fact
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.reporting.formatting import ratio
 from tasks.resources.errors import StageFailed
 from tasks.score import PERPLEXITY

@@ -24,5 +24,7 @@ class Teacher(Written):
         return (self.model,)
 
     def responses(self, questions: Node, context: Context) -> Node:
-        node = generate(questions, context.model(self.model), context.prompt, self.sampling, context.seed)
+        node = generate(
+            questions, context.model(self.model), context.prompt, self.sampling, self.sampling.drawn_by(context.seed)
+        )
         return node.named(context.label, self.kind)

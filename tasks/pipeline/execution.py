@@ -3,14 +3,19 @@
 import contextlib
 import math
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.models.model import Model
+from tasks.pipeline.artifact_keys import Made, key_of, seen_by
 from tasks.pipeline.declaration import Fact
+from tasks.pipeline.inputs import arguments
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.stage import Node
+from tasks.pipeline.take_over import relatives_of, take_over
 from tasks.pipeline.versions import versions
+from tasks.pipeline.work import Work
 from tasks.resources import disk
 from tasks.resources.errors import StageFailed, Transient
 from tasks.storage.artifacts import Artifact
@@ -30,49 +35,76 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
         StageFailed: the stage cannot give a result that could be believed, or the disk is full.
         Transient: trying again may help.
     """
-    with disk.errors_reported(runtime.store.root), runtime.store.lock(node.stage.name, node.key):
-        found = runtime.store.find(node.stage.name, node.key)
-        if found is not None:
-            runtime.listener("hit", node.run_name, {})
-            return found, True
-        return _make(node, runtime), False
+    store, name = runtime.store, node.stage.name
+    with disk.errors_reported(store.root):
+        while True:
+            key = key_in_store(node, runtime)
+            with store.lock(name, key):
+                found = store.find(name, key)
+                if found is not None:
+                    runtime.listener("hit", node.run_name, {})
+                    return found, True
+                inputs = inputs_of(node, runtime)
+                # An input that was damaged is made again, and may then hold something else.
+                if key_of(node, {recipe: made_as(artifact) for recipe, artifact in inputs.items()}) == key:
+                    return _make(node, key, inputs, runtime), False
+            runtime.keys.forget()
 
 
-def inputs_of(node: Node, runtime: Runtime) -> tuple[dict[str, Artifact], dict[str, Any]]:
-    """The artifacts a step reads, by key, and what its function is called with."""
-    artifacts = {needed.key: _input(needed, runtime) for needed in node.upstream}
-    return artifacts, node.stage.arguments(node, artifacts)
+def key_in_store(node: Node, runtime: Runtime) -> str:
+    """The key of a step's artifact. Inputs that were lost since they were made are made again."""
+    key = runtime.keys.find(node)
+    while key is None:
+        runtime.keys.forget()
+        for needed in node.upstream:
+            execute(needed, runtime)
+        key = runtime.keys.find(node)
+    return key
 
 
-def _make(node: Node, runtime: Runtime) -> Artifact:
+def made_as(artifact: Artifact) -> Made:
+    """An artifact's key and what it holds."""
+    return Made(artifact.manifest["key"], artifact.content)
+
+
+def inputs_of(node: Node, runtime: Runtime) -> dict[str, Artifact]:
+    """The artifacts a step reads, by recipe."""
+    return {needed.recipe: _input(needed, runtime) for needed in node.upstream}
+
+
+def _make(node: Node, key: str, inputs: dict[str, Artifact], runtime: Runtime) -> Artifact:
     store = runtime.store
-    artifacts, arguments = inputs_of(node, runtime)
+    called_with = arguments(node, inputs)
     started = time.time()
-    folder = store.folder(node.stage.name, node.key)
+    folder = store.folder(node.stage.name, key)
     folder.mkdir(parents=True, exist_ok=True)
     work = Work(folder, runtime, node.run_name, {}, unit=node.stage.unit)
+    made = {recipe: made_as(artifact) for recipe, artifact in inputs.items()}
+    seen = seen_by(node, made)
+    if node.stage.per_row:
+        work.relatives = relatives_of(node, seen)
     runtime.listener("start", node.run_name, {})
     if "work" in node.stage.signature.parameters:
-        arguments["work"] = work
-    run = _put_together if node.stage.per_row else _run_whole
+        called_with["work"] = work
     with runtime.shares.taking(node.stage.slot) as busy:
-        rows = run(node, arguments, work)
+        rows = _put_together(node, called_with, work) if node.stage.per_row else _run_whole(node, called_with, work)
     if node.stage.summary is not None:
         work.facts |= node.stage.summary(Rows([folder / "rows.parquet"]))
     manifest = {
         "label": node.label,
         "model": node.model,
-        "ingredients": node.ingredients,
+        "ingredients": {**node.described, "inputs": node.encoded_inputs(seen)},
         "facts": work.facts,
-        "templates": _templates(node, work, artifacts.values()),
+        "templates": _templates(node, work, inputs.values()),
         "rows": rows,
         "made": work.made if node.stage.per_row else rows,
+        **({"relatives": work.relatives, "taken": dict(work.taken)} if node.stage.per_row else {}),
         "started": started,
         "seconds": round(time.time() - started, 3),
         "busy": round(busy.seconds + work.elsewhere, 3),
         "versions": versions(),
     }
-    artifact = store.publish(node.stage.name, node.key, manifest)
+    artifact = store.publish(node.stage.name, key, manifest)
     runtime.listener("done", node.run_name, {"seconds": artifact.manifest["seconds"], "rows": rows})
     return artifact
 
@@ -80,12 +112,12 @@ def _make(node: Node, runtime: Runtime) -> Artifact:
 def _input(needed: Node, runtime: Runtime) -> Artifact:
     """An input's artifact; made anew where it was damaged or removed after its own step had passed."""
     store, name = runtime.store, needed.stage.name
-    if (found := store.open(name, needed.key)) is not None:
+    if (found := store.open(name, key_in_store(needed, runtime))) is not None:
         return found
     made, hit = execute(needed, runtime)
     if not hit:
         return made
-    if (found := store.open(name, needed.key)) is None:  # made by another machine, and damaged on its way here
+    if (found := store.open(name, made.manifest["key"])) is None:  # made elsewhere, and damaged on its way here
         raise Transient(f"{needed.run_name}: its artifact was damaged when it was fetched")
     return found
 
@@ -116,6 +148,10 @@ def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: Partia
     first = next(iter(node.stage.signature.parameters))
     work.total = len(arguments[first])
     here = parts.span[1] - parts.span[0]
+    work.taken += take_over(node, arguments[first], parts, work.runtime.store, work.relatives)
+    if work.taken:
+        work.note(f"{work.taken.total():,} rows are taken over from what was made before")
+    work.missing_samples = parts.missing_samples
     arguments = {**arguments, first: parts.pending()}
     produced: Iterator[Row | list[Row]] = node.stage.function(**arguments)
     said = -math.inf
@@ -138,8 +174,7 @@ def run_per_row(node: Node, arguments: dict[str, Any], work: Work, parts: Partia
 
 def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
     """Make what is missing of a per-row stage's rows, and all of them one file."""
-    store = work.runtime.store
-    name, key = node.stage.name, node.key
+    store, name, key = work.runtime.store, node.stage.name, work.folder.name
     store.fetch_parts(name, key)
     source: Rows = arguments[next(iter(node.stage.signature.parameters))]
     parts = PartialRows(work.folder, source, keep=lambda path: store.keep_part(name, key, path))
@@ -147,6 +182,7 @@ def _put_together(node: Node, arguments: dict[str, Any], work: Work) -> int:
     for share in parts.saved_facts():
         _add_up(node.stage.facts, work.facts, work.made, share["facts"], share["made"])
         work.made += share["made"]
+        work.taken += Counter(share["taken"])
         work.elsewhere += share["busy"]
     count = parts.finish(node.run_name)
     if node.stage.adds:

@@ -1,8 +1,8 @@
 """A fingerprint of the code a stage runs: the normalised syntax trees of its function and what it reaches.
 
 Comments, formatting, docstrings and type annotations are left out, so that only a change that can change a result
-changes a key; where a definition lies is left out too. Code that decides where a stage runs, not what it computes, is
-not followed (`PLACEMENT`).
+changes a key; where a definition lies, and by which name it is imported, is left out too. Code that decides where a
+stage runs, not what it computes, says so where it stands (`MARK`) and is not followed.
 """
 
 import ast
@@ -10,38 +10,21 @@ import functools
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 
 PROJECT = ("data", "tasks", "flows", "deployments")
-PLACEMENT = frozenset(
-    {
-        "tasks.resources",
-        "tasks.storage",
-        "tasks.pipeline",
-        "tasks.engine.engine",
-        "tasks.engine.pool",
-        "tasks.engine.interface",
-        "tasks.models.endpoint",
-        *(
-            f"tasks.endpoint.{part}"
-            for part in (
-                *("budget", "client", "event_loop"),
-                *("rate_limiter", "response_cache", "secrets", "status", "transport"),
-            )
-        ),
-        "tasks.verification.parallel_verdicts",
-        "tasks.training.checkpoint",
-        "tasks.fork_server",
-        "data.digest",
-        "data.errors",
-    }
-)
-"""Rooms and modules whose code moves, keeps or schedules rows but never decides their content."""
+MARK = "DECIDES_NO_RESULT"
+"""A module, or the `__init__` of a room, that sets this moves, keeps or schedules rows and never decides what is in
+them: its code is in no fingerprint."""
 
 Definition = tuple[str, str]
 """A module and the name of something at its top level."""
+
+
+class UnresolvedName(LookupError):
+    """Project code that a stage runs refers to a name that cannot be found in any source file."""
 
 
 class _Bare(ast.NodeTransformer):
@@ -200,34 +183,75 @@ def _resolve(definition: Definition) -> Definition:
     return definition
 
 
-def _unplaced(part: object) -> str:
-    """What `ast.dump` says of a tree in which `pass` stands for each import.
+def _unplaced(part: object, names: Mapping[str, tuple[str, str | None]]) -> str:
+    """What `ast.dump` says of a tree in which `pass` stands for each import, and a definition's own name for what it
+    is called where it is imported (`formatting.points`, `points as shown`).
 
-    Imports say where a definition lies; what they bring in is followed, and counts itself. The tree stays as it is:
-    to copy it first takes half the time of a plan.
+    What imports bring in is followed, and counts itself. The tree stays as it is: to copy it first takes half the time
+    of a plan.
     """
     if isinstance(part, ast.Import | ast.ImportFrom):
         return "Pass()"
+    if isinstance(part, ast.Attribute) and (definition := _referred(_dotted(part), names)) is not None:
+        return f"Project({definition[1]})"
+    loaded = part.id if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) else ""
+    if loaded and (definition := _referred(loaded, names)) is not None:
+        return f"Project({definition[1]})"
     if isinstance(part, ast.AST):
         kind, said = type(part), []
         for name, value in ast.iter_fields(part):
             if value is not None or getattr(kind, name, ...) is not None:
-                said.append(f"{name}={_unplaced(value)}")
+                said.append(f"{name}={_unplaced(value, names)}")
         return f"{kind.__name__}({', '.join(said)})"
     if isinstance(part, list):
-        return f"[{', '.join(map(_unplaced, part))}]"
+        return f"[{', '.join(_unplaced(item, names) for item in part)}]"
     return repr(part)
+
+
+def _referred(dotted: str, names: Mapping[str, tuple[str, str | None]]) -> Definition | None:
+    """The project definition that a name, or an attribute of an imported module, stands for."""
+    head, _, rest = dotted.partition(".")
+    if head not in names:
+        return None
+    origin, attribute = names[head]
+    base = origin if attribute is None else f"{origin}.{attribute}"
+    if attribute is not None and not _is_module(
+        origin, attribute
+    ):  # of an object's attributes, the object is a name of its own
+        return None if rest else (origin, attribute)
+    if not rest:
+        return None
+    module, name = _split(f"{base}.{rest}")
+    return (module, name) if f"{module}.{name}" == f"{base}.{rest}" else None
+
+
+@functools.cache
+def _is_module(package: str, name: str) -> bool:
+    """Whether a name in a package is a module of it. Nothing is imported to find out."""
+    within = _module(package)
+    if within is None or within.path.name != "__init__.py" or name in within.definitions or name in within.imports:
+        return False
+    folder = within.path.parent
+    return (folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists()
 
 
 @functools.cache
 def _tree_digest(definition: Definition) -> str:
     module = _module(definition[0])
-    trees = module.definitions.get(definition[1], []) if module else []
-    return hashlib.sha256("\n".join(map(_unplaced, trees)).encode()).hexdigest()
+    assert module is not None
+    lines = []
+    for tree in module.definitions[definition[1]]:
+        own: dict[str, tuple[str, str | None]] = {name: (module.name, name) for name in module.definitions}
+        names = own | module.imports
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names.update(imported(node, module.name, module.path))
+        lines.append(_unplaced(tree, names))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @functools.cache
-def fingerprint(*roots: Definition) -> dict[str, str]:
+def by_file(*roots: Definition) -> dict[str, str]:
     """Digests of the code that top-level definitions reach together, by source file relative to the project: for
     people, who want to know where a change is. Keys are of `content`."""
     by_file: dict[str, list[str]] = {}
@@ -257,15 +281,25 @@ def _reached(roots: Sequence[Definition]) -> list[Definition]:
     queue = [_resolve(root) for root in roots]
     while queue:
         definition = queue.pop()
-        if definition in reached or _is_placement(definition[0]) or definition[0].split(".")[0] not in PROJECT:
+        module, name = definition
+        if definition in reached or module.split(".")[0] not in PROJECT or _is_marked(module):
             continue
+        source = _module(module)
+        if source is None or name not in source.definitions:
+            if _is_module(module, name):
+                continue  # a module as a value: what is taken from it counts where it is taken
+            raise UnresolvedName(f"{module}.{name}: a key is made of its code, and it is defined nowhere")
         reached[definition] = None
         queue.extend(_resolve(other) for other in _reached_from(definition))
-    return [d for d in sorted(reached) if (source := _module(d[0])) is not None and d[1] in source.definitions]
+    return sorted(reached)
 
 
-def _is_placement(module: str) -> bool:
-    return module in PLACEMENT or module.rpartition(".")[0] in PLACEMENT
+@functools.cache
+def _is_marked(module: str) -> bool:
+    """Whether a module, or a room it lies in, says that it decides no result."""
+    parts = module.split(".")
+    rooms = (_module(".".join(parts[:length])) for length in range(1, len(parts) + 1))
+    return any(room is not None and MARK in room.definitions for room in rooms)
 
 
 def root(code: FunctionType | type) -> Definition:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.fork_server.client import ForkServer
 from tasks.models.model import Model
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.resources import devices
 from tasks.resources.placement import Placement
 from tasks.resources.slot_shares import Shares
@@ -40,8 +41,13 @@ class Runtime:
     """The largest rank of the adapters that will be served, by the model they are of, as far as it is known."""
     fork_server: ForkServer = field(default_factory=ForkServer)
     """Runs the trainers. No process until the first of them."""
+    keys: ArtifactKeys = field(init=False)
+    """Keys of steps in the store."""
     _engines: "Engines | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.keys = ArtifactKeys(self.store)
 
     @property
     def engines(self) -> "Engines":

@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 from data.errors import InputError
 from tasks.models.endpoint import Endpoint
-from tasks.pipeline.execution import inputs_of, run_per_row
+from tasks.pipeline.artifact_keys import seen_by
+from tasks.pipeline.execution import inputs_of, key_in_store, made_as, run_per_row
+from tasks.pipeline.inputs import arguments as arguments_of
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.stage import Node
+from tasks.pipeline.take_over import relatives_of
+from tasks.pipeline.work import Work
 from tasks.resources import disk
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Rows
@@ -72,10 +76,12 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     """
     assert node.stage.per_row, f"{node.stage.name} cannot be divided: it does not make one row after another"
     assert 0 <= number < of, f"share {number} of {of}"
-    store, name, key = runtime.store, node.stage.name, node.key
+    store, name = runtime.store, node.stage.name
+    key = key_in_store(node, runtime)
     run_name = Share(number, of).of_run(node.run_name)
     with disk.errors_reported(store.root), store.lock(name, f"{key}-{number}of{of}"):
-        _, arguments = inputs_of(node, runtime)
+        inputs = inputs_of(node, runtime)
+        arguments = arguments_of(node, inputs)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]
         here = span(len(source), number, of)
         if store.has(name, key):
@@ -89,12 +95,13 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
             return parts.units
         runtime.listener("start", run_name, {})
         work = Work(folder, runtime, run_name, {}, partial=True, unit=node.stage.unit)
+        work.relatives = relatives_of(node, seen_by(node, {recipe: made_as(one) for recipe, one in inputs.items()}))
         if "work" in node.stage.signature.parameters:
             arguments["work"] = work
         try:
             with runtime.shares.taking(node.stage.slot) as busy:
                 run_per_row(node, arguments, work, parts)
-            parts.save_facts({"made": work.made, "busy": busy.seconds, "facts": work.facts})
+            parts.save_facts({"made": work.made, "taken": dict(work.taken), "busy": busy.seconds, "facts": work.facts})
             store.send_parts(name, key)
         except FileNotFoundError:  # another run has made all rows meanwhile, and taken the parts away
             if not store.has(name, key):

@@ -1,25 +1,24 @@
 """The stage contract: one decorator turns a plain function into a cached, resumable, retryable step of a study.
 
-Calling a stage runs nothing: it returns a `Node`, which knows its key from what goes in. `execute` makes a node's
-artifact, or finds it in the store. Stage functions say nothing of caching, retries or Prefect.
+Calling a stage runs nothing: it returns a `Node`. `execute` makes a node's artifact, or finds it in the store, under a
+key that is made of what goes in. Stage functions say nothing of caching, retries or Prefect.
 """
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from types import FunctionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
+
+import pyarrow as pa
 
 from tasks.models.endpoint import Endpoint
 from tasks.models.model import Model
 from tasks.models.sampling import Sampling
 from tasks.pipeline import cache_key, fingerprint
 from tasks.pipeline.declaration import Compute, Fact
-from tasks.pipeline.runtime import Runtime
-from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Rows
 
 ENGINE: tuple[fingerprint.Definition, ...] = (
@@ -32,7 +31,11 @@ ENGINE: tuple[fingerprint.Definition, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One stage with its inputs: a step of a plan, and the name of the artifact it makes."""
+    """One stage with its inputs: a step of a plan.
+
+    Its artifact lies under a key that is made of what its inputs hold, and so is known once they are there
+    (`tasks.pipeline.artifact_keys`).
+    """
 
     stage: "Stage"
     values: Mapping[str, Any]
@@ -41,7 +44,7 @@ class Node:
     tags: tuple[str, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process works its key out anew, of its own code."""
+        """Another process works its keys out anew, of its own code."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def named(self, label: str, *tags: str) -> "Node":
@@ -59,8 +62,8 @@ class Node:
         return next((cache_key.digest(one.identity())[:16] for one in models), None)
 
     @cached_property
-    def ingredients(self) -> dict[str, Any]:
-        """Everything the key is made of, by name, so that a miss can be explained; code by where it lies."""
+    def described(self) -> dict[str, Any]:
+        """Stage, values and code of the step by name, so that a miss can be explained; code by where it lies."""
         roots = [*self.stage.roots]
 
         def named(code: FunctionType | type) -> str:
@@ -68,23 +71,47 @@ class Node:
             return f"{code.__module__}.{code.__qualname__}"
 
         values = cache_key.encode(self.values, named, self.stage.name)
-        code = fingerprint.fingerprint(*dict.fromkeys(roots))
-        return {"stage": self.stage.name, "values": values, "inputs": self._input_keys, "code": code}
+        return {"stage": self.stage.name, "values": values, "code": fingerprint.by_file(*dict.fromkeys(roots))}
 
     @cached_property
-    def key(self) -> str:
-        """A digest of the same, of code by what it says and not where it lies."""
+    def encoded_values(self) -> Mapping[str, Any]:
+        """The values as a key has them, code by what it says."""
 
         def content(code: FunctionType | type) -> str:
             return fingerprint.content(fingerprint.root(code))
 
-        values = cache_key.encode(self.values, content, self.stage.name)
-        code = fingerprint.content(*self.stage.roots)
-        return cache_key.digest({"stage": self.stage.name, "values": values, "inputs": self._input_keys, "code": code})
+        encoded: Mapping[str, Any] = cache_key.encode(self.values, content, self.stage.name)
+        return encoded
 
     @cached_property
-    def _input_keys(self) -> dict[str, Any]:
-        return {name: _keys(value, f"{self.stage.name}.{name}") for name, value in self.inputs.items()}
+    def code(self) -> str:
+        """A digest of the stage's code, wherever it lies."""
+        return fingerprint.content(*self.stage.roots)
+
+    @cached_property
+    def recipe(self) -> str:
+        """What the step is in a plan, before anything was made: a digest of its stage, values and code, and of the
+        recipes of its inputs."""
+        return self.key(lambda needed: needed.recipe)
+
+    def key(self, content: Callable[["Node"], str]) -> str:
+        """The name of the step's artifact in a store.
+
+        Args:
+            content: a digest of what an input's artifact holds.
+        """
+        return cache_key.digest(
+            {
+                "stage": self.stage.name,
+                "values": self.encoded_values,
+                "inputs": self.encoded_inputs(content),
+                "code": self.code,
+            }
+        )
+
+    def encoded_inputs(self, content: Callable[["Node"], str]) -> dict[str, Any]:
+        """The inputs as a key has them: nodes by what their artifacts hold, what stands beside them as it is."""
+        return {name: _encoded(value, content, f"{self.stage.name}.{name}") for name, value in self.inputs.items()}
 
     @cached_property
     def upstream(self) -> tuple["Node", ...]:
@@ -130,101 +157,22 @@ def is_record(value: Any) -> bool:
     return is_dataclass(value) and not isinstance(value, type)
 
 
-def _keys(value: Any, where: str) -> Any:
-    """An input as the cache key has it: nodes by their keys, what stands beside them as it is."""
+def _encoded(value: Any, content: Callable[[Node], str], where: str) -> Any:
     if isinstance(value, Node):
-        return value.key
+        return content(value)
     if isinstance(value, Mapping):
-        return {name: _keys(item, f"{where}.{name}") for name, item in value.items()}
+        return {name: _encoded(item, content, f"{where}.{name}") for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_keys(item, where) for item in value]
+        return [_encoded(item, content, where) for item in value]
     if is_record(value) and nodes_in(value):
-        return {each.name: _keys(getattr(value, each.name), f"{where}.{each.name}") for each in fields(value)}
+        return {
+            each.name: _encoded(getattr(value, each.name), content, f"{where}.{each.name}") for each in fields(value)
+        }
     return cache_key.encode(value, _no_code, where)
 
 
 def _no_code(code: Any) -> str:
     raise TypeError(f"{code.__qualname__} is code, which stands in no input: make it a value of its own")
-
-
-def read(value: Any, hint: Any, artifacts: Mapping[str, Artifact]) -> Any:
-    """An input as its stage wants it: each node as its rows, or as its artifact where the type says `Artifact`."""
-    if isinstance(value, Node):
-        artifact = artifacts[value.key]
-        return artifact if _wants_artifact(hint) else artifact.rows()
-    if not nodes_in(value):
-        return value
-    if isinstance(value, Mapping):
-        return {name: read(item, hint, artifacts) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(read(item, hint, artifacts) for item in value)
-    hints = _record_hints(type(value), hint)
-    return replace(value, **{name: read(getattr(value, name), hints[name], artifacts) for name in hints})
-
-
-def _record_hints(record: type, hint: Any) -> dict[str, Any]:
-    """The types of a record's fields, those that it leaves open as `hint` says them (`Record[Artifact]`)."""
-    alias = next((part for part in _parts(hint) if get_origin(part) is record), None)
-    said = dict(zip(getattr(record, "__parameters__", ()), get_args(alias), strict=False))
-
-    def filled(of: Any) -> Any:
-        open_ones = getattr(of, "__parameters__", ())
-        return said.get(of, of[tuple(said.get(one, one) for one in open_ones)] if open_ones else of)
-
-    return {name: filled(of) for name, of in get_type_hints(record).items()}
-
-
-def _parts(hint: Any) -> Iterator[Any]:
-    """A type and all that stand inside of it."""
-    yield hint
-    for part in get_args(hint):
-        yield from _parts(part)
-
-
-def _wants_artifact(hint: Any) -> bool:
-    """Whether `Artifact` stands in a type, as it is or inside of another (`Artifact | None`)."""
-    return Artifact in _parts(hint)
-
-
-@dataclass
-class Work:
-    """What a running stage is handed: a folder for its files, the runtime, and a way to say how far it is."""
-
-    folder: Path
-    """Files written here become the artifact."""
-    runtime: Runtime
-    run_name: str
-    facts: dict[str, Any]
-    """What the stage wants to say of its result; kept in the manifest."""
-    total: int = 0
-    """Rows of the first input of a per-row stage, the ones finished on an earlier try included."""
-    made: int = 0
-    """Rows a per-row stage has made in this try."""
-    partial: bool = False
-    """Whether only a share of a per-row stage's rows is at hand: what can only be decided over all of them is left
-    unfinished, for the one who puts the shares together."""
-    elsewhere: float = 0.0
-    """Seconds of the stage's slot that others took to make shares of the rows."""
-    unit: str = "rows"
-    """What progress counts."""
-
-    @property
-    def scratch(self) -> Path:
-        """A folder that outlives a failed try and is emptied when the artifact is complete."""
-        path = self.folder / "scratch"
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def progress(self, done: int, total: int) -> None:
-        self.runtime.listener("progress", self.run_name, {"done": done, "total": total, "unit": self.unit})
-
-    def note(self, text: str) -> None:
-        """One line for the person watching."""
-        self.runtime.listener("note", self.run_name, {"text": text})
-
-    def log(self, text: str) -> None:
-        """One line for who reads the log of this run."""
-        self.runtime.listener("log", self.run_name, {"text": text})
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +192,9 @@ class Stage:
     facts: tuple[Fact, ...] = ()
     table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
     own_questions: bool = False
+    reads_manifests: bool = False
+    adopted: Callable[[pa.Table, int], pa.Table] | None = None
+    samples: str = ""
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
         """A stage travels to another process by name: its module holds it where its function stood."""
@@ -263,7 +214,7 @@ class Stage:
         return inspect.signature(self.function)
 
     @cached_property
-    def _hints(self) -> dict[str, Any]:
+    def hints(self) -> dict[str, Any]:
         return get_type_hints(self.function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Node:
@@ -280,13 +231,6 @@ class Stage:
             return self.table(facts)
         shown = [fact for fact in self.facts if fact.words and fact.name in facts and fact.told(facts[fact.name])]
         return {fact.words: fact.form(facts[fact.name]) for fact in shown}
-
-    def arguments(self, node: Node, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
-        """What the function is called with: values as they are, inputs as rows or artifacts, as their types say."""
-        return {
-            **node.values,
-            **{name: read(value, self._hints[name], artifacts) for name, value in node.inputs.items()},
-        }
 
 
 def _stage_of(module: str, name: str) -> Any:
@@ -307,6 +251,9 @@ def stage(
     facts: tuple[Fact, ...] = (),
     table: Callable[[Mapping[str, Any]], dict[str, str]] | None = None,
     own_questions: bool = False,
+    reads_manifests: bool = False,
+    adopted: Callable[[pa.Table, int], pa.Table] | None = None,
+    samples: str = "",
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a function a stage.
 
@@ -320,6 +267,11 @@ def stage(
         slot: what it occupies while it runs: "cpu", "engine" (shared by any number of stages) or "trainer".
         gpu: whether it uses a GPU where there is one, though it is neither engine nor trainer.
         summary: facts for the manifest about all finished rows, those of earlier tries included.
+        reads_manifests: it tells how its inputs were made, so that their keys count beside what they hold.
+        adopted: of finished rows that another artifact of a per-row stage has, those that this one would have made,
+            where it has so many input rows: none that failed for a passing reason. By default all.
+        samples: the parameter, a `Sampling`, whose `n` says how many rows a per-row stage makes of each input row,
+            where that is the only thing it changes: more samples are then put to those that another artifact has.
 
     What plans, pages and reports ask of it (tasks/pipeline/declaration.py); none of it is part of the key:
         unit: what its progress counts.
@@ -336,7 +288,7 @@ def stage(
 
     def decorate(function: Callable[..., Any]) -> Stage:
         assert isinstance(function, FunctionType)
-        declared = (unit, adds, rows, compute, facts, table, own_questions)
+        declared = (unit, adds, rows, compute, facts, table, own_questions, reads_manifests, adopted, samples)
         return Stage(function, per_row, retries, slot, gpu, summary, *declared)
 
     return decorate

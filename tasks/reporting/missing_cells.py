@@ -1,5 +1,6 @@
 """What a study could not make: lost arms and single cells, each once with its reason."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -43,11 +44,15 @@ def lost(missing: Iterable[dict[str, Any]]) -> list[Lost]:
 
 
 def lines(missing: list[dict[str, Any]], most: int) -> list[str]:
-    """The same for a terminal, a line each: which arm, how many cells, and why."""
+    """The same for a terminal, a line each: which arm, how many cells, and why; where that are too many lines, one for
+    all benchmarks and sizes of an arm."""
     if not missing:
         return []
     groups = lost(missing)
     said = [f"Missing cells: {len(missing)}"]
+    by_arm = Counter((one["student"], one["arm"], one["why"]) for one in missing)
+    if len(by_arm) <= most < len(groups):  # arms that are missing wherever they could be, each for one reason
+        return [*said, *(f"  {arm} ({count} cells): {why or 'not made'}" for (_, arm, why), count in by_arm.items())]
     for one in groups[:most]:
         cells = "1 cell" if one.cells == 1 else f"{one.cells} cells"
         said.append(f"  {one.called} ({cells}): {one.why or 'not made'}")

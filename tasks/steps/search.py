@@ -3,12 +3,20 @@
 Setlur et al. 2024 (arXiv 2406.14532): the first pit is the first step from which the student does not get the question
 right any more. Where rollouts fail from a prefix they fail from all longer ones, so that a binary search finds it, as
 in OmegaPRM (Luo et al. 2024, arXiv 2406.06592). `all` looks at every prefix, which values of all steps need.
+
+A prefix fails if all `rollouts` from it fail, so a search asks for FIRST of them and for the others only if these fail:
+one right answer settles it. What is decided, and how often wrongly, is the same as if all were made. From a prefix with
+the chance v, n rollouts fail together with the probability (1 - v)^n: for v = 0.3 five in 16.8 %, and with 15 `again`,
+which the search makes where it would stop, twenty in 0.08 % of cases; for v = 0.1 in 59 and 12.2 %. The rollouts of a
+prefix that did not fail end with the first part that has a right one: their share of right ones is no estimate of v.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Where = Literal["pit", "all"]
+FIRST = 2
+"""Rollouts from a prefix that a search for the pit asks for before the others."""
 
 
 class Wanted(NamedTuple):
@@ -31,7 +39,7 @@ class Search:
     """Whether the response is correct: what rollouts from its end would come to."""
     where: Where
     rollouts: int
-    """From each prefix that is looked at."""
+    """From each prefix that is looked at; in the search for the pit, at most so many."""
     again: int
     """More from a prefix from which all failed, before it counts as a failing one in the search for the pit: with a
     chance of 0.3, five fail together in 17 of 100 cases, twenty in 1 of 1,000."""
@@ -50,11 +58,15 @@ class Search:
         if self.where == "all":
             fresh = [Wanted(prefix, 0, self.rollouts) for prefix in range(self.steps) if prefix not in self.made]
             return fresh or ([] if self.right else self._sure(self._bounds()[1]))
+        for prefix, made in self.made.items():
+            if made < self.rollouts and not self.correct[prefix]:
+                return [Wanted(prefix, made, self.rollouts - made)]
+        first = min(FIRST, self.rollouts)
         if 0 not in self.made:
-            return [Wanted(0, 0, self.rollouts)]
+            return [Wanted(0, 0, first)]
         low, high = self._bounds()
         if high - low > 1:
-            return [Wanted((low + high) // 2, 0, self.rollouts)]
+            return [Wanted((low + high) // 2, 0, first)]
         return self._sure(high)
 
     @property

@@ -3,7 +3,8 @@
 <store>/<stage>/<key>/manifest.json     written last and atomically, with a digest of every file
 <store>/<stage>/<key>/rows.parquet      or whatever files the stage wrote
 <store>/<stage>/<key>/parts/            finished rows of an unfinished stage
-<store>/latest/<stage>/<label>.json     ingredients of the newest artifact of that name, to explain a miss
+<store>/relatives/<stage>/<name>/<rows>-<key>   artifacts that rows may be taken over from (tasks/pipeline/take_over.py)
+<store>/latest/<stage>/<label>.json     what was made last under that name, to explain a miss
 """
 
 import json
@@ -12,7 +13,7 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ from filelock import FileLock, Timeout
 from data.digest import file_digest
 from data.errors import InputError
 from tasks.storage.atomic_write import write_atomically
-from tasks.storage.manifest import MANIFEST, manifest_text
+from tasks.storage.latest import Latest, with_newest
+from tasks.storage.manifest import MANIFEST, content_of, manifest_text
 from tasks.storage.rows import Rows
 
 
@@ -39,6 +41,11 @@ class Artifact:
         """What the stage reported of its result: counts, losses, settings that were measured."""
         return dict(self.manifest["facts"])
 
+    @property
+    def content(self) -> str:
+        """A digest of what it holds, as keys of the steps after it have it."""
+        return content_of(self.manifest)
+
     def rows(self) -> Rows:
         return Rows([self.folder / "rows.parquet"])
 
@@ -52,6 +59,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[tuple[str, int, int]] = set()
+        self._contents: dict[tuple[str, str], tuple[int, str]] = {}
+        """What artifacts hold, with the time at which their manifests were written."""
 
     def __str__(self) -> str:
         return str(self.root)
@@ -82,12 +91,30 @@ class Store:
         """Whether a manifest exists. Its files are only checked when the artifact is opened."""
         return (self.root / stage / key / MANIFEST).exists()
 
+    def content(self, stage: str, key: str) -> str | None:
+        """A digest of what a complete artifact holds; None where there is none. Its files are not checked."""
+        path = self.root / stage / key / MANIFEST
+        try:
+            written = path.stat().st_mtime_ns
+            known = self._contents.get((stage, key))
+            if known is None or known[0] != written:
+                known = written, content_of(json.loads(path.read_text(encoding="utf-8")))
+                self._contents[stage, key] = known
+        except (FileNotFoundError, ValueError, KeyError):  # one that cannot be read is set aside when it is opened
+            return None
+        return known[1]
+
     def keys(self, stage: str) -> frozenset[str]:
         """Keys of the stage's complete artifacts: those for which `has` is true."""
         folder = self.root / stage
         if not folder.is_dir():
             return frozenset()
         return frozenset(entry.name for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{MANIFEST}"))
+
+    def relatives(self, stage: str, name: str) -> dict[str, int]:
+        """Keys of artifacts under one name of relatives (`tasks.pipeline.take_over`) with their rows, most first."""
+        folder = self.root / "relatives" / stage / name
+        return most_rows_first(os.listdir(folder) if folder.is_dir() else [])
 
     def begun(self, stage: str, key: str) -> bool:
         """Whether there is an unfinished artifact with finished rows."""
@@ -130,7 +157,11 @@ class Store:
         write_atomically(folder / MANIFEST, manifest_text(manifest))
         for leftover in ("parts", "scratch"):
             shutil.rmtree(folder / leftover, ignore_errors=True)
-        with suppress(OSError):  # the artifact is complete; these files only explain and estimate
+        with suppress(OSError):  # the artifact is complete; these files only explain, estimate and spare work
+            if relatives := manifest.get("relatives"):
+                place = self.root / "relatives" / stage / relatives / f"{manifest['rows']}-{key}"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.touch()
             self._record(manifest)
         opened = self.open(stage, key)
         assert opened is not None, f"{folder} was damaged while it was written"
@@ -151,7 +182,8 @@ class Store:
 
     def _record(self, manifest: dict[str, Any]) -> None:
         """Record the ingredients of the newest artifact of this name, and how long it took."""
-        write_atomically(self._latest(manifest["stage"], manifest["label"]), json.dumps(manifest["ingredients"]))
+        stage, label = manifest["stage"], manifest["label"]
+        write_atomically(self._latest_file(stage, label), with_newest(self._latest_here(stage, label), manifest))
         tokens = manifest["facts"].get("tokens")
         timing = {
             **{name: manifest[name] for name in ("stage", "model", "busy")},
@@ -160,11 +192,14 @@ class Store:
         with self.timings.open("a", encoding="utf-8") as log:
             log.write(json.dumps(timing) + "\n")
 
-    def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
-        """Ingredients of the newest artifact of this stage and label, to name what has changed since."""
+    def latest(self, stage: str, label: str) -> Latest | None:
+        """What was made last of this stage and label, to name what has changed since."""
+        return self._latest_here(stage, label)
+
+    def _latest_here(self, stage: str, label: str) -> Latest | None:
         try:
-            return dict(json.loads(self._latest(stage, label).read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError):
+            return Latest.of(self._latest_file(stage, label).read_text(encoding="utf-8"))
+        except (FileNotFoundError, UnicodeDecodeError):
             return None
 
     @contextmanager
@@ -192,7 +227,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _latest(self, stage: str, label: str) -> Path:
+    def _latest_file(self, stage: str, label: str) -> Path:
         return self.root / "latest" / stage / (re.sub(r"[^\w.-]+", "_", label) + ".json")
 
     def _damage(self, folder: Path, manifest: dict[str, Any]) -> str | None:
@@ -218,3 +253,9 @@ class Store:
         except FileNotFoundError:  # another thread or process has moved it
             return
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
+
+
+def most_rows_first(marks: Iterable[str]) -> dict[str, int]:
+    """Keys and rows in names such as `300-1f3a…`."""
+    found = [(int(rows), key) for rows, _, key in (mark.partition("-") for mark in marks) if rows.isdigit()]
+    return {key: rows for rows, key in sorted(found, reverse=True)}

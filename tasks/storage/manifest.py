@@ -1,10 +1,20 @@
 """The manifest of an artifact: its text, and what is refused of one that another machine has written."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 MANIFEST = "manifest.json"
+BESIDE = frozenset({"input_rows.parquet"})
+"""Files of an artifact that no stage reads: they say what its rows were made of (`tasks.storage.input_rows`)."""
+
+
+def content_of(manifest: Mapping[str, Any]) -> str:
+    """A digest of what an artifact holds: of its files, whatever they were made of, and when. 32 hexadecimal digits."""
+    files = sorted((name, file["sha256"]) for name, file in manifest["files"].items() if name not in BESIDE)
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:32]
 
 
 def read_manifest(content: bytes) -> dict[str, Any] | None:

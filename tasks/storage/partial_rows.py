@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.resources.errors import StageFailed
+from tasks.storage import input_rows
 from tasks.storage.external_sort import POSITION, Run, merged, schema_of, write_run
 from tasks.storage.rows import Row, RowFile, Rows, to_table
 
@@ -61,6 +62,8 @@ class PartialRows:
         self._flushed = time.monotonic()
         self._runs: list[Run] = []
         self._done = np.zeros(self._total, dtype=bool)
+        self._known: dict[int, list[Row]] = {}
+        """Samples of unfinished rows that another artifact has, by position."""
         self._handed_out: dict[Unit, list[int]] = {}
         self._all_handed_out = False
         self._next = 0
@@ -96,6 +99,7 @@ class PartialRows:
         if not rows:
             raise StageFailed("a stage yielded an empty list of rows for one of its input rows")
         position = self._position_of(self._unit(rows[0]))
+        rows = [*self._known.pop(position, []), *rows]
         if len(rows) > 1 and "sample" in rows[0]:
             rows = sorted(rows, key=lambda row: row["sample"])
         self._buffer.extend(rows)
@@ -106,18 +110,43 @@ class PartialRows:
         if waited >= FLUSH_SECONDS or (count >= FLUSH_ROWS and waited >= 1) or count >= MOST_ROWS:
             self.flush()
 
+    def take(self, rows: pa.Table, positions: Sequence[int]) -> None:
+        """Keep rows that another artifact has, all that were made of each source row at these positions."""
+        # As if they had just been made: rows of which a column holds nothing say nothing of its type.
+        columns = dict(zip(rows.column_names, rows.columns, strict=True))
+        empty = {name: pa.nulls(len(rows)) for name, column in columns.items() if column.null_count == len(rows)}
+        self._write(pa.table(columns | empty), positions)
+        taken = np.unique(np.asarray(positions))
+        self.units += int((~self._done[taken]).sum())
+        self._done[taken] = True
+
+    def know(self, position: int, rows: list[Row]) -> None:
+        """Remember samples of an unfinished source row that need not be drawn again; `add` puts the others to them."""
+        if len(rows) > len(self._known.get(position, [])):
+            self._known[position] = rows
+
+    def missing_samples(self, row: Row, n: int) -> list[int]:
+        """Which of a source row's `n` samples are to be drawn; of rows that were handed out."""
+        (position, *more) = self._handed_out.get(self._unit(row), [-1])
+        known = [] if more else self._known.get(position, [])
+        have = {one["sample"] for one in known}
+        return [number for number in range(n) if number not in have]
+
     def flush(self) -> None:
         """Write the rows in memory to a part file."""
         if self._buffer:
-            path = self._folder / f"{self._name}{self._next:06d}.parquet"
-            draft = path.with_suffix(".draft")
-            write_run(draft, to_table(self._buffer), self._positions)
-            _to_disk(draft, path)
-            self._next += 1
-            self._runs.append(Run.read(path))
+            self._write(to_table(self._buffer), self._positions)
             self._buffer, self._positions = [], []
-            self._keep(path)
         self._flushed = time.monotonic()
+
+    def _write(self, rows: pa.Table, positions: Sequence[int]) -> None:
+        path = self._folder / f"{self._name}{self._next:06d}.parquet"
+        draft = path.with_suffix(".draft")
+        write_run(draft, rows, positions)
+        _to_disk(draft, path)
+        self._next += 1
+        self._runs.append(Run.read(path))
+        self._keep(path)
 
     def save_facts(self, facts: dict[str, Any]) -> None:
         """Save the facts of this share of the rows for the process that merges all shares."""
@@ -147,7 +176,8 @@ class PartialRows:
         return facts
 
     def finish(self, run_name: str) -> int:
-        """Write `rows.parquet` in the order of the source, so that neither speed nor resuming changes a byte.
+        """Write `rows.parquet` in the order of the source, so that neither speed nor resuming changes a byte; and
+        beside it what each row was made of.
 
         Raises:
             StageFailed: units are missing, or there were none.
@@ -160,14 +190,18 @@ class PartialRows:
             first = tuple(next(self._source.batches(self._columns, int(missing[0]))).to_pylist()[0].values())
             raise StageFailed(f"{run_name} left out {len(missing)} of {self._total} rows, the first being {first}")
         units, last = 0, -1
+        rows_of_each = np.zeros(self._total, dtype=np.int32)
         with RowFile(self._folder.parent / "rows.parquet", schema_of(self._runs)) as file:
             for table in merged(self._runs, self._folder / "longer"):
-                places = np.unique(np.asarray(table.column(POSITION)))
+                positions = np.asarray(table.column(POSITION))
+                places, counts = np.unique(positions, return_counts=True)
+                rows_of_each[places] += counts.astype(np.int32)
                 units += len(places) - (places[0] == last)
                 last = places[-1]
                 file.add(table.drop_columns([POSITION]))
         if units != self._total:
             raise StageFailed(f"{run_name}: its kept parts hold {units} rows' output where {self._total} were made")
+        input_rows.write(self._folder.parent, self._source, rows_of_each)
         return file.rows
 
     def unfinished(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:

@@ -1,8 +1,10 @@
 """The store at a fsspec URL: a folder on this machine in which stages write as ever, and the copy all machines see.
 
 <url>/<stage>/<key>/manifest.json       uploaded last: without it there is no artifact
+<url>/<stage>/<key>/content-<digest>    what the artifact holds, to be read from a listing
 <url>/<stage>/<key>/rows.parquet        or whatever files the stage wrote
 <url>/<stage>/<key>/parts/              finished rows of an unfinished artifact (tasks/storage/shared_partial_rows.py)
+<url>/relatives/<stage>/<name>/         artifacts that rows may be taken over from (tasks/pipeline/take_over.py)
 <url>/latest/, <url>/timings/           what was made last, and how long it took (tasks/storage/shared_metadata.py)
 <url>/locks/<stage>-<key>.json          who makes an artifact now (tasks/storage/lease.py)
 <url>/damaged/                          what did not have its digest
@@ -25,11 +27,12 @@ from typing import Any
 from filelock import FileLock
 
 from tasks.resources.errors import Transient
-from tasks.storage.artifacts import Artifact, Store
+from tasks.storage.artifacts import Artifact, Store, most_rows_first
 from tasks.storage.atomic_write import write_atomically
+from tasks.storage.latest import Latest
 from tasks.storage.lease import Lease
 from tasks.storage.local_cache import folder_name, machine_name, seconds, user_cache
-from tasks.storage.manifest import MANIFEST, manifest_text, read_manifest
+from tasks.storage.manifest import MANIFEST, content_of, manifest_text, read_manifest
 from tasks.storage.object_store import ObjectStore
 from tasks.storage.shared_metadata import SharedMetadata
 from tasks.storage.shared_partial_rows import SharedPartialRows
@@ -38,6 +41,9 @@ STORED = ".stored"
 """Marks a folder of the cache whose artifact the remote store has."""
 UPLOADED = ".uploaded.json"
 """Digests of the files that were uploaded before an upload broke off."""
+CONTENT = "content-"
+"""Begins the name of an empty object beside a manifest; a digest of what the artifact holds follows. One listing then
+tells the keys of all steps after these."""
 UNREADABLE = "its manifest cannot be read"
 
 
@@ -63,6 +69,7 @@ class SharedStore(Store):
         self._leases: dict[tuple[str, str], Lease] = {}
         self._without_lease: set[tuple[str, str]] = set()
         self._known: dict[str, set[str]] = defaultdict(set)
+        self._contents_there: dict[tuple[str, str], str] = {}
         self._begun: dict[str, frozenset[str]] = {}
         self._parts = SharedPartialRows(self._remote)
         self._metadata = SharedMetadata(self._remote, self.root / "seen", self.timings, self.machine)
@@ -103,9 +110,25 @@ class SharedStore(Store):
         for key in marked - complete:  # removed from the store since: this machine's copy is uploaded when it is used
             (self.folder(stage, key) / STORED).unlink(missing_ok=True)
         self._known[stage] = set(complete)
+        for key, _, name in listed:
+            if name.startswith(CONTENT):
+                self._contents_there[stage, key] = name.removeprefix(CONTENT)
         self._begun[stage] = frozenset(key for key, _, name in listed if name.startswith("parts/"))
         self._metadata.forget_stage(stage)
         return complete
+
+    def content(self, stage: str, key: str) -> str | None:
+        if (self.folder(stage, key) / STORED).exists() and (here := super().content(stage, key)) is not None:
+            return here
+        if (stage, key) not in self._contents_there:
+            manifest = self._manifest(stage, key)
+            if manifest is None:
+                return None
+            self._contents_there[stage, key] = content_of(manifest)
+        return self._contents_there[stage, key]
+
+    def relatives(self, stage: str, name: str) -> dict[str, int]:
+        return most_rows_first(self._remote.list(f"relatives/{stage}/{name}"))
 
     def begun(self, stage: str, key: str) -> bool:
         return super().begun(stage, key) or key in self._begun.get(stage, ()) or super().has(stage, key)
@@ -199,6 +222,7 @@ class SharedStore(Store):
             self._upload_files(stage, key, made, {name: entry.size for name, entry in there.items()})
             if lease is not None:
                 lease.confirm()
+            self._remote.write(f"{stage}/{key}/{CONTENT}{made.content}", b"")
             self._remote.write(f"{stage}/{key}/{MANIFEST}", manifest_text(made.manifest).encode())
         (made.folder / STORED).touch()
         (made.folder / UPLOADED).unlink(missing_ok=True)
@@ -206,8 +230,9 @@ class SharedStore(Store):
         self._parts.forget(made.folder)
         with suppress(Transient):  # the artifact is complete: what is left over is only in the way
             self._remote.remove(*(f"{stage}/{key}/{name}" for name in there if name.startswith("parts/")))
-            latest = self._latest(stage, made.manifest["label"]).name
-            self._metadata.record(stage, latest, made.manifest["ingredients"])
+            if relatives := made.manifest.get("relatives"):
+                self._remote.write(f"relatives/{stage}/{relatives}/{made.manifest['rows']}-{key}", b"")
+            self._metadata.record(stage, self._latest_file(stage, made.manifest["label"]).name, made.manifest)
         return made
 
     def _upload_files(self, stage: str, key: str, made: Artifact, there: dict[str, int]) -> None:
@@ -285,6 +310,7 @@ class SharedStore(Store):
         for name in names:  # the manifest first: without it there is no artifact
             self._remote.move(f"{stage}/{key}/{name}", f"{aside}/{name}")
         self._known[stage].discard(key)
+        self._contents_there.pop((stage, key), None)
         warnings.warn(
             f"damaged artifact {self.url}/{stage}/{key}: {why}. Set aside as {self.url}/{aside}; "
             "it will be made again.",
@@ -293,8 +319,8 @@ class SharedStore(Store):
 
     # Metadata
 
-    def latest_ingredients(self, stage: str, label: str) -> dict[str, Any] | None:
-        return self._metadata.latest(stage, self._latest(stage, label).name)
+    def latest(self, stage: str, label: str) -> Latest | None:
+        return self._metadata.latest(stage, self._latest_file(stage, label).name)
 
     def timing_lines(self) -> list[str]:
         return self._metadata.timing_lines()

@@ -1,6 +1,6 @@
-"""What a shared store keeps beside its artifacts: ingredients of the newest of each name, and how long stages took.
+"""What a shared store keeps beside its artifacts: what was made last under each name, and how long stages took.
 
-    latest/<stage>/<label>.json     ingredients, to explain a miss
+    latest/<stage>/<label>.json     what was made last, to explain a miss
     timings/<machine>.jsonl         each machine's own, so that none writes over another's
 
 Copies of both are kept in the cache and fetched anew only when their object has changed.
@@ -9,12 +9,14 @@ Copies of both are kept in the cache and fetched anew only when their object has
 import json
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tasks.resources.errors import Transient
 from tasks.storage.atomic_write import write_atomically
+from tasks.storage.latest import Latest, with_newest
 from tasks.storage.object_store import ObjectStore
 
 UPLOAD_EVERY = 15.0
@@ -34,27 +36,28 @@ class SharedMetadata:
         self._cache = cache
         self._timings = timings
         self._own = f"{machine}.jsonl"
-        self._latest: dict[str, dict[str, Any]] = {}
+        self._latest: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         self._uploaded = -UPLOAD_EVERY
 
     def forget_stage(self, stage: str) -> None:
-        """Fetch the stage's ingredients anew when they are next asked for."""
+        """Fetch what was made last of a stage anew when they are next asked for."""
         with self._lock:
             self._latest.pop(stage, None)
 
-    def latest(self, stage: str, name: str) -> dict[str, Any] | None:
-        """The ingredients under a name; all of a stage are fetched at once when the first is asked for."""
+    def latest(self, stage: str, name: str) -> Latest | None:
+        """What was made last under a name; all of a stage are fetched at once when the first is asked for."""
         with self._lock:
             if stage not in self._latest:
-                texts = self._fetched(f"latest/{stage}")
-                self._latest[stage] = {label: _parsed(text) for label, text in texts.items()}
-            return self._latest[stage].get(name)
+                self._latest[stage] = self._fetched(f"latest/{stage}")
+            return Latest.of(self._latest[stage].get(name))
 
-    def record(self, stage: str, name: str, ingredients: dict[str, Any]) -> None:
+    def record(self, stage: str, name: str, manifest: Mapping[str, Any]) -> None:
         """Record a complete artifact, and every `UPLOAD_EVERY` seconds this machine's timings. A failure is ignored."""
         with suppress(Transient):
-            self._remote.write(f"latest/{stage}/{name}", json.dumps(ingredients).encode())
+            before = self._remote.read(f"latest/{stage}/{name}")
+            text = with_newest(Latest.of((before or b"").decode("utf-8", "replace")), manifest)
+            self._remote.write(f"latest/{stage}/{name}", text.encode())
             if time.monotonic() - self._uploaded >= UPLOAD_EVERY:
                 self._uploaded = time.monotonic()
                 self._upload_timings()
@@ -97,10 +100,3 @@ class SharedMetadata:
             with suppress(OSError):  # a full disk: they are fetched again
                 write_atomically(copy, json.dumps(kept))
         return {name: text for name, (_, text) in kept.items()}
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

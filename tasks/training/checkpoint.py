@@ -17,6 +17,8 @@ from tasks.pipeline.versions import versions
 if TYPE_CHECKING:
     from tasks.training.trainer import Trainer
 
+DECIDES_NO_RESULT = True
+
 SECONDS = 10.0
 """How often a training is kept."""
 SHARE = 0.05

@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tasks.evaluate import evaluate
+from tasks.generate import generate
 from tasks.kinds.verifiers import find
 from tasks.models.model import Model, resolve
 from tasks.models.rendering import renderer
 from tasks.models.sampling import Sampling
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.placement import Placement
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Row, Rows
@@ -74,11 +75,17 @@ def side_by_side(model: Model, adapters: list[Path], store: Path) -> int:
     runtime = Runtime(Store(store), Placement(kv_cache_gib=1.0))
 
     def cell(index: int, benchmark: int) -> int:
-        adapter = Artifact(adapters[index], {"key": str(index), "facts": {}})
-        live = Artifact(store, {"key": "", "facts": {"adapter": str(index)}})
-        work = Work(store, runtime, f"evaluate {index}/{benchmark}", {})
+        weights = {"weights": {"sha256": str(index), "bytes": 1}}
+        adapter = Artifact(adapters[index], {"key": str(index), "facts": {}, "files": weights})
+        live = Artifact(store, {"key": "", "facts": {"adapter": adapter.content}})
+        work = Work(store, runtime, f"generate {index}/{benchmark}", {})
         rows = Rows.of(questions(benchmark))
-        list(evaluate.function(rows, model, adapter, live, PROMPT, find("number"), SAMPLING, 0, work=work))
+        answers = [
+            row
+            for made in generate.function(rows, model, PROMPT, SAMPLING, 0, adapter, live, work=work)
+            for row in made
+        ]
+        list(evaluate.function(Rows.of(answers), find("number"), work=work))
         return int(work.facts["tokens"])
 
     with ThreadPoolExecutor(8) as threads:

@@ -117,7 +117,7 @@ def measured() -> Iterator[dict[str, float]]:
 
 def rows_through(node: Node, artifact: Artifact, made: Runtime) -> int:
     """Rows that a step read, or wrote where these are more."""
-    found = [made.store.open(needed.stage.name, needed.key) for needed in node.upstream]
+    found = [made.keys.open(needed) for needed in node.upstream]
     return max(artifact.manifest["rows"], sum(one.manifest["rows"] for one in found if one))
 
 
@@ -132,7 +132,7 @@ def one_process(folder: Path, limit: float) -> None:
     made = standing_in(folder / "store", listener)
     figures = Figures(folder / "one_process.json")
     for node in chain(folder):
-        if made.store.has(node.stage.name, node.key):
+        if made.keys.has(node):
             continue
         cost: dict[str, float] = {}
         try:
@@ -178,13 +178,13 @@ def two_nodes(folder: Path, limit: float) -> None:
     try:
         with Watch() as watch:
             for step, node in enumerate(nodes):
-                if made.store.has(node.stage.name, node.key):
+                if made.keys.has(node):
                     continue
                 started, costs = time.perf_counter(), list[dict[str, float]]()
                 calls: list[tuple[int, int]] = [(0, 0)]
                 if node.stage.per_row:
                     first = node.upstream[0]
-                    rows = made.store.open(first.stage.name, first.key).manifest["rows"]  # type: ignore[union-attr]
+                    rows = made.keys.open(first).manifest["rows"]  # type: ignore[union-attr]
                     of = shards(rows, made.placement.shard_rows)
                     calls = [(number, of) for number in range(of if of > 1 else 0)] + calls
                 running: list[Any] = []
@@ -202,7 +202,7 @@ def two_nodes(folder: Path, limit: float) -> None:
                 cost |= {"seconds": wall - cost["stand_in"] / 2, "peak": max(one["peak"] for one in costs)}
                 cost |= {"peak_sum": watch.taken(), "peak_ray": watch.of_ray}
                 figures.add(node.run_name, cost)
-                if time.monotonic() > until and not made.store.has(node.stage.name, node.key):
+                if time.monotonic() > until and not made.keys.has(node):
                     raise TimeUp
     finally:
         ray.shutdown()

@@ -17,7 +17,7 @@ from tasks.engine.interface import Completion, Request
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.pipeline.runtime import Listener, Placement, Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources import slots
 from tasks.scoring import likelihood
 from tasks.storage.artifacts import Store

@@ -144,26 +144,30 @@ class Peer:
     def parts(self) -> Iterator[Part]:
         """Each stage when it is measured."""
         part, nodes = self.part("generate")
-        answers = {node.key: self.answered(part, node, "") for node in nodes}
+        nodes = [node for node in nodes if not any(tag.startswith("eval:") for tag in node.tags)]
+        answers = {node.recipe: self.answered(part, node, "") for node in nodes}
         yield part
 
         part, nodes = self.part("score")
         for node in nodes:
             written = node.inputs["responses"].inputs["responses"]
-            self.run(part, "perplexity", node, answers.get(written.key) or some(questions(node), self.fraction), "", {})
+            self.run(
+                part, "perplexity", node, answers.get(written.recipe) or some(questions(node), self.fraction), "", {}
+            )
         yield part
 
         part, nodes = self.part("finetune")
-        chosen = {node.key: self.chosen(node) for node in nodes}
+        chosen = {node.recipe: self.chosen(node) for node in nodes}
         part.rows = sum(len(rows) for rows in chosen.values())
         adapters: list[str] = []
         for node in some(nodes, self.fraction):
             adapters.append(str(self.folder / f"adapter{len(adapters)}"))
-            self.run(part, "train", node, chosen[node.key], adapters[-1], node.values["method"].model_dump())
+            self.run(part, "train", node, chosen[node.recipe], adapters[-1], node.values["method"].model_dump())
         yield part
 
         part, nodes = self.part("evaluate")
-        benchmarks = {node.inputs["questions"].key: node for node in nodes}
+        answers = [node.inputs["answers"] for node in nodes]
+        benchmarks = {node.inputs["questions"].recipe: node for node in answers}
         for index, node in enumerate(benchmarks.values()):
             self.answered(part, node, adapters[index % len(adapters)])
         yield part
@@ -173,7 +177,7 @@ class Peer:
         return Part(stage, len(nodes), sum(node.expected_rows for node in nodes)), nodes
 
     def answered(self, part: Part, node: "Node", adapter: str) -> "list[Row]":
-        """Answer a fraction of the questions of a `generate` or `evaluate` step."""
+        """Answer a fraction of the questions of a `generate` step."""
         rendering, sampling = self.renderer(node.values["model"]), node.values["sampling"]
         rows = some([row for row in questions(node) for _ in range(sampling.n)], self.fraction)
         options = {"max_new_tokens": sampling.max_tokens, "do_sample": sampling.temperature > 0}
@@ -185,7 +189,10 @@ class Peer:
 
     def chosen(self, arm: "Node") -> "list[Row]":
         """What an arm trains on."""
-        artifact = self.store.open("training_rows", arm.inputs["rows"].key)
+
+        from tasks.pipeline.artifact_keys import ArtifactKeys
+
+        artifact = ArtifactKeys(self.store).open(arm.inputs["rows"])
         if artifact is None:
             return questions(arm)
         self.trained_on = "the rows that the run chose"

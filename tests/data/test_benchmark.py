@@ -264,7 +264,7 @@ def test_another_commit_in_the_cache_is_not_taken_for_the_pinned_one(
 
 
 def key(of: Benchmark) -> str:
-    return questions(of, "train", None, 0).key
+    return questions(of, "train", None, 0).recipe
 
 
 def by_length(most: int, question: str, response: str) -> str:

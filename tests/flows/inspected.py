@@ -14,7 +14,8 @@ from flows.execution.executor import Step
 from flows.execution.options import RunOptions
 from flows.ui import run_log
 from tasks.pipeline.runtime import Runtime, current, using
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows

@@ -22,7 +22,7 @@ STUDY: dict[str, Any] = {
     "evaluate": ["abacus/boxes", "abacus/ledger"],
     "questions": {"train": 60, "evaluate": 20},
     "origins": {
-        "teacher": {"model": "abacus-teacher", "samples": 2},
+        "teacher": {"model": "abacus-teacher", "samples": 2, "temperature": 0.7},
         "resampled": {"kind": "self", "by": "sft", "samples": 8, "keep": 2},
         "any_pairs": {"kind": "pairs", "of": "resampled"},
     },
@@ -48,7 +48,9 @@ def planned(folder: Path, **changes: Any) -> Plan:
 
 
 def of_stage(plan: Plan, stage: str) -> dict[str, Node]:
-    return {node.label: node for node in plan.nodes if node.stage.name == stage}
+    """Steps by label; of `generate` those that write to train on, not the answers that are evaluated."""
+    answers = {node.inputs["answers"].recipe for node in plan.cells.values()}
+    return {node.label: node for node in plan.nodes if node.stage.name == stage and node.recipe not in answers}
 
 
 def test_an_arm_writes_for_the_next_at_each_size_and_seed(tmp_path: Path) -> None:
@@ -61,16 +63,16 @@ def test_an_arm_writes_for_the_next_at_each_size_and_seed(tmp_path: Path) -> Non
     for label, node in of_stage(plan, "generate").items():
         if label.startswith("resampled"):
             adapter = node.inputs["adapter"]
-            assert adapter.key == trained[f"sft/abacus/boxes{label.removeprefix('resampled/abacus/boxes')}"].key
-            assert node.inputs["attested"].upstream[0].key == adapter.key
+            assert adapter.recipe == trained[f"sft/abacus/boxes{label.removeprefix('resampled/abacus/boxes')}"].recipe
+            assert node.inputs["attested"].upstream[0].recipe == adapter.recipe
             assert node.inputs["questions"].values["count"] == int(label.split()[2])
 
 
 @pytest.mark.parametrize("sampling", ["once", "per_seed"])
 def test_posed_questions_leak_nothing_and_are_answered_by_all_that_work_on_them(tmp_path: Path, sampling: str) -> None:
     origins = {
-        "teacher": {"model": "abacus-teacher", "samples": 2},
-        "posed": {"model": "abacus-teacher"},
+        "teacher": {"model": "abacus-teacher", "samples": 2, "temperature": 0.7},
+        "posed": {"model": "abacus-teacher", "temperature": 0.7},
         "own": {"kind": "self", "of": "posed", "by": "on_posed", "samples": 8},
         "any_pairs": {"kind": "pairs", "of": "own"},
     }
@@ -88,16 +90,16 @@ def test_posed_questions_leak_nothing_and_are_answered_by_all_that_work_on_them(
         assert node.inputs["posed"].stage.name == "majority"
         assert set(node.inputs["evaluation"]) == {"abacus/boxes", "abacus/ledger"}
     parts = of_stage(plan, "first_questions")
-    assert {node.inputs["posed"].key for node in parts.values()} == {node.key for node in posed.values()}
+    assert {node.inputs["posed"].recipe for node in parts.values()} == {node.recipe for node in posed.values()}
     generated = of_stage(plan, "generate")
     for size in (30, 60):
         for number, seed in enumerate(drawn * (2 if sampling == "once" else 1)):
             part = parts[f"posed/abacus/boxes{seed} size {size}"]
             own = generated[f"own/abacus/boxes size {size} seed {number}"]
-            assert own.inputs["questions"].key == part.key
+            assert own.inputs["questions"].recipe == part.recipe
     for chosen in of_stage(plan, "select").values():
-        assert {pool: node.key for pool, node in chosen.inputs["within"].items()} == {
-            pool: node.key for pool, node in chosen.inputs["asked"].items()
+        assert {pool: node.recipe for pool, node in chosen.inputs["within"].items()} == {
+            pool: node.recipe for pool, node in chosen.inputs["asked"].items()
         }
         assert {pool: node.stage.name for pool, node in chosen.inputs["asked"].items()} == {
             pool: "questions" if pool == "teacher" else "first_questions" for pool in chosen.inputs["verdicts"]
@@ -157,7 +159,7 @@ def test_an_origin_that_works_on_others_redraws_only_those_that_need_an_arm(tmp_
     generated = of_stage(alone, "generate")
     assert set(generated) == {"teacher/abacus/boxes", *(f"resampled/abacus/boxes seed {seed}" for seed in (0, 1))}
     for node in of_stage(alone, "mix").values():
-        assert node.inputs["sources"]["teacher"].key == generated["teacher/abacus/boxes"].key
+        assert node.inputs["sources"]["teacher"].recipe == generated["teacher/abacus/boxes"].recipe
     by_teacher = {label: node for label, node in of_stage(sized, "generate").items() if label.startswith("teacher")}
     assert set(by_teacher) == {"teacher/abacus/boxes", "teacher/abacus/boxes size 30"}  # at size 60 all are asked
     assert len({node.values["seed"] for node in by_teacher.values()}) == 1
@@ -180,7 +182,7 @@ def test_what_people_wrote_is_not_drawn_for_each_seed(tmp_path: Path) -> None:
     questions = {**STUDY["questions"], "sampling": "per_seed"}
     origins = {
         "human": {},
-        "teacher": {"model": "abacus-teacher"},
+        "teacher": {"model": "abacus-teacher", "temperature": 0.7},
         "mixed": {"kind": "mixture", "of": {"human": 1, "teacher": 1}},
     }
     plan = planned(tmp_path, questions=questions, origins=origins, arms={}, sizes=[])
@@ -198,7 +200,7 @@ def test_a_control_has_the_questions_of_its_seed(tmp_path: Path) -> None:
     plan = planned(
         tmp_path,
         questions={**STUDY["questions"], "sampling": "per_seed"},
-        origins={"human": {}, "teacher": {"model": "abacus-teacher"}},
+        origins={"human": {}, "teacher": {"model": "abacus-teacher", "temperature": 0.7}},
         arms={},
         controls={"free": {"origins": ["human"], "match": {}, "same_questions": True}},
         sizes=[],
@@ -206,15 +208,15 @@ def test_a_control_has_the_questions_of_its_seed(tmp_path: Path) -> None:
     choices = of_stage(plan, "select")
     for seed in (0, 1):
         control = choices[f"abacus/boxes free seed {seed}"]
-        assert control.inputs["within"]["human@free"].key == choices[f"abacus/boxes seed {seed}"].key
+        assert control.inputs["within"]["human@free"].recipe == choices[f"abacus/boxes seed {seed}"].recipe
 
 
 def test_without_arms_each_origin_is_one(tmp_path: Path) -> None:
-    origins = {"human": {}, "teacher": {"model": "abacus-teacher"}}
+    origins = {"human": {}, "teacher": {"model": "abacus-teacher", "temperature": 0.7}}
     plain = planned(tmp_path, arms={}, origins=origins, sizes=[])
     named = planned(tmp_path, arms={name: {"on": name} for name in origins}, origins=origins, sizes=[])
-    assert [node.key for node in of_stage(plain, "finetune").values()] == [
-        node.key for node in of_stage(named, "finetune").values()
+    assert [node.recipe for node in of_stage(plain, "finetune").values()] == [
+        node.recipe for node in of_stage(named, "finetune").values()
     ]
     assert {(cell.arm, cell.origin, cell.size) for cell in plain.cells if cell.trained} == {
         ("human", "human", 0),
@@ -226,14 +228,17 @@ def test_verdicts_and_perplexities_stand_side_by_side(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     for label, node in of_stage(plan, "score").items():
         assert [needed.stage.name for needed in node.upstream] == ["generate"]
-        assert of_stage(plan, "verify")[label].upstream[0].key == node.upstream[0].key
+        assert of_stage(plan, "verify")[label].upstream[0].recipe == node.upstream[0].recipe
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         (
-            {"arms": {"sft": {"on": "techer"}}, "origins": {"teacher": {"model": "abacus-teacher"}}},
+            {
+                "arms": {"sft": {"on": "techer"}},
+                "origins": {"teacher": {"model": "abacus-teacher", "temperature": 0.7}},
+            },
             "arms.sft.on: no origin is called 'techer' (did you mean teacher?)",
         ),
         (
@@ -380,8 +385,8 @@ def test_the_comparison_is_told_of_the_reference_and_nothing_else_is(tmp_path: P
     with_one, without = (planned(tmp_path, reference=arm) for arm in ("rft", ""))
     compared, _ = with_one.conclusion()
     assert compared.values["reference"] == "rft"
-    known = {node.key for node in without.nodes}
-    assert {node.stage.name for node in with_one.nodes if node.key not in known} == {"compare", "report"}
+    known = {node.recipe for node in without.nodes}
+    assert {node.stage.name for node in with_one.nodes if node.recipe not in known} == {"compare", "report"}
 
 
 def test_the_order_of_targets_is_no_difference(tmp_path: Path) -> None:
@@ -405,10 +410,16 @@ def test_pairs_that_part_at_the_first_pit_need_rollouts_of_the_arm_that_is_named
     assert set(rolled) == {f"pits/abacus/boxes size {size} seed {seed}" for size in (30, 60) for seed in (0, 1)}
     for label, node in rolled.items():
         sft = trained[label.replace("pits", "sft")]
-        assert node.inputs["adapter"].key == trained[label.replace("pits", "step_dpo")].inputs["start"].key == sft.key
-        assert node.inputs["attested"].upstream[0].key == sft.key
-        (negatives,) = {one.key for one in node.upstream} - {node.inputs[name].key for name in ("adapter", "attested")}
-        assert negatives == of_stage(plan, "negatives")[label].key
+        assert (
+            node.inputs["adapter"].recipe
+            == trained[label.replace("pits", "step_dpo")].inputs["start"].recipe
+            == sft.recipe
+        )
+        assert node.inputs["attested"].upstream[0].recipe == sft.recipe
+        (negatives,) = {one.recipe for one in node.upstream} - {
+            node.inputs[name].recipe for name in ("adapter", "attested")
+        }
+        assert negatives == of_stage(plan, "negatives")[label].recipe
     store = Store(tmp_path / "store")
     price = cost(plan, forecast(plan, store), store)
     # Eight negatives a question; of six steps a binary search looks at three prefixes, five tries each, and 15 more.

@@ -41,7 +41,7 @@ def test_a_control_trains_on_the_same_responses_matched_again() -> None:
     plan = expand(load("familiarity-abacus"))
     offered = {(arm.train_benchmark, arm.arm): one for (arm, seed), one in plan.offered.items() if seed == 0}
     first, again = (offered["abacus/boxes", f"teacher{of}"] for of in ("", "@length_of_teacher"))
-    assert first.perplexities.key == again.perplexities.key
+    assert first.perplexities.recipe == again.perplexities.recipe
     selections = {selection.node.label: selection.node for selection in plan.selections}
     every, lengths = (selections[f"abacus/boxes{control}"] for control in ("", " length_of_teacher"))
     assert every.values["match"].tokens is None

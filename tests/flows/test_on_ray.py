@@ -71,19 +71,19 @@ def test_a_server_that_other_machines_do_not_reach_is_refused(tmp_path: Path) ->
 def test_a_machine_with_other_code_makes_nothing() -> None:
     sent = Sent(Step(some(3)))
     assert opened(sent).node is sent.step.node
-    sent.key = "0" * 32
+    sent.recipe = "0" * 32
     with pytest.raises(StageFailed, match="has other code for some than the machine that planned it"):
         opened(sent)
 
 
-def test_a_node_works_its_key_out_anew_in_another_process() -> None:
+def test_a_node_works_its_recipe_out_anew_in_another_process() -> None:
     import pickle
 
     node: Node = trained(some(3)).named("x", "seed:0")
-    assert node.key
+    assert node.recipe
     again = pickle.loads(pickle.dumps(node))
-    assert "key" not in vars(again)
-    assert (again.key, again.run_name, again.tags) == (node.key, node.run_name, node.tags)
+    assert "recipe" not in vars(again)
+    assert (again.recipe, again.run_name, again.tags) == (node.recipe, node.run_name, node.tags)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from flows.planning.cost import cost
 from flows.planning.forecast import forecast
 from flows.planning.plan import Plan, expand
 from tasks.origins.pairs import any_pairs
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node
@@ -46,8 +47,8 @@ def test_every_cell_is_there_once_and_inputs_come_first() -> None:
     assert len(plan.cells) == families * (1 + 3 * 2)
     seen: set[str] = set()
     for node in plan.nodes:
-        assert all(needed.key in seen for needed in node.upstream), node.run_name
-        seen.add(node.key)
+        assert all(needed.recipe in seen for needed in node.upstream), node.run_name
+        seen.add(node.recipe)
     assert len(seen) == len(plan.nodes)
     assert plan.nodes[-1].stage.name == "report"
 
@@ -71,7 +72,11 @@ def test_hits_are_what_the_store_has(tmp_path: Path) -> None:
     ("override", "run_name", "why"),
     [
         ("questions.seed=5", "questions abacus/ledger train", "seed 0 -> 5"),
-        ("questions.seed=5", "references human/abacus/ledger", "input changed: questions abacus/ledger train"),
+        (
+            "questions.seed=5",
+            "references human/abacus/ledger",
+            "runs unless questions abacus/ledger train comes out as before",
+        ),
         ("questions.train=13", "questions abacus/ledger train", "count 12 -> 13"),
         (
             "origins.human.column=reference_terse",
@@ -93,13 +98,14 @@ def test_a_miss_names_the_code_that_changed(tmp_path: Path) -> None:
     plan, store = small(), Store(tmp_path)
     node = named(plan, "references human/abacus/ledger")
     make(node, store)
-    folder = store.folder(node.stage.name, node.key)
+    keys = ArtifactKeys(store)
+    folder = store.folder(node.stage.name, keys.find(node) or "")
     latest = next((tmp_path / "latest" / "references").iterdir())
     before = json.loads(latest.read_text())
-    before["code"]["tasks/origins/human.py"] = "another"
+    before["ingredients"]["code"]["tasks/origins/human.py"] = "another"
     latest.write_text(json.dumps(before))
     (folder / "manifest.json").unlink()
-    assert {f.node.key: f.why for f in forecast(plan, store)}[node.key] == "code of tasks/origins/human.py"
+    assert {f.node.recipe: f.why for f in forecast(plan, store)}[node.recipe] == "code of tasks/origins/human.py"
 
 
 def test_what_changes_a_result_changes_the_keys_after_it_and_no_other() -> None:
@@ -107,9 +113,9 @@ def test_what_changes_a_result_changes_the_keys_after_it_and_no_other() -> None:
     changed = {
         node.run_name.split(" ")[0]
         for node, other in zip(before.nodes, after.nodes, strict=True)
-        if node.key != other.key
+        if node.recipe != other.recipe
     }
-    same = {node.run_name for node, other in zip(before.nodes, after.nodes, strict=True) if node.key == other.key}
+    same = {node.run_name for node, other in zip(before.nodes, after.nodes, strict=True) if node.recipe == other.recipe}
     assert "generate" in changed
     assert "finetune" in changed
     assert "generate self/abacus/ledger" in same
@@ -125,7 +131,7 @@ def test_a_benchmark_that_tells_its_approaches_in_another_way_has_no_model_run_a
         words = ("careful", "hasty") if approach else ()
         told = {name: replace(one, approach=approach, approaches=words) for name, one in every.items()}
         monkeypatch.setattr(benchmark, "_all", lambda: told)
-        return {node.run_name: node.key for node in small().nodes}
+        return {node.run_name: node.recipe for node in small().nodes}
 
     any_two: list[Any] = [all_visible, in_json]  # code of the project, which counts in keys
     plans = [keys(one) for one in (None, partial(any_two[0], 9), partial(any_two[0], 10), partial(any_two[1], 9))]
@@ -177,14 +183,14 @@ def test_what_the_trainer_holds_is_known_to_every_selection_and_questions_are_me
         assert {node.run_name for node in chosen.inputs["asked"].values()} == {"questions abacus/ledger train"}
         models = {node.values["model"].path for node in chosen.inputs["perplexities"].values()}
         rows = [node for node in plan.nodes if node.stage.name == "training_rows" and chosen in node.upstream]
-        keys = {node.key for node in rows}
-        trained = [node for node in plan.nodes if node.stage.name == "finetune" and node.upstream[0].key in keys]
+        keys = {node.recipe for node in rows}
+        trained = [node for node in plan.nodes if node.stage.name == "finetune" and node.upstream[0].recipe in keys]
         assert models == {node.values["student"].path for node in trained}
     measured = [node for node in plan.checks if node.stage.name == "answerable"]
     assert len(measured) == 2 * len(study.names(study.evaluate))
     for cell, answered in plan.cells.items():
-        (asked,) = (node for node in measured if node in answered.upstream)
-        assert asked.values["model"] == answered.values["model"]
+        (asked,) = (node for node in measured if node in answered.inputs["answers"].upstream)
+        assert asked.values["model"] == answered.inputs["answers"].values["model"]
         assert asked.label == f"{cell.student}/{cell.eval_benchmark} test"
 
 
@@ -205,7 +211,7 @@ def test_predictors_are_computed_of_each_arm_and_what_is_asked_for_is_measured()
     assert {name for name in plain if name.startswith("predict ")} == {
         f"predict {origin}/abacus/ledger" for origin in ("human", "self", "teacher")
     }
-    assert not any(name.startswith(("read_again", "generate base", "generate abacus")) for name in plain)
+    assert not any(name.startswith(("read_again", "generate abacus")) for name in plain)
     plan = small("measures={further_passes: 5, kl_to_base: 3}")
     found = {node.run_name: node for node in plan.nodes}
     assert {name for name in found if name not in plain} == {
@@ -225,9 +231,9 @@ def test_what_fails_beside_an_arm_takes_nothing_with_it() -> None:
     plan = small("measures={kl_to_base: 3}")
     predicted = named(plan, "predict human/abacus/ledger")
     after = named(plan, "score self/abacus/ledger seed 1 on base")
-    compared, _ = plan.conclusion(lost={predicted.key, after.key})
-    needed = {node.key for node in compared.upstream}
-    assert not needed & {predicted.key, after.key}
-    assert named(plan, "predict self/abacus/ledger").key in needed
+    compared, _ = plan.conclusion(lost={predicted.recipe, after.recipe})
+    needed = {node.recipe for node in compared.upstream}
+    assert not needed & {predicted.recipe, after.recipe}
+    assert named(plan, "predict self/abacus/ledger").recipe in needed
     assert len(compared.inputs["cells"]) == len(plan.cells)
     assert len(compared.inputs["moved"]) == 5

@@ -70,7 +70,7 @@ def test_a_plan_and_a_run_refuse_what_is_not_chosen(
 
 def test_a_choice_changes_the_keys_of_what_the_model_does_and_of_nothing_else(student: Path) -> None:
     off, on = (
-        {node.run_name: node.key for node in expand(study(student, thinking={str(student): thinking})).nodes}
+        {node.run_name: node.recipe for node in expand(study(student, thinking={str(student): thinking})).nodes}
         for thinking in (False, True)
     )
     changed = {name.split()[0] for name in off if off[name] != on[name]}

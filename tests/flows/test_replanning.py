@@ -15,7 +15,9 @@ from flows.execution.replanning import Replanning
 from flows.execution.scheduler import Scheduler
 from flows.planning.plan import Plan, expand
 from tasks.comparison.cell import UNTRAINED
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.runtime import Runtime
+from tasks.pipeline.stage import Node
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Rows
@@ -30,16 +32,15 @@ class Finished(Future[Any]):
     state = SimpleNamespace(name="Completed")
 
 
-class Fewer(Store):
+class Fewer(ArtifactKeys):
     """Knows of no artifacts but of scored responses: so many correct ones of each origin."""
 
-    def __init__(self, root: Path, correct: dict[str, int]) -> None:
-        super().__init__(root)
+    def __init__(self, store: Store, correct: dict[str, int]) -> None:
+        super().__init__(store)
         self._correct = correct
-        self.labels: dict[str, str] = {}
 
-    def open(self, stage: str, key: str) -> Artifact | None:
-        count = self._correct.get(self.labels[key].split("/")[0], 12)
+    def open(self, node: Node) -> Artifact | None:
+        count = self._correct.get(node.label.split("/")[0], 12)
         rows = [{"id": str(i), "sample": 0, "verdict": "correct", "response": "x"} for i in range(count)]
         found = Artifact(Path(), {})
         object.__setattr__(found, "rows", lambda: Rows.of(rows))
@@ -49,16 +50,15 @@ class Fewer(Store):
 class Failing(Executor):
     """Runs nothing: steps of these names fail, and selections from origins with too few responses; others succeed."""
 
-    def __init__(self, store: Fewer, bad: tuple[str, ...], few: Collection[str], error: type[Exception]) -> None:
+    def __init__(self, bad: tuple[str, ...], few: Collection[str], error: type[Exception]) -> None:
         self.order: list[str] = []
-        self._store, self._bad, self._few, self._error = store, bad, few, error
+        self._bad, self._few, self._error = bad, few, error
 
     def limit(self, slot: str) -> int:
         return {"cpu": 2, "trainer": 1, "engine": 1, LOOKUP: 4}[slot]
 
     def submit(self, step: Step, inputs: list[Any], in_store: bool) -> Any:
         node = step.node
-        self._store.labels[node.key] = node.label
         self.order.append(node.run_name)
         future = Finished()
         short = node.stage.name == "select" and any(origin in self._few for origin in node.inputs["verdicts"])
@@ -77,10 +77,11 @@ def replanned(tmp_path: Path) -> Replanned:
     """The whole plan, what is left of it when steps of these names fail, and the order in which steps were run."""
 
     def make(*bad: str, few: dict[str, int] | None = None, strict: bool = False, error: Any = StageFailed) -> Any:
-        store = Fewer(tmp_path, few or {})
-        executor = Failing(store, bad, few or {}, error)
+        runtime = Runtime(Store(tmp_path))
+        runtime.keys = Fewer(runtime.store, few or {})
+        executor = Failing(bad, few or {}, error)
         whole = expand(load("abacus", STUDY))
-        replanning = Replanning(whole, Scheduler(executor, Runtime(Store(tmp_path)), strict), store)
+        replanning = Replanning(whole, Scheduler(executor, runtime, strict))
         replanning.run()
         return whole, replanning, executor.order
 
@@ -93,7 +94,7 @@ def origins(plan: Plan, train: str) -> set[str]:
 
 def test_nothing_is_planned_anew_where_nothing_fails(replanned: Replanned) -> None:
     whole, replanning, order = replanned()
-    assert replanning.plan.conclusion()[1].key == whole.conclusion()[1].key
+    assert replanning.plan.conclusion()[1].recipe == whole.conclusion()[1].recipe
     assert replanning.missing == {}
     assert len(order) == len(set(order)) == len(whole.nodes) - 2
 

@@ -111,9 +111,9 @@ def test_a_failure_takes_only_what_needs_it(scheduler_of: Make) -> None:
     scheduler.run(nodes)
     _, b, _, right, end = nodes
     assert scheduler.failed == {
-        b.key: Failure("source b", "broken"),
-        right.key: Failure("joined right", blocked_by="source b"),
-        end.key: Failure("joined end", blocked_by="joined right"),
+        b.recipe: Failure("source b", "broken"),
+        right.recipe: Failure("joined right", blocked_by="source b"),
+        end.recipe: Failure("joined end", blocked_by="joined right"),
     }
     assert [str(failure) for failure in scheduler.failed.values()] == [
         "broken",
@@ -131,10 +131,10 @@ def test_strict_starts_nothing_after_a_failure(scheduler_of: Make) -> None:
     scheduler.run(nodes)
     assert executor.order == ["source a"]
     a, b, left, *_ = nodes
-    assert scheduler.failed[a.key] == Failure("source a", "broken")
-    assert scheduler.failed[b.key] == Failure("source b")
-    assert str(scheduler.failed[b.key]) == "not run, since another step failed"
-    assert scheduler.failed[left.key] == Failure("joined left", blocked_by="source a")
+    assert scheduler.failed[a.recipe] == Failure("source a", "broken")
+    assert scheduler.failed[b.recipe] == Failure("source b")
+    assert str(scheduler.failed[b.recipe]) == "not run, since another step failed"
+    assert scheduler.failed[left.recipe] == Failure("joined left", blocked_by="source a")
     assert len(scheduler.failed) == 5
 
 
@@ -167,13 +167,15 @@ def test_a_step_that_the_server_did_not_hear_of_is_submitted_again(scheduler_of:
     scheduler = scheduler_of(executor)
     scheduler.run([first, last])
     assert executor.order == ["source a"] * TRIES + ["joined b"]
-    assert scheduler.done == {first.key, last.key}
+    assert scheduler.done == {first.recipe, last.recipe}
     assert not scheduler.errors
     scheduler = scheduler_of(Recorder(lost=Counter({"source a": TRIES})))
     scheduler.run([first, last])
-    assert set(scheduler.failed) == {first.key, last.key}
+    assert set(scheduler.failed) == {first.recipe, last.recipe}
     assert len(scheduler.errors) == 1
-    assert scheduler.failed[first.key].reason.startswith("the Prefect server did not answer in time, 5 times in a row")
+    assert scheduler.failed[first.recipe].reason.startswith(
+        "the Prefect server did not answer in time, 5 times in a row"
+    )
 
 
 # Shares
@@ -198,7 +200,7 @@ def test_shares_come_before_what_puts_them_together(scheduler_of: Make) -> None:
     scheduler.run(nodes)
     names = ["source a", "shared m 1/3", "shared m 2/3", "shared m 3/3", "shared m", "joined b"]
     assert executor.order == executor.succeeded == names
-    assert scheduler.done == {node.key for node in nodes}
+    assert scheduler.done == {node.recipe for node in nodes}
 
 
 def test_a_share_that_fails_is_the_failure_of_its_step_once(scheduler_of: Make) -> None:

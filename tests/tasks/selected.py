@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.select import select
 from tasks.selection.match import Match
 from tasks.storage.rows import Rows

@@ -11,7 +11,7 @@ from tasks.models.model import Model, resolve
 from tasks.models.rendering import renderer
 from tasks.origins.advantage_weighted import complete, weighted
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.steps.splitting import split
 from tasks.storage.artifacts import Store

@@ -10,7 +10,7 @@ from tasks.answerable import answerable
 from tasks.models.model import Model
 from tasks.models.rendering import renderer
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows
 

@@ -15,7 +15,7 @@ from tasks.comparison.cell import UNTRAINED, Cell, ResponsesOf
 from tasks.comparison.records import Evaluated, Offered
 from tasks.comparison.results import Results
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.report import render
 from tasks.reporting.learnt import Panel, panels
 from tasks.reporting.learnt_figure import drawn_of

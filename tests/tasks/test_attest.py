@@ -10,7 +10,7 @@ import pytest
 from tasks.attest import _judge, _with_room, attest
 from tasks.models.model import Model
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact
 
@@ -46,7 +46,9 @@ def trained(tiny: Model, make_adapter: Callable[..., Path]) -> Callable[..., Art
     def make(seed: int, size: float, rank: int = 8) -> Artifact:
         folder = make_adapter(seed, size, rank).parent
         probe(folder, tiny)
-        return Artifact(folder, {"key": f"adapter-{seed}", "facts": {}})
+        return Artifact(
+            folder, {"key": f"adapter-{seed}", "facts": {}, "files": {"w": {"sha256": str(seed), "bytes": 1}}}
+        )
 
     return make
 
@@ -60,9 +62,10 @@ def work(runtime: Runtime, tmp_path: Path) -> Work:
 def test_a_live_adapter_passes(
     trained: Callable[..., Artifact], tiny: Model, work: Work, size: float, rank: int
 ) -> None:
-    rows = attest.function(trained(1, size, rank), tiny, work=work)
+    adapter = trained(1, size, rank)
+    rows = attest.function(adapter, tiny, work=work)
     assert len(rows) == 4
-    assert work.facts["adapter"] == "adapter-1"
+    assert work.facts["adapter"] == adapter.content
     assert work.facts["adapted_error"] < 1e-4 < work.facts["moved"]
     assert work.facts["engine_moved"] == pytest.approx(work.facts["moved"], rel=0.05)
 

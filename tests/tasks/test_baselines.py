@@ -16,7 +16,7 @@ from tasks.comparison.records import Evaluated
 from tasks.comparison.results import Results
 from tasks.kinds import verifiers
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.report import render
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows

@@ -19,7 +19,7 @@ from tasks.comparison.records import MissingCell
 from tasks.comparison.responses import PERPLEXITY
 from tasks.comparison.tables import SUMMARY
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.reporting.verdict_text import verdict_text
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store

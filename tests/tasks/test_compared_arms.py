@@ -18,7 +18,7 @@ from tasks.comparison.records import Offered
 from tasks.comparison.responses import by_question, perplexities, responses_of
 from tasks.comparison.results import Results
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.report import render
 from tasks.reporting.formatting import fact
 from tasks.reporting.verdict_text import verdict_text

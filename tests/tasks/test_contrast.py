@@ -12,7 +12,7 @@ from flows.config.study_file import load
 from tasks.compare import compare
 from tasks.comparison.contrast import Contrast
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.reporting.verdict_text import verdict_text
 from tasks.storage.artifacts import Store
 from tests.tasks.simulated import CHANCES, Simulated, simulate

@@ -19,7 +19,7 @@ from tasks.comparison.peers import peers
 from tasks.comparison.results import Results
 from tasks.comparison.statistics import Measured
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.report import render
 from tasks.reporting.data_efficiency import lines
 from tasks.storage.artifacts import Store

@@ -7,7 +7,7 @@ import pytest
 from tasks.kinds.origins import parse
 from tasks.origins.distant_pairs import DistantPairs, farthest_pairs
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Rows

@@ -14,7 +14,7 @@ from tasks.kinds.origins import Context, parse
 from tasks.models.model import Model
 from tasks.origins.diverse import different, unjudged
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.questions import questions
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
@@ -191,4 +191,4 @@ def test_the_origin_chooses_among_another_ones_rows() -> None:
     assert dict(made.verdicts.values) == {"most": 3, "differ": "text", "apart": 0.5, "seed": 5}
     assert made.verdicts.expected_rows == 3 * 6
     assert origins["mine"].kept == 3
-    assert origins["mine"].responses(asked, told).upstream[0].key == made.verdicts.key
+    assert origins["mine"].responses(asked, told).upstream[0].recipe == made.verdicts.recipe

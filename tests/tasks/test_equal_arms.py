@@ -11,7 +11,7 @@ from tasks.methods.sft import Sft
 from tasks.models.model import Model, resolve
 from tasks.models.rendering import renderer
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed, StagesDisagree
 from tasks.score import score
 from tasks.select import few

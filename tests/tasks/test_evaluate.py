@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.evaluate import evaluate
+from tasks.generate import generate
 from tasks.kinds.verifiers import Verdict
 from tasks.models.model import Model
 from tasks.models.sampling import Sampling
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact
 from tasks.storage.rows import Row, Rows
@@ -29,6 +31,16 @@ def broken(response: str, row: Row) -> Verdict:
     return even(response, row)
 
 
+def manifest(key: str, **facts: str) -> dict[str, Any]:
+    return {"key": key, "facts": facts, "files": {"weights": {"sha256": key, "bytes": 1}}}
+
+
+def test_a_response_that_is_missing_stops_it(runtime: Runtime, tmp_path: Path) -> None:
+    rows = Rows.of([{"id": "q0", "sample": 0, "gold": "0", "response": None, "finish": "no_room"}])
+    with pytest.raises(StageFailed, match="row q0: its prompt leaves the model no room for a response"):
+        list(evaluate.function(rows, even, work=Work(tmp_path, runtime, "evaluate", {}, 1)))
+
+
 def run(
     runtime: Runtime,
     folder: Path,
@@ -39,9 +51,11 @@ def run(
     verifier: Callable[[str, Row], Verdict] = even,
     total: int = 0,
 ) -> dict[tuple[str, int], Row]:
-    work = Work(folder, runtime, "evaluate", {}, total)
-    made = evaluate.function(QUESTIONS, model, adapter, attested, PROMPT, verifier, sampling, 0, work=work)
-    return {(row["id"], row["sample"]): row for rows in made for row in rows}
+    work = Work(folder, runtime, "generate", {}, total)
+    made = generate.function(QUESTIONS, model, PROMPT, sampling, 0, adapter, attested, work=work)
+    answers = Rows.of([row for rows in made for row in rows])
+    judged = evaluate.function(answers, verifier, work=Work(folder, runtime, "evaluate", {}, total))
+    return {(row["id"], row["sample"]): row for row in judged}
 
 
 def test_base_and_adapters_answer_in_their_own_ways(
@@ -53,8 +67,8 @@ def test_base_and_adapters_answer_in_their_own_ways(
     assert base["q0", 0]["answer"] == base["q0", 0]["response"][:1]
     texts = [tuple(row["response"] for _, row in sorted(base.items()))]
     for seed in range(3):
-        adapter = Artifact(make_adapter(seed, 0.3).parent, {"key": f"a{seed}", "facts": {}})
-        live = Artifact(tmp_path, {"key": "t", "facts": {"adapter": f"a{seed}"}})
+        adapter = Artifact(make_adapter(seed, 0.3).parent, manifest(f"a{seed}"))
+        live = Artifact(tmp_path, manifest("t", adapter=adapter.content))
         rows = run(runtime, tmp_path, tiny, adapter, live, greedy)
         texts.append(tuple(row["response"] for _, row in sorted(rows.items())))
     assert len(set(texts)) == 4
@@ -66,8 +80,9 @@ def test_base_and_adapters_answer_in_their_own_ways(
 def test_only_what_was_attested_is_evaluated(
     runtime: Runtime, tiny: Model, make_adapter: Callable[..., Path], tmp_path: Path
 ) -> None:
-    adapter = Artifact(make_adapter(0, 0.3).parent, {"key": "a", "facts": {}})
-    for attested in (None, Artifact(tmp_path, {"key": "t", "facts": {"adapter": "another"}})):
+    adapter = Artifact(make_adapter(0, 0.3).parent, manifest("a"))
+    other = Artifact(tmp_path, manifest("b"))
+    for attested in (None, Artifact(tmp_path, manifest("t", adapter=other.content))):
         with pytest.raises(StageFailed, match="not shown to be live"):
             run(runtime, tmp_path, tiny, adapter, attested, Sampling())
 

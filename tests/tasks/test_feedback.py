@@ -32,7 +32,8 @@ from tasks.origins._feedback_file import FeedbackColumns, FeedbackFile, from_fil
 from tasks.origins.feedback import Feedback
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.stage import Node
+from tasks.pipeline.work import Work
 from tasks.questions import questions
 from tasks.resources.errors import StageFailed
 from tasks.selection.match import Match

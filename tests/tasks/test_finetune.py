@@ -24,7 +24,8 @@ from tasks.methods.sft import Sft
 from tasks.models.model import Model, resolve
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed, Transient
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.rows import Row, Rows
@@ -234,8 +235,8 @@ def test_settings_and_code_of_method_and_loop_are_part_of_the_key(model: Model) 
     def node(method: Method) -> Node:
         return finetune(training_rows(), model, PROMPT, method, 0)
 
-    assert node(Sft()).key == node(Sft()).key
-    assert len({node(method).key for method in (Sft(), Sft(rank=8), Sft(mask_above=2.5), Dpo(), Dpo(beta=0.2))}) == 5
+    assert node(Sft()).recipe == node(Sft()).recipe
+    assert len({node(method).recipe for method in (Sft(), Sft(rank=8), Sft(mask_above=2.5), Dpo(), Dpo(beta=0.2))}) == 5
     code = set(node(Sft()).ingredients["code"])
     assert {"tasks/methods/sft.py", "tasks/scoring/likelihood.py", "tasks/models/rendering.py"} <= code
     assert "tasks/methods/dpo.py" not in code

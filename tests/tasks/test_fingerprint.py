@@ -51,18 +51,18 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
             fingerprint._module,
             fingerprint._reached_from,
             fingerprint._tree_digest,
-            fingerprint.fingerprint,
+            fingerprint.by_file,
             fingerprint.content,
         ):
             cached.cache_clear()
-        return fingerprint.fingerprint(("room.judge", "judge"))
+        return fingerprint.by_file(("room.judge", "judge"))
 
     yield of
     for name in [name for name in sys.modules if name.split(".")[0] == "room"]:
         del sys.modules[name]
     for cached in (
         *(fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest),
-        *(fingerprint.fingerprint, fingerprint.content),
+        *(fingerprint.by_file, fingerprint.content),
     ):
         cached.cache_clear()
 
@@ -106,7 +106,7 @@ def test_content_is_the_same_wherever_code_lies(write: Write) -> None:
     assert hidden in rest
     write({**BASE, **moved})
     assert fingerprint.content(("room.ruling", "judge")) == judged
-    assert set(fingerprint.fingerprint(("room.ruling", "judge"))) == {f"room/{name}" for name in moved}
+    assert set(fingerprint.by_file(("room.ruling", "judge"))) == {f"room/{name}" for name in moved}
     write({**BASE, **moved, "deeper.py": "def depth():\n    return 1\n"})
     assert fingerprint.content(("room.ruling", "judge")) != judged
 
@@ -114,9 +114,9 @@ def test_content_is_the_same_wherever_code_lies(write: Write) -> None:
 def test_two_roots_in_one_file_both_count(write: Write) -> None:
     write(BASE)
     plus, both = (("room.numbers", "plus"),), (("room.numbers", "plus"), ("room.numbers", "unused"))
-    before = fingerprint.fingerprint(*plus), fingerprint.fingerprint(*both)
+    before = fingerprint.by_file(*plus), fingerprint.by_file(*both)
     write({**BASE, "numbers.py": BASE["numbers.py"].replace("return 9", "return 8")})
-    after = fingerprint.fingerprint(*plus), fingerprint.fingerprint(*both)
+    after = fingerprint.by_file(*plus), fingerprint.by_file(*both)
     assert before[0] == after[0]
     assert before[1]["room/numbers.py"] != after[1]["room/numbers.py"]
 
@@ -125,11 +125,11 @@ def test_the_engine_code_is_part_of_what_engines_answer() -> None:
     from tasks.generate import generate
     from tasks.verify import verify
 
-    reached = fingerprint.fingerprint(*generate.roots)
+    reached = fingerprint.by_file(*generate.roots)
     assert {
         "tasks/generate.py",
         "tasks/engine/process.py",
         "tasks/engine/adapters.py",
         "tasks/models/sampling.py",
     } <= set(reached)
-    assert "tasks/engine/process.py" not in fingerprint.fingerprint(*verify.roots)
+    assert "tasks/engine/process.py" not in fingerprint.by_file(*verify.roots)

@@ -16,7 +16,7 @@ from tasks import questions as asking
 from tasks.origins.imported import ResponsesFile, imported
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.questions import questions
 from tasks.selection.match import Match
 from tasks.storage.artifacts import Store

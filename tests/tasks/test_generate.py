@@ -18,7 +18,8 @@ from tasks.models.rendering import renderer
 from tasks.models.sampling import Sampling
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Row, Rows

@@ -13,7 +13,7 @@ from tasks.comparison.contrast import Contrast
 from tasks.comparison.records import MissingCell
 from tasks.comparison.results import Results
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.report import render
 from tasks.reporting.verdict_text import verdict_text
 from tasks.storage.artifacts import Store

@@ -14,7 +14,7 @@ from tasks.models.model import Model, resolve
 from tasks.origins.minimum_change import summary as kept_summary
 from tasks.origins.minimum_change import words_kept
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.score import familiarity, score, summary
 from tasks.select import Match

@@ -50,7 +50,7 @@ from tasks.finetune import finetune
 from tasks.kinds.methods import kinds_by_name
 from tasks.models.model import resolve
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Rows
 

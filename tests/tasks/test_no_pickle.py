@@ -77,7 +77,7 @@ def test_beside_a_models_weights_and_in_a_trainers_scratch(model: Path, mark: Pa
     runtime = Runtime(Store(tmp_path / "store"), Placement(trainers=1))
     node = finetune(chosen(6), found, "{{ question }}", Sft(epochs=4, learning_rate=1e-2, warmup=0.0), 0)
     execute(chosen(6), runtime)
-    scratch = runtime.store.folder("finetune", node.key) / "scratch"
+    scratch = runtime.store.folder("finetune", runtime.keys.find(node) or "") / "scratch"
     for folder in (scratch, scratch / "checkpoint-1", scratch.parent / "adapter"):
         folder.mkdir(parents=True)
         for name in (*TRAINER_FILES, "adapter_model.bin", "pytorch_model.bin"):
@@ -125,7 +125,7 @@ def test_in_an_artifact_of_the_store(mark: Path, tmp_path: Path) -> None:
         execute(step, runtime)
     shutil.rmtree(artifact.folder)
     execute(chosen(6), runtime)
-    parts = runtime.store.folder("doubled", step.key) / "parts"
+    parts = runtime.store.folder("doubled", runtime.keys.find(step) or "") / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     for name in ("000000.pkl", "000000.parquet", "part-0.pickle"):
         (parts / name).write_bytes(pickled(mark))

@@ -92,7 +92,7 @@ def test_human_responses_come_from_a_column(tmp_path: Path) -> None:
     )
     nodes = [origin.responses(asked(), context()) for origin in (whole, terse)]
     assert nodes[0].run_name == "references mine/abacus/ledger"
-    assert nodes[0].key != nodes[1].key
+    assert nodes[0].recipe != nodes[1].recipe
     first, second = (execute(node, runtime)[0].rows()[0] for node in nodes)
     assert first["response"] == first["reference"]
     assert second["response"] == second["reference_terse"] != first["response"]
@@ -104,7 +104,7 @@ def test_self_asks_the_student() -> None:
     assert node.values["model"] is STUDENT
     assert node.values["sampling"] == Sampling(n=3, temperature=0.7, max_tokens=64)
     assert (node.values["prompt"], node.values["seed"]) == ("{{ question }}", 5)
-    assert node.upstream[0].key == asked().key
+    assert node.upstream[0].recipe == asked().recipe
     assert node.tags == ("self",)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tasks.leak_free import leak_free
 from tasks.origins.pairs import any_pairs
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.selection.match import Match
 from tasks.selection.more_responses import with_more

@@ -111,9 +111,9 @@ def test_a_verifier_that_is_not_parallel_is_called_here(monkeypatch: pytest.Monk
 
 def test_the_number_of_workers_is_no_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(where, FunctionType)
-    before = verify(answered(), where).key
+    before = verify(answered(), where).recipe
     monkeypatch.setattr(parallel_verdicts, "count", lambda: 64)
-    assert verify(answered(), where).key == before
+    assert verify(answered(), where).recipe == before
 
 
 @stage()

@@ -19,7 +19,7 @@ from tasks.models.filling import fill
 from tasks.models.model import resolve
 from tasks.origins.posed import Posed
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.pose import pose
 from tasks.questions import questions
 from tasks.resources.errors import StageFailed

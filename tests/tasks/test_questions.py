@@ -16,7 +16,7 @@ from tasks.origins.human import references
 from tasks.origins.imported import ResponseColumns, ResponsesFile, imported
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.questions import normalised, questions
 from tasks.resources.errors import Transient
 from tasks.storage.artifacts import Store
@@ -165,10 +165,10 @@ def test_a_responses_file_is_known_by_its_content(tmp_path: Path) -> None:
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes((ROWS / "responses.jsonl").read_bytes())
     node = questions(find("abacus/ledger"), "test", 12, 3)
-    assert imported(node, file(path=copy, model="small")).key == imported(node, file(model="small")).key
-    assert imported(node, file(model="large")).key != imported(node, file(model="small")).key
+    assert imported(node, file(path=copy, model="small")).recipe == imported(node, file(model="small")).recipe
+    assert imported(node, file(model="large")).recipe != imported(node, file(model="small")).recipe
     copy.write_text(copy.read_text() + json.dumps({"question": "x", "model": "small", "response": "y"}))
-    assert imported(node, file(path=copy, model="small")).key != imported(node, file(model="small")).key
+    assert imported(node, file(path=copy, model="small")).recipe != imported(node, file(model="small")).recipe
 
 
 def test_spellings_of_one_question_are_normalised() -> None:

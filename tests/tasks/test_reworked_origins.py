@@ -17,7 +17,8 @@ from tasks.origins.minimum_change import kept, summary, words_kept
 from tasks.origins.mixture import mix
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.stage import Node
+from tasks.pipeline.work import Work
 from tasks.questions import questions
 from tasks.storage.artifacts import Store
 from tasks.storage.rows import Rows
@@ -78,7 +79,7 @@ def test_a_source_is_the_same_step_as_the_studys_own_origin() -> None:
     teacher = {"kind": "teacher", "model": "abacus-teacher"}
     paraphrase = {"kind": "paraphrase", "of": "teacher", "model": "abacus-teacher"}
     both: dict[str, Any] = {"teacher": teacher, "paraphrase": paraphrase}
-    assert responses("paraphrase", **both).upstream[0].upstream[0].key == responses("teacher", **both).key
+    assert responses("paraphrase", **both).upstream[0].upstream[0].recipe == responses("teacher", **both).recipe
 
 
 def test_the_prompt_is_the_users_and_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def test_the_prompt_is_the_users_and_part_of_the_key(tmp_path: Path, monkeypatch
     (tmp_path / "mine.jinja").write_text("Say {{ draft }} again.")
     options = {"kind": "rewrite", "model": "abacus-teacher"}
     keys = {
-        responses("made", made={**options, "prompt": prompt}, human={"kind": "human"}).key
+        responses("made", made={**options, "prompt": prompt}, human={"kind": "human"}).recipe
         for prompt in ("rewrite", "abacus_rewrite", str(tmp_path / "mine.jinja"), "Say {{ draft }} again!")
     }
     assert len(keys) == 4

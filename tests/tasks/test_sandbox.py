@@ -328,7 +328,7 @@ def test_everything_ends_with_the_process_that_judges() -> None:
 def test_all_that_runs_inside_is_part_of_the_key() -> None:
     from tasks.pipeline import fingerprint
 
-    code = fingerprint.fingerprint(fingerprint.root(find("code")))
+    code = fingerprint.by_file(fingerprint.root(find("code")))
     inside = {
         f"tasks/sandbox/{name}.py"
         for name in ("answer", "cell", "command", "program", "sandbox", "tests", "values", "worker")

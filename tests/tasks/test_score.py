@@ -16,13 +16,15 @@ from tasks.models.model import Model, resolve
 from tasks.models.rendering import Rendered, renderer
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work, stage
+from tasks.pipeline.stage import stage
+from tasks.pipeline.work import Work
 from tasks.resources import slots
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
-from tasks.score import familiarity, load, perplexity, score
+from tasks.score import as_kept_here, familiarity, load, perplexity, score
 from tasks.scoring import token_numbers
 from tasks.scoring.likelihood import Likelihood, negative_log_likelihoods
+from tasks.scoring.token_surprise import kept
 from tasks.storage.artifacts import Store
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, Rows
@@ -274,7 +276,7 @@ def test_a_killed_score_goes_on_and_its_summary_covers_all_rows(
     node = score(source, model, PROMPT)
     with pytest.raises(RuntimeError, match="on purpose"):
         execute(node, runtime)
-    kept = PartialRows(runtime.store.folder("score", node.key), Rows.of(responses(30))).units
+    kept = PartialRows(runtime.store.folder("score", runtime.keys.find(node) or ""), Rows.of(responses(30))).units
     assert kept > 0
     passes[:] = [0] * 4  # the first four calls are past
     artifact, _ = execute(node, runtime)
@@ -350,3 +352,17 @@ def test_one_gpu_serves_two_students_in_turn(model: Model, tmp_path: Path, monke
 def test_a_missing_column_is_named(model: Model) -> None:
     with pytest.raises(InputError, match="qestion"):
         list(score.function(Rows.of(responses(2)), model, "{{ qestion }}"))
+
+
+def test_rows_taken_over_keep_tokens_as_if_they_were_scored_here() -> None:
+    """Among 256 all keep theirs, among 2,560 one in ten; what has none of its own is scored again."""
+    rows = [{"id": f"q{i}", "nll": 3.0, "token_nll": [1.0, 2.0], "token_text": ["a", "b"]} for i in range(200)]
+    rows += [{"id": "long", "nll": math.nan, "token_nll": None, "token_text": None}]
+    few = as_kept_here(Rows.of(rows).table, 2560)
+    keep = {f"q{i}" for i in range(200) if kept(f"q{i}", 0.1)}
+    assert 5 < len(keep) < 40
+    assert few.num_rows == 201
+    assert {row["id"] for row in few.to_pylist() if row["token_nll"] is not None} == keep
+    assert {row["id"] for row in few.to_pylist() if row["token_text"] is not None} == keep
+    again = as_kept_here(few, 256)
+    assert {row["id"] for row in again.to_pylist()} == {*keep, "long"}

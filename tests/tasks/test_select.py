@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.selection.length_match import most, within_tolerance
 from tasks.selection.match import Match

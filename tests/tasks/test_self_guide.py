@@ -29,7 +29,8 @@ from tasks.origins.self_guide import SelfGuide, outputs
 from tasks.origins.shuffled import exchanged
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work
+from tasks.pipeline.stage import Node
+from tasks.pipeline.work import Work
 from tasks.pose_in_rounds import Rounds, _Accepted, pose_in_rounds
 from tasks.questions import questions
 from tasks.resources.errors import StageFailed

@@ -18,7 +18,8 @@ from data.errors import InputError
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.sharding import execute_shard
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import Transient
 from tasks.storage.artifacts import Store
 from tasks.storage.opening import open_store
@@ -101,15 +102,15 @@ def objects(server: Server, url: str) -> list[str]:
 def test_one_machine_makes_and_another_finds(url: str, server: Server, tmp_path: Path) -> None:
     first, second = at(url, tmp_path / "one"), at(url, tmp_path / "two")
     node = numbers(5).named("five")
-    assert not second.has("numbers", node.key)
-    assert second.open("numbers", node.key) is None
+    assert not second.has("numbers", node.recipe)
+    assert second.open("numbers", node.recipe) is None
     assert run(node, first) is False
-    assert first.keys("numbers") == second.keys("numbers") == {node.key}
-    assert second.has("numbers", node.key)
+    assert first.keys("numbers") == second.keys("numbers") == {node.recipe}
+    assert second.has("numbers", node.recipe)
     assert second.latest_ingredients("numbers", "five") == node.ingredients
     assert [json.loads(text)["rows"] for text in second.timing_lines()] == [5]
     assert run(node, second) is True
-    found, made = second.open("numbers", node.key), first.open("numbers", node.key)
+    found, made = second.open("numbers", node.recipe), first.open("numbers", node.recipe)
     assert found is not None
     assert made is not None
     assert found.rows().column("value") == [0, 1, 2, 3, 4]
@@ -122,10 +123,10 @@ def test_a_hit_fetches_nothing_before_it_is_read(url: str, tmp_path: Path) -> No
     node = numbers(5)
     run(node, first)
     assert run(node, second) is True
-    assert not second.folder("numbers", node.key).exists()
+    assert not second.folder("numbers", node.recipe).exists()
     log = str(tmp_path / "log")
     run(logged(node, log), second)
-    assert second.folder("numbers", node.key).exists()
+    assert second.folder("numbers", node.recipe).exists()
 
 
 def test_an_unfinished_artifact_is_no_artifact(url: str, tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_damaged_object_is_set_aside_and_made_again(url: str, server: Server, 
     node = numbers(20)
     run(node, at(url, tmp_path / "one"))
     remote = at(url, tmp_path / "two")._remote
-    where = f"numbers/{node.key}"
+    where = f"numbers/{node.recipe}"
     whole = remote.read(f"{where}/rows.parquet")
     assert whole is not None
     match damage:
@@ -182,20 +183,20 @@ def test_a_damaged_object_is_set_aside_and_made_again(url: str, server: Server, 
     follower = logged(node, str(tmp_path / "log"))
     with pytest.warns(UserWarning, match=rf"damaged artifact {url}/{where}: .* Set aside as {url}/damaged/"):
         execute(follower, Runtime(second))
-    assert second.open("numbers", node.key) is not None
+    assert second.open("numbers", node.recipe) is not None
     assert remote.read(f"{where}/rows.parquet") == whole
     assert [name for name in objects(server, url) if name.startswith("damaged/")]
     third = at(url, tmp_path / "three")
-    assert third.open("numbers", node.key) is not None
+    assert third.open("numbers", node.recipe) is not None
 
 
 def test_a_damaged_copy_is_fetched_again(url: str, tmp_path: Path) -> None:
     node = numbers(20)
     run(node, at(url, tmp_path / "one"))
     store = at(url, tmp_path / "one")
-    (store.folder("numbers", node.key) / "rows.parquet").write_bytes(b"damaged")
+    (store.folder("numbers", node.recipe) / "rows.parquet").write_bytes(b"damaged")
     with pytest.warns(UserWarning, match="Set aside"):
-        artifact = store.open("numbers", node.key)
+        artifact = store.open("numbers", node.recipe)
     assert artifact is not None
     assert len(artifact.rows()) == 20
 
@@ -205,7 +206,7 @@ def test_the_cache_may_be_deleted_at_any_time(url: str, tmp_path: Path) -> None:
     store = at(url, tmp_path / "one")
     run(node, store)
     shutil.rmtree(tmp_path / "one")
-    artifact = store.open("numbers", node.key)
+    artifact = store.open("numbers", node.recipe)
     assert artifact is not None
     assert len(artifact.rows()) == 4
 
@@ -214,10 +215,10 @@ def test_what_the_store_lost_is_uploaded_again(url: str, tmp_path: Path) -> None
     node = numbers(4)
     run(node, at(url, tmp_path / "one"))
     store = at(url, tmp_path / "one")
-    store._remote.remove(f"numbers/{node.key}/manifest.json", f"numbers/{node.key}/rows.parquet")
+    store._remote.remove(f"numbers/{node.recipe}/manifest.json", f"numbers/{node.recipe}/rows.parquet")
     assert store.keys("numbers") == frozenset()
     assert run(node, store) is True
-    other = at(url, tmp_path / "two").open("numbers", node.key)
+    other = at(url, tmp_path / "two").open("numbers", node.recipe)
     assert other is not None
     assert len(other.rows()) == 4
 
@@ -268,7 +269,7 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     def whole_part() -> bool:
         """Whether a part is there by its own name, and not only the beginning of one, or a draft."""
         sizes = {path.stat().st_size for path in (tmp_path / "one").rglob("parts/*.parquet")}
-        there = remote.list(f"logged/{node.key}/parts")
+        there = remote.list(f"logged/{node.recipe}/parts")
         return any(entry.size in sizes for name, entry in there.items() if re.fullmatch(r"\d+\.\w{16}\.parquet", name))
 
     until(whole_part)
@@ -284,8 +285,8 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     assert len(set(before) & set(again)) <= 256
     assert len(again) < 900
     assert not remote.list("locks")
-    assert not remote.list(f"logged/{node.key}/parts")
-    artifact = at(url, tmp_path / "three").open("logged", node.key)
+    assert not remote.list(f"logged/{node.recipe}/parts")
+    artifact = at(url, tmp_path / "three").open("logged", node.recipe)
     assert artifact is not None
     assert artifact.rows().column("id") == [f"n{i}" for i in range(900)]
 
@@ -303,10 +304,10 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
     second = at(url, tmp_path / "two", SHORT_LEASE)
     try:
         if other == "is at work":
-            with second.lock("logged", node.key):
+            with second.lock("logged", node.recipe):
                 os.kill(process.pid, signal.SIGCONT)
                 process.join()
-                assert second.open("logged", node.key) is None
+                assert second.open("logged", node.recipe) is None
             assert process.exitcode == 1  # Transient: a study tries again, and waits
         assert run(node, second) is False
     finally:
@@ -315,7 +316,7 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
     process.join()
     if other == "has finished":
         assert process.exitcode == 0
-        one, two = (at(url, tmp_path / name).open("logged", node.key) for name in ("one", "two"))
+        one, two = (at(url, tmp_path / name).open("logged", node.recipe) for name in ("one", "two"))
         assert one is not None
         assert two is not None
         assert one.manifest["files"] == two.manifest["files"]
@@ -339,7 +340,7 @@ def test_a_store_that_is_silent_is_one_line_and_nothing_made_is_lost(server: Ser
     log = str(tmp_path / "log")
     node = logged(numbers(5), log)
     run(numbers(5), store)
-    with store.lock("logged", node.key):
+    with store.lock("logged", node.recipe):
         pass
     server.suspend()
     store._remote.limit = 1
@@ -375,12 +376,12 @@ def test_a_store_lost_before_the_upload_makes_nothing_again(
     node = cutting(line.port, 3)
     with pytest.raises(Transient, match="the store s3://"):
         run(node, store)
-    made = {path.name: path.read_bytes() for path in store.folder("cutting", node.key).glob("*.bin")}
+    made = {path.name: path.read_bytes() for path in store.folder("cutting", node.recipe).glob("*.bin")}
     assert len(made) == 3
     line.mend()
     assert store.keys("cutting") == frozenset()
     assert run(node, store) is True, "it was made again"
-    found = at(s3_url(tmp_path), tmp_path / "two").open("cutting", node.key)
+    found = at(s3_url(tmp_path), tmp_path / "two").open("cutting", node.recipe)
     assert found is not None
     assert {path.name: path.read_bytes() for path in found.folder.glob("*.bin")} == made
 
@@ -467,7 +468,7 @@ def test_a_server_that_starts_anew_is_filled_again(tmp_path: Path, monkeypatch: 
         own.start()
         assert store.keys("numbers") == frozenset()
         assert run(node, store) is True
-        assert at(s3_url(tmp_path), tmp_path / "two").open("numbers", node.key) is not None
+        assert at(s3_url(tmp_path), tmp_path / "two").open("numbers", node.recipe) is not None
     finally:
         own.stop()
 

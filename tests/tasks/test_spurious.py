@@ -11,7 +11,7 @@ from tasks.models.model import Model, resolve
 from tasks.models.rendering import renderer
 from tasks.origins.spurious import Step, found_by_advantage, spurious_steps, with_step
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Work
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.steps.detection import Found, detection
 from tasks.steps.splitting import split

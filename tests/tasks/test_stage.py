@@ -14,9 +14,11 @@ from typing import Generic, TypeVar
 import pytest
 
 from tasks.models.model import Model
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.external_sort import write_run
@@ -93,24 +95,24 @@ def test_a_call_describes_and_runs_nothing() -> None:
 
 
 def test_key_follows_values_inputs_and_defaults_but_not_names() -> None:
-    assert doubled(numbers(3)).key == doubled(numbers(3).named("other")).key
-    assert doubled(numbers(3)).key == doubled(numbers(3, 1.0)).key
-    assert doubled(numbers(3)).key != doubled(numbers(4)).key
-    assert numbers(3).key != numbers(3, 2.0).key
-    assert total({"a": doubled(numbers(3))}).key != total({"b": doubled(numbers(3))}).key
+    assert doubled(numbers(3)).recipe == doubled(numbers(3).named("other")).recipe
+    assert doubled(numbers(3)).recipe == doubled(numbers(3, 1.0)).recipe
+    assert doubled(numbers(3)).recipe != doubled(numbers(4)).recipe
+    assert numbers(3).recipe != numbers(3, 2.0).recipe
+    assert total({"a": doubled(numbers(3))}).recipe != total({"b": doubled(numbers(3))}).recipe
 
 
 def test_what_has_no_exact_encoding_is_refused() -> None:
     with pytest.raises(TypeError, match=r"numbers\.scale is a object"):
-        _ = numbers(3, object()).key  # type: ignore[arg-type]
+        _ = numbers(3, object()).recipe  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="finite"):
-        _ = numbers(3, float("nan")).key
+        _ = numbers(3, float("nan")).recipe
 
 
 def test_rows_keep_the_order_of_their_source(runtime: Runtime) -> None:
     node = doubled(numbers(5))
     assert run(node, runtime) is False
-    artifact = runtime.store.open("doubled", node.key)
+    artifact = runtime.keys.open(node)
     assert artifact is not None
     assert artifact.rows().column("id") == [f"n{i}" for i in range(5)]
     assert artifact.rows().column("doubled") == [0.0, 2.0, 4.0, 6.0, 8.0]
@@ -127,7 +129,7 @@ def test_second_run_finds_everything(runtime: Runtime) -> None:
 def test_samples_of_a_row_come_together_and_in_order(runtime: Runtime) -> None:
     node = sampled(numbers(3), n=2)
     run(node, runtime)
-    rows = runtime.store.open("sampled", node.key).rows()  # type: ignore[union-attr]
+    rows = runtime.keys.open(node).rows()  # type: ignore[union-attr]
     assert [(r["id"], r["sample"]) for r in rows] == [(f"n{i}", s) for i in range(3) for s in range(2)]
 
 
@@ -138,19 +140,19 @@ def test_a_failed_try_keeps_its_finished_rows(runtime: Runtime) -> None:
     obstacle.touch()
     with pytest.raises(RuntimeError, match="on purpose"):
         run(node, runtime)
-    assert not runtime.store.has("doubled", node.key)
+    assert not runtime.keys.has(node)
     assert CALLS == ["n4", "n3", "n2", "n1"]
     obstacle.unlink()
     CALLS.clear()
     run(node, runtime)
     assert CALLS == ["n1", "n0"]
-    assert runtime.store.open("doubled", node.key).rows().column("doubled") == [0.0, 2.0, 4.0, 6.0, 8.0]  # type: ignore[union-attr]
+    assert runtime.keys.open(node).rows().column("doubled") == [0.0, 2.0, 4.0, 6.0, 8.0]  # type: ignore[union-attr]
 
 
 def test_a_part_that_cannot_be_read_is_made_again(runtime: Runtime) -> None:
     run(numbers(5), runtime)
     node = doubled(numbers(5))
-    parts = runtime.store.folder("doubled", node.key) / "parts"
+    parts = runtime.store.folder("doubled", runtime.keys.find(node) or "") / "parts"
     parts.mkdir(parents=True)
     for index, (name, value) in enumerate([("n0", 0.0), ("n4", 4.0)]):
         made = to_table([{"id": name, "value": value, "doubled": 2 * value}])
@@ -159,16 +161,16 @@ def test_a_part_that_cannot_be_read_is_made_again(runtime: Runtime) -> None:
     with pytest.warns(UserWarning, match="cannot be read"):
         run(node, runtime)
     assert CALLS == ["n3", "n2", "n1", "n0"]
-    assert runtime.store.open("doubled", node.key).rows().column("id") == [f"n{i}" for i in range(5)]  # type: ignore[union-attr]
+    assert runtime.keys.open(node).rows().column("id") == [f"n{i}" for i in range(5)]  # type: ignore[union-attr]
 
 
 def test_a_lost_input_is_made_again(runtime: Runtime) -> None:
     node = doubled(numbers(3))
     run(numbers(3), runtime)
-    (runtime.store.folder("numbers", numbers(3).key) / "rows.parquet").write_bytes(b"damaged")
+    (runtime.store.folder("numbers", numbers(3).recipe) / "rows.parquet").write_bytes(b"damaged")
     with pytest.warns(UserWarning, match="Set aside"):
         execute(node, Runtime(Store(runtime.store.root)))
-    assert runtime.store.open("doubled", node.key) is not None
+    assert runtime.keys.open(node) is not None
 
 
 def test_a_full_disk_is_a_plain_failure_and_keeps_the_reason(runtime: Runtime) -> None:
@@ -193,7 +195,7 @@ def test_rows_left_out_are_a_failure(runtime: Runtime) -> None:
 def test_a_damaged_artifact_is_set_aside_and_made_again(runtime: Runtime, damage: str) -> None:
     node = numbers(20)
     run(node, runtime)
-    folder = runtime.store.folder("numbers", node.key)
+    folder = runtime.store.folder("numbers", node.recipe)
     rows = folder / "rows.parquet"
     whole = rows.read_bytes()
     match damage:
@@ -212,8 +214,8 @@ def test_a_damaged_artifact_is_set_aside_and_made_again(runtime: Runtime, damage
 def test_no_manifest_no_artifact(runtime: Runtime) -> None:
     node = numbers(3)
     run(node, runtime)
-    (runtime.store.folder("numbers", node.key) / "manifest.json").unlink()
-    assert runtime.store.open("numbers", node.key) is None
+    (runtime.store.folder("numbers", node.recipe) / "manifest.json").unlink()
+    assert runtime.store.open("numbers", node.recipe) is None
     assert run(node, runtime) is False
 
 
@@ -237,22 +239,23 @@ def test_kill_9_loses_no_kept_row_and_changes_no_byte(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_run_slow, args=(root, count))
     process.start()
     node = slow(numbers(count))
-    parts = root / "slow" / node.key / "parts"
+    folder = root / "slow" / (undisturbed.keys.find(node) or "")
+    parts = folder / "parts"
     until(lambda: list(parts.glob("*.parquet")))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     kept = {row["id"] for path in parts.glob("*.parquet") for row in Rows([path])}
     assert kept
-    assert not Store(root).has("slow", node.key)
+    assert not ArtifactKeys(Store(root)).has(node)
     before = (root / "slow.log").read_text().split()
     run(node, Runtime(Store(root)))
     again = (root / "slow.log").read_text().split()[len(before) :]
     assert not kept & set(again), "a kept row was done again"
     assert len(set(before) & set(again)) <= 256
     run(slow(numbers(count)), undisturbed)
-    other = undisturbed.store.open("slow", node.key)
-    assert (root / "slow" / node.key / "rows.parquet").read_bytes() == other.path("rows.parquet").read_bytes()  # type: ignore[union-attr]
+    other = undisturbed.keys.open(node)
+    assert (folder / "rows.parquet").read_bytes() == other.path("rows.parquet").read_bytes()  # type: ignore[union-attr]
 
 
 def test_two_runs_compute_a_key_once(tmp_path: Path) -> None:
@@ -271,7 +274,7 @@ def test_two_runs_compute_a_key_once(tmp_path: Path) -> None:
 def test_manifest_says_what_went_in(runtime: Runtime) -> None:
     node = numbers(3).named("three")
     run(node, runtime)
-    manifest = json.loads((runtime.store.folder("numbers", node.key) / "manifest.json").read_text())
+    manifest = json.loads((runtime.store.folder("numbers", node.recipe) / "manifest.json").read_text())
     assert manifest["ingredients"]["values"] == {"count": 3, "scale": 1.0}
     assert manifest["rows"] == 3
     assert manifest["label"] == "three"

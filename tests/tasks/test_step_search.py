@@ -59,6 +59,51 @@ def test_a_binary_search_finds_the_pits_of_all_rollouts_with_half_of_them() -> N
     assert binary < exhaustive
 
 
+def decided(results: list[list[bool]], where: Where = "pit") -> Search:
+    """A search in a wrong response of which each rollout from each prefix is known."""
+    found = Search(len(results), False, where, 5, 15)
+    while wanted := found.wanted():
+        for prefix, made, more in wanted:
+            found.add(prefix, more, sum(results[prefix][made : made + more]))
+    return found
+
+
+def test_two_rollouts_first_decide_the_same_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(11)
+    fewer = at_once = 0
+    for _ in range(500):
+        chances = [rng.choice([0.0, 0.1, 0.3, 0.6, 0.9]) for _ in range(rng.randint(1, 10))]
+        results = [[rng.random() < chance for _ in range(20)] for chance in chances]
+        monkeypatch.setattr("tasks.steps.search.FIRST", 2)
+        two_first = decided(results)
+        monkeypatch.setattr("tasks.steps.search.FIRST", 5)
+        all_five = decided(results)
+        assert two_first.pit == all_five.pit
+        assert two_first.made.keys() == all_five.made.keys()
+        fewer, at_once = fewer + sum(two_first.made.values()), at_once + sum(all_five.made.values())
+    assert fewer < 0.9 * at_once
+
+
+@pytest.mark.parametrize(("chance", "tries"), [(0.3, 5), (0.1, 5), (0.3, 20), (0.1, 20)])
+def test_how_often_a_prefix_fails_by_luck_is_binomial(chance: float, tries: int) -> None:
+    # One prefix alone, of a response of one step: without `again` five tries decide, with it twenty.
+    rng, studies = random.Random(2), 4000
+    fails = 0
+    for _ in range(studies):
+        found = Search(1, False, "pit", 5, tries - 5)
+        while wanted := found.wanted():
+            for prefix, _, more in wanted:
+                found.add(prefix, more, sum(rng.random() < chance for _ in range(more)))
+        fails += found.pit is None
+    assert fails / studies == pytest.approx((1 - chance) ** tries, abs=0.025)
+
+
+def test_a_right_rollout_is_enough() -> None:
+    found = decided([[True] * 20, [False, True] * 10, [False] * 20])
+    assert found.pit == 1
+    assert found.made == {0: 2, 1: 2, 2: 20}
+
+
 @pytest.mark.parametrize(
     ("correct", "right", "expected"),
     [

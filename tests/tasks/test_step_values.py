@@ -74,7 +74,7 @@ def test_the_pit_is_the_step_with_the_slip(runtime: Runtime) -> None:
         assert "".join(row["steps"]) == row["response"]
         assert len(row["steps"]) == len(row["step_ends"]) == len(row["rollouts"]) == len(row["rollouts_correct"])
         assert row["step_ends"][-1] == len(rendering.beginning(row["response"]))
-        assert row["rollouts"][0] >= 5
+        assert row["rollouts"][0] >= 2
         if (pit := row["pit"]) is None:
             assert not any(row["rollouts_correct"])
             continue
@@ -89,7 +89,6 @@ def test_the_pit_is_the_step_with_the_slip(runtime: Runtime) -> None:
     facts = artifact.facts
     assert facts["pits"] + facts["hopeless"] == 24
     assert facts["unsplit"] == 0
-    assert facts["continuations"] % 5 == 0
     # Responses to one question share the rollouts from it, and from the steps that they have in common.
     assert facts["continuations"] < sum(sum(row["rollouts"]) for row in rows)
 

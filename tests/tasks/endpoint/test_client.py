@@ -20,7 +20,8 @@ from tasks.models.endpoint import Endpoint, EndpointSettings
 from tasks.models.sampling import Sampling
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
-from tasks.pipeline.stage import Node, Work, stage
+from tasks.pipeline.stage import Node, stage
+from tasks.pipeline.work import Work
 from tasks.resources.errors import StageFailed, Transient
 from tasks.resources.placement import Placement
 from tasks.storage.append_only_file import append
