@@ -45,6 +45,8 @@ def show(imported: Sequence[str], overrides: list[str], own_alone: bool, predict
     if not found:
         print(NO_RECORD)
         return
+    if predictor is not None:  # of several results together all choices stand below, under what they are of
+        overviews = [each for each in overviews if each.results.together == 0]
     pages = (_choices(each, predictor) if predictor is not None else _page(each) for each in overviews)
     print("\n\n".join("\n".join(page) for page in pages))
 
@@ -75,7 +77,8 @@ def _with_all(name: str, found: list[Results]) -> list[Results]:
                 )
     groups = tuple(group for results in found for group in results.groups)
     baselines = tuple(dict.fromkeys(each for results in found for each in results.baselines))
-    return [Results(name, groups, better, ", ".join(each.name for each in found), baselines=baselines), *found]
+    about = ", ".join(each.name for each in found)
+    return [Results(name, groups, better, about, baselines=baselines, together=len(found)), *found]
 
 
 def _check_predictor(predictor: str, found: Sequence[Results]) -> None:
