@@ -137,5 +137,5 @@ def test_arms_that_are_trained_otherwise_are_another_choice(here: Path) -> None:
     ]
     table["training"] = "broken"
     table.to_csv(folder / "predictors.csv", index=False)
-    with pytest.raises(InputError, match="predictors.csv: column 'training' is none that a study writes"):
+    with pytest.raises(InputError, match=r"predictors\.csv: column 'training' is none that a study writes"):
         own_results.finished()
