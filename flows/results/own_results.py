@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PREDICTORS, ITEMS = "predictors.csv", "items.parquet"
-COLUMNS = (*ARM, "training", "predictor", "value", "higher_is_better")
+COLUMNS = (*ARM, "predictor", "value", "higher_is_better")
 
 
 def finished() -> list[Results]:
@@ -48,18 +48,20 @@ def read(folder: Path) -> Results:
 
     file = folder / PREDICTORS
     try:
-        texts = dict.fromkeys((*ARM[:-1], "training", "predictor"), str)  # an arm may be called "none"
+        texts = dict.fromkeys((*ARM[:-1], "predictor"), str)  # an arm may be called "none"
         table = pd.read_csv(file, dtype=texts, keep_default_na=False, na_values={"value": [""]})
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: cannot be read as a table: {str(error).splitlines()[0]}") from None
     if lacking := [column for column in COLUMNS if column not in table]:
         raise InputError(f"{file}: column {lacking[0]!r} is missing (has: {', '.join(map(str, table.columns))})")
     better = {str(name): bool(rows["higher_is_better"].iloc[0]) for name, rows in table.groupby("predictor")}
-    groups = tuple(_groups(table, better, folder / ITEMS))
+    groups = tuple(_groups(table, better, _ways_of_training(file, table), folder / ITEMS))
     return Results(folder.name, groups, better)
 
 
-def _groups(table: pd.DataFrame, better: Mapping[str, bool], items: Path) -> Iterator[Group]:
+def _groups(
+    table: pd.DataFrame, better: Mapping[str, bool], trained: Mapping[Arm, str], items: Path
+) -> Iterator[Group]:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -73,41 +75,44 @@ def _groups(table: pd.DataFrame, better: Mapping[str, bool], items: Path) -> Ite
     values: dict[Arm, dict[str, float]] = {}
     for named, rows in table.groupby(list(ARM), sort=True):
         values[arm_of(list(named))] = dict(zip(rows["predictor"], map(float, rows["value"]), strict=True))
-    training = dict(zip((arm_of(list(named)) for named in table[list(ARM)].to_numpy()), table["training"], strict=True))
-    groups: dict[tuple[str, str, int, str], list[Arm]] = {}
+    groups: dict[Choice, list[Arm]] = {}
     for arm in values:
         if not is_control(arm.arm) and bootstrap.measured.has(arm, arm.train_benchmark):
-            groups.setdefault((arm.student, arm.train_benchmark, arm.size, training[arm]), []).append(arm)
-    groups = {alike: arms for alike, arms in groups.items() if len(arms) > 1}
-    ways = _ways([trained for *_, trained in groups])
-    for (student, benchmark, size, trained), arms in groups.items():
-        setting = ", ".join(filter(None, (ways[trained], f"{size} questions" if size else "")))
-        choice = Choice(student, benchmark, setting)
-        terms = [[Term(arm, benchmark)] for arm in arms]
-        yield Group(
-            name=choice,
-            options=tuple(arm.arm for arm in arms),
-            accuracies=np.array([bootstrap.measured.estimate(term).value for term in terms]),
-            values={name: np.array([values[arm].get(name, math.nan) for arm in arms]) for name in better},
-            cluster=benchmark,
-            replicates=np.column_stack([bootstrap.replicates(term) for term in terms]),
-        )
+            size = f"{arm.size} questions" if arm.size else ""
+            setting = ", ".join(filter(None, (trained[arm], size)))
+            groups.setdefault(Choice(arm.student, arm.train_benchmark, setting), []).append(arm)
+    for choice, arms in groups.items():
+        terms = [[Term(arm, choice.benchmark)] for arm in arms]
+        if len(arms) > 1:
+            yield Group(
+                name=choice,
+                options=tuple(arm.arm for arm in arms),
+                accuracies=np.array([bootstrap.measured.estimate(term).value for term in terms]),
+                values={name: np.array([values[arm].get(name, math.nan) for arm in arms]) for name in better},
+                cluster=choice.benchmark,
+                replicates=np.column_stack([bootstrap.replicates(term) for term in terms]),
+            )
 
 
-def _ways(trainings: Sequence[str]) -> dict[str, str]:
-    """What each way of training is called: by the settings that are not the same in all of them."""
-    settings = {text: _settings(text) for text in trainings}
-    names = sorted({name for each in settings.values() for name in each})
-    varied = [name for name in names if len({json.dumps(each.get(name)) for each in settings.values()}) > 1]
-    return {
-        text: ", ".join(f"{name} {each[name]}" for name in varied if each.get(name) not in (None, ""))
-        for text, each in settings.items()
-    }
+def _ways_of_training(file: Path, table: pd.DataFrame) -> dict[Arm, str]:
+    """By arm how it is trained, as far as arms differ in it: two that are trained in other ways on the same rows are no
+    choice among rows. Results from before that was kept tell methods apart.
 
-
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {"training": text}
-    return found if isinstance(found, dict) else {"training": text}
+    Raises:
+        InputError: an arm's training is not what `compare` writes.
+    """
+    column = "training" if "training" in table else "method"
+    of = {arm_of(list(named)): str(rows[column].iloc[0]) for named, rows in table.groupby(list(ARM), sort=True)}
+    told: dict[str, dict[str, Any]] = {text: {"kind": text} for text in of.values()}
+    if column == "training":
+        try:
+            told = {text: dict(json.loads(text)) for text in told}
+        except (ValueError, TypeError):
+            raise InputError(f"{file}: column 'training' is none that a study writes: run the study again") from None
+    names = sorted({name for values in told.values() for name in values}, key=lambda name: (name != "kind", name))
+    varied = [name for name in names if len({json.dumps(values.get(name)) for values in told.values()}) > 1]
+    words = {}
+    for text, values in told.items():
+        said = [(name, values[name]) for name in varied if values.get(name)]
+        words[text] = ", ".join(str(value) if name == "kind" else f"{name} {value}" for name, value in said)
+    return {arm: words[text] for arm, text in of.items()}

@@ -1,7 +1,6 @@
 """The record over studies that were finished here: from results folders whose truth is known."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,23 +24,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def alike(arm: str) -> str:
-    return '{"kind": "sft", "rank": 16}'
-
-
-def known(folder: Path, training: Callable[[str], str] = alike, **values: dict[str, float]) -> None:
+def known(folder: Path, **values: dict[str, float]) -> None:
     """Predictors of a finished study's arms, by name, as `compare` writes them."""
     summary = pd.read_csv(folder / "summary.csv")
     arms = summary[["student", "train_benchmark", "arm", "origin", "method", "size"]].drop_duplicates()
     rows = [
-        {
-            **arm,
-            "training": training(arm["arm"]),
-            "predictor": name,
-            "title": name,
-            "value": by_arm.get(arm["arm"]),
-            "higher_is_better": name == "length",
-        }
+        {**arm, "predictor": name, "title": name, "value": by_arm.get(arm["arm"]), "higher_is_better": name == "length"}
         for arm in arms.to_dict("records")
         for name, by_arm in values.items()
     ]
@@ -80,27 +68,6 @@ def test_a_finished_study_is_a_record(here: Path, capsys: pytest.CaptureFixture[
     assert by_name["grape"]["picks"] == 0, "one value picks nothing"
     assert said["against"]["length"]["perplexity_mean"]["value"] < -0.2
     assert said["intervals_over"] == "items and seeds"
-
-
-def _groups() -> list[tuple[str, tuple[str, ...]]]:
-    return sorted((str(group.name), group.options) for results in own_results.finished() for group in results.groups)
-
-
-def test_arms_that_are_trained_in_other_ways_are_no_choice(here: Path) -> None:
-    folder = finish(here / "runs", "first", 1, chances=STUDY)
-    ways = {"human": 16, "teacher": 16, "self": 8, "minimum_change": 4}
-    arms = set(pd.read_csv(folder / "summary.csv")["arm"])
-    known(folder, lambda arm: json.dumps({"kind": "sft", "rank": ways[arm]}), length=dict.fromkeys(arms, 1.0))
-    (results,) = own_results.finished()
-    (group,) = results.groups
-    assert group.name == Choice("abacus-student", "abacus/ledger")
-    assert group.options == ("human", "teacher")
-    ways |= {"self": 4}
-    known(folder, lambda arm: json.dumps({"kind": "sft", "rank": ways[arm]}), length=dict.fromkeys(arms, 1.0))
-    assert _groups() == [
-        ("abacus-student abacus/ledger rank 16", ("human", "teacher")),
-        ("abacus-student abacus/ledger rank 4", ("minimum_change", "self")),
-    ]
 
 
 def test_several_studies_are_one_more_record_and_a_track(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,4 +111,31 @@ def test_a_damaged_table_is_one_line(here: Path, text: str, said: str) -> None:
     assert said in str(caught.value)
     (folder / "predictors.csv").write_text("\x00\x01")
     with pytest.raises(InputError):
+        own_results.finished()
+
+
+def test_arms_that_are_trained_otherwise_are_another_choice(here: Path) -> None:
+    """On the same rows no predictor could tell them apart: what they differ in is said; an arm alone is no choice."""
+    folder = finish(here / "runs", "first", 1, chances=STUDY)
+    known(folder, length=dict.fromkeys(CHANCES, 1.0))
+    table = pd.read_csv(folder / "predictors.csv")
+    plain = {"kind": "sft", "rank": 8, "mask_above": None}
+    ways = {"human": plain, "teacher": plain, "self": {**plain, "mask_above": 2.5}, "minimum_change": plain}
+    table.insert(4, "training", [json.dumps(ways[arm]) for arm in table["arm"]])
+    table.to_csv(folder / "predictors.csv", index=False)
+    (results,) = own_results.finished()
+    assert [(group.name.setting, group.options) for group in results.groups] == [
+        ("", ("human", "minimum_change", "teacher"))
+    ]
+    ways["minimum_change"] = ways["self"]
+    table["training"] = [json.dumps(ways[arm]) for arm in table["arm"]]
+    table.to_csv(folder / "predictors.csv", index=False)
+    (results,) = own_results.finished()
+    assert sorted((group.name.setting, group.options) for group in results.groups) == [
+        ("", ("human", "teacher")),
+        ("mask_above 2.5", ("minimum_change", "self")),
+    ]
+    table["training"] = "broken"
+    table.to_csv(folder / "predictors.csv", index=False)
+    with pytest.raises(InputError, match=r"predictors\.csv: column 'training' is none that a study writes"):
         own_results.finished()
