@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from data.errors import InputError
-from flows.cli import predictor_commands
+from flows.cli import predictor_commands, store_page
 from flows.cli.options import Allow, AsJson, Thinking
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(store_page.app, name="store")
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What typer raises at an option or an argument that it cannot use; the class has no public name."""
 

@@ -29,7 +29,7 @@ from flows.pilot import rungs
 from flows.pilot.pilot import Pilot
 from flows.planning import preflight, rendering_checks
 from flows.planning.plan import Plan, expand
-from flows.results import publishing, tracking
+from flows.results import publishing, recording, tracking
 from flows.server import health, library_environment
 from flows.ui import artifacts, run_log
 from tasks.pipeline.runtime import Runtime
@@ -97,7 +97,11 @@ def _run(study: Study, run: Session) -> Outcome:
         get_run_logger().info(line)
     run.runtime.adapter_ranks = plan.adapter_ranks
     started = time.monotonic()
-    with runner.scheduler(run.options, run.runtime) as scheduler:
+    with (
+        recording.recorded(plan, run.runtime.store, run.runtime.keys) as reached,
+        runner.scheduler(run.options, run.runtime) as scheduler,
+    ):
+        scheduler.reached = lambda node, result: reached.add(node.stage.name, result.key)
         pilot = None
         if run.pilot is not None:
             of = rungs.chosen(study, plan, run.pilot.spend)
@@ -111,6 +115,7 @@ def _run(study: Study, run: Session) -> Outcome:
             replanning.plan = pilot.finished(replanning.plan, scheduler)
             outcome.pilot = replanning.plan.pilot
         _conclude(replanning.plan, scheduler, outcome)
+        reached.whole = pilot is None and not scheduler.failed
     outcome.ran, outcome.hits = len(scheduler.done) - scheduler.hits, scheduler.hits
     outcome.failed = replanning.failed
     outcome.wrong_input = next((str(error) for error in scheduler.errors if isinstance(error, InputError)), None)

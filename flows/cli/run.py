@@ -21,7 +21,7 @@ from flows.planning import preflight, rendering_checks
 from flows.planning.cost import cost
 from flows.planning.forecast import Forecasts, forecast
 from flows.planning.plan import expand
-from flows.results import publishing, tracking
+from flows.results import publishing, recording, tracking
 from flows.server import ephemeral_server, health
 from tasks.pipeline.runtime import Runtime
 from tasks.resources import disk, slots
@@ -53,6 +53,7 @@ def run(
     store = open_store()
     forecasts = forecast(plan, store)
     if pilot is None and not forecasts.misses and "PREFECT_API_URL" not in os.environ and _whole(forecasts, store):
+        recording.record_all(plan, store, ((each.node.stage.name, each.key) for each in forecasts if each.key))
         print(f"Everything is in the store; no stage was run ({time.monotonic() - started:.1f} s).", file=sys.stderr)
         publishing.show(study, as_json)
         tracking.track(options.tracker, folder(study), lambda text: print(text, file=sys.stderr))

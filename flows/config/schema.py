@@ -268,6 +268,11 @@ class Study(BaseModel):
         return self._file
 
     @property
+    def overrides(self) -> tuple[str, ...]:
+        """The `--set` values that were laid over the study file."""
+        return self._overrides
+
+    @property
     def command(self) -> str:
         """The command that runs the study, or goes on with it: with its file as it was named, and `--set` values."""
         changes = [word for override in self._overrides for word in ("--set", override)]

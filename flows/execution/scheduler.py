@@ -2,7 +2,7 @@
 
 import queue
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ SERVER_FAILED = (ConcurrencySlotAcquisitionError, AcquireConcurrencySlotTimeoutE
 with tags it asks for their limits.) A stage's own connection errors are `Transient` and never look like this."""
 TRIES = 5
 """How often a step is submitted when the server fails, or the process that runs it is lost."""
+Reached = Callable[[Node, Any], None]
+"""Is told of each step that has ended well, and of its result."""
 Finished = queue.SimpleQueue[tuple[Step, PrefectFuture[Any]]]
 
 
@@ -45,6 +47,7 @@ class Scheduler:
     """How often a step was submitted for nothing, by its run name."""
     open_shares: Counter[str] = field(default_factory=Counter)
     """Shares of a node that have not ended."""
+    reached: Reached = lambda node, result: None
 
     def run(self, nodes: Iterable[Node]) -> None:
         """Run these nodes, given inputs first; those whose inputs fail are not run."""
@@ -132,6 +135,7 @@ class Scheduler:
         self.executor.completed(step, result)
         if step.share is None:
             self.done.add(step.node.recipe)
+            self.reached(step.node, result)
             self.hits += future.state.name == "Cached"
         return True
 

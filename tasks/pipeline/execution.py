@@ -42,6 +42,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
             with store.lock(name, key):
                 found = store.find(name, key)
                 if found is not None:
+                    store.mark_used(name, key)
                     runtime.listener("hit", node.run_name, {})
                     return found, True
                 inputs = inputs_of(node, runtime)
@@ -112,7 +113,9 @@ def _make(node: Node, key: str, inputs: dict[str, Artifact], runtime: Runtime) -
 def _input(needed: Node, runtime: Runtime) -> Artifact:
     """An input's artifact; made anew where it was damaged or removed after its own step had passed."""
     store, name = runtime.store, needed.stage.name
-    if (found := store.open(name, key_in_store(needed, runtime))) is not None:
+    key = key_in_store(needed, runtime)
+    if (found := store.open(name, key)) is not None:
+        store.mark_used(name, key)
         return found
     made, hit = execute(needed, runtime)
     if not hit:

@@ -5,19 +5,21 @@
 <store>/<stage>/<key>/parts/            finished rows of an unfinished stage
 <store>/relatives/<stage>/<name>/<rows>-<key>   artifacts that rows may be taken over from (tasks/pipeline/take_over.py)
 <store>/latest/<stage>/<label>.json     what was made last under that name, to explain a miss
+<store>/studies/<study>-<id>.json       what each study reached when it was last run (tasks/storage/study_records.py)
 """
 
 import json
 import os
 import re
 import shutil
+import socket
 import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +29,15 @@ from tasks.storage.atomic_write import write_atomically
 from tasks.storage.latest import Latest, with_newest
 from tasks.storage.manifest import MANIFEST, content_of, manifest_text
 from tasks.storage.rows import Rows
+from tasks.storage.store_files import FolderFiles, StoreFiles
+
+if TYPE_CHECKING:
+    from tasks.storage.lease import Lease
+
+USED = ".used"
+"""A file of an artifact's folder that is touched when a run finds or reads the artifact."""
+CLEANING = "cleaning"
+"""The lock that is held while a store is cleaned."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,10 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.files: StoreFiles = FolderFiles(root)
+        """What lies in it."""
+        self.machine = socket.gethostname()
+        """What this machine is called in it."""
         self._verified: set[tuple[str, int, int]] = set()
         self._contents: dict[tuple[str, str], tuple[int, str]] = {}
         """What artifacts hold, with the time at which their manifests were written."""
@@ -144,6 +159,15 @@ class Store:
             return None
         return Artifact(folder, manifest)
 
+    def mark_used(self, stage: str, key: str) -> None:
+        """Note that a run found or read an artifact, where this machine has it."""
+        with suppress(OSError):  # it tells only which artifacts are in use: a store that may only be read is one, too
+            (self.folder(stage, key) / USED).touch()
+
+    def forget(self, stage: str, key: str) -> None:
+        """Note that an artifact was removed."""
+        self._contents.pop((stage, key), None)
+
     def publish(self, stage: str, key: str, manifest: dict[str, Any]) -> Artifact:
         """Complete the artifact whose files lie in its folder: their digests, then the manifest."""
         folder = self.folder(stage, key)
@@ -205,7 +229,7 @@ class Store:
     @contextmanager
     def lock(self, stage: str, key: str) -> Iterator[None]:
         """A mutex on a key between processes. The kernel frees the lock of a dead process, so none is left behind."""
-        lock = FileLock(self._lock_file(f"{stage}-{key}"))
+        lock = FileLock(self.lock_file(f"{stage}-{key}"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -222,7 +246,18 @@ class Store:
         except FileNotFoundError:
             return []
 
-    def _lock_file(self, name: str) -> Path:
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A mutex on the whole store: held while it is cleaned. Waits for another that holds it."""
+        with FileLock(self.lock_file(CLEANING)):
+            yield
+
+    def lease(self, name: str) -> "Lease | None":
+        """A lease that other machines see; None where the store has no other machines."""
+        return None
+
+    def lock_file(self, name: str) -> Path:
+        """A file for a lock of the kernel's."""
         path = self.root / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,11 @@ class Latest:
             return cls(said["ingredients"], said["made"])
         except (ValueError, KeyError, TypeError):
             return None
+
+    def without(self, keys: Collection[str]) -> str | None:
+        """The file's text without artifacts that were removed; None where none is left."""
+        left = [one for one in self.made if one["key"] not in keys]
+        return json.dumps({"ingredients": self.ingredients, "made": left}) if left else None
 
     @staticmethod
     def marks(ingredients: Mapping[str, Any]) -> tuple[str, str]:

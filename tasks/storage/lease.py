@@ -17,6 +17,8 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from data.errors import InputError
@@ -42,7 +44,7 @@ class Lease:
         self._remote = remote
         self._name = name
         self._machine = machine
-        self._length = length
+        self.length = length
         self._owner = uuid.uuid4().hex
         self._count = 0
         self._version = ""
@@ -53,6 +55,22 @@ class Lease:
 
     def acquire(self) -> None:
         """Wait until this process holds the lease."""
+        try:
+            self._acquire()
+        except BaseException:  # Ctrl-C among them: the write may have been carried out
+            self.release()
+            raise
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lease."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _acquire(self) -> None:
         watched: bytes | None = None
         since = time.monotonic()
         while not self._try_to_create():
@@ -65,10 +83,10 @@ class Lease:
             now = time.monotonic()
             if content != watched:
                 watched, since = content, now
-            of_dead_process = _parsed(content).get("machine") == self._machine
-            if (of_dead_process or now - since >= self._length) and self._take(content):
+            of_dead_process = parsed(content).get("machine") == self._machine
+            if (of_dead_process or now - since >= self.length) and self._take(content):
                 break
-            time.sleep(min(LONGEST_POLL, self._length / RENEWALS))
+            time.sleep(min(LONGEST_POLL, self.length / RENEWALS))
         self._thread.start()
 
     def confirm(self) -> None:
@@ -117,14 +135,14 @@ class Lease:
             self._version = self._remote.write(self._name, self._content(), seen=version)
         except WriteConflict:
             return False
-        time.sleep(min(1.0, self._length / RENEWALS))  # another waiter's write may be on its way
+        time.sleep(min(1.0, self.length / RENEWALS))  # another waiter's write may be on its way
         return self._is_ours(self._remote.read(self._name))
 
     def _is_ours(self, content: bytes | None) -> bool:
-        return content is not None and _parsed(content).get("owner") == self._owner
+        return content is not None and parsed(content).get("owner") == self._owner
 
     def _renew_until_released(self) -> None:
-        while not self._ended.wait(self._length / RENEWALS):
+        while not self._ended.wait(self.length / RENEWALS):
             try:
                 with self._renewing:
                     self.lost = self.lost or not self._renewed()
@@ -163,7 +181,8 @@ class Lease:
         return json.dumps(lease).encode()
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
+def parsed(content: bytes) -> dict[str, Any]:
+    """What a lease's object says: `owner`, `machine`, `host`, `process` and `count`; nothing where it is unreadable."""
     try:
         lease = json.loads(content)
     except ValueError:  # a file that is being written

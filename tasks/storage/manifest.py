@@ -7,6 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 MANIFEST = "manifest.json"
+CONTENT = "content-"
+"""Begins the name of an empty object beside a manifest in a shared store; a digest of what the artifact holds follows.
+One listing then tells the keys of all steps after these."""
 BESIDE = frozenset({"input_rows.parquet"})
 """Files of an artifact that no stage reads: they say what its rows were made of (`tasks.storage.input_rows`)."""
 

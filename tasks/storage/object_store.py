@@ -6,31 +6,24 @@ Credentials come from the environment or the client's own files, never from the 
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from contextlib import suppress
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
 from tasks.resources.errors import Transient
 from tasks.storage.store_errors import CHANGED, WriteConflict, error_code, for_person, one_line
+from tasks.storage.store_files import ObjectInfo
 from tasks.storage.store_url import SETTING, protocol
 
 SLOWEST = 256 * 1024
 """Bytes a second below which a transfer counts as no answer."""
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
 """Where a write is seen whole or not at all. Elsewhere an object is written under another name and moved."""
-
-
-@dataclass(frozen=True)
-class ObjectInfo:
-    """One object of a listing: bytes, and a mark that changes when its content does."""
-
-    size: int
-    mark: str
 
 
 class ObjectStore:
@@ -157,6 +150,18 @@ class ObjectStore:
             return False
         return True
 
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder; links are none."""
+        try:
+            listing = self._ask("ls", self.path(folder), detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(
+            str(info["name"]).rstrip("/").rpartition("/")[2]
+            for info in listing
+            if info["type"] == "directory" and not info.get("islink")
+        )
+
     def list(self, folder: str) -> dict[str, ObjectInfo]:
         """Every object under a folder, by its name relative to it."""
         below = self.path(folder)
@@ -168,6 +173,7 @@ class ObjectStore:
             path.removeprefix(below).lstrip("/"): ObjectInfo(
                 int(info.get("size") or 0),
                 str(info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("updated") or ""),
+                _modified(info),
             )
             for path, info in listing.items()
         }
@@ -185,6 +191,11 @@ class ObjectStore:
         for name in names:
             with suppress(FileNotFoundError):
                 self._ask("rm_file", self.path(name))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove every object under a folder."""
+        with suppress(FileNotFoundError):
+            self._ask("rm", self.path(folder), recursive=True)
 
     def check(self) -> None:
         """Write, read and remove an object.
@@ -248,6 +259,20 @@ def _in_thread(function: Callable[..., Any], *arguments: Any, **options: Any) ->
 
     threading.Thread(target=run, name="store", daemon=True).start()
     return future
+
+
+def _modified(info: Mapping[str, Any]) -> float | None:
+    """When an object was written, as far as its store says, in seconds since 1970."""
+    for name in ("LastModified", "mtime", "last_modified", "updated"):
+        value = info.get(name)
+        if isinstance(value, str):
+            with suppress(ValueError):
+                value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return None
 
 
 def _etag(reply: Any) -> str:

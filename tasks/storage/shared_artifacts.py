@@ -27,12 +27,12 @@ from typing import Any
 from filelock import FileLock
 
 from tasks.resources.errors import Transient
-from tasks.storage.artifacts import Artifact, Store, most_rows_first
+from tasks.storage.artifacts import CLEANING, Artifact, Store, most_rows_first
 from tasks.storage.atomic_write import write_atomically
 from tasks.storage.latest import Latest
 from tasks.storage.lease import Lease
 from tasks.storage.local_cache import folder_name, machine_name, seconds, user_cache
-from tasks.storage.manifest import MANIFEST, content_of, manifest_text, read_manifest
+from tasks.storage.manifest import CONTENT, MANIFEST, content_of, manifest_text, read_manifest
 from tasks.storage.object_store import ObjectStore
 from tasks.storage.shared_metadata import SharedMetadata
 from tasks.storage.shared_partial_rows import SharedPartialRows
@@ -41,9 +41,6 @@ STORED = ".stored"
 """Marks a folder of the cache whose artifact the remote store has."""
 UPLOADED = ".uploaded.json"
 """Digests of the files that were uploaded before an upload broke off."""
-CONTENT = "content-"
-"""Begins the name of an empty object beside a manifest; a digest of what the artifact holds follows. One listing then
-tells the keys of all steps after these."""
 UNREADABLE = "its manifest cannot be read"
 
 
@@ -64,6 +61,7 @@ class SharedStore(Store):
         self._remote = ObjectStore(url, limit)
         self.url = self._remote.url
         super().__init__(cache / folder_name(self.url))
+        self.files = self._remote
         self._lease_seconds = lease
         self.machine = machine_name(self.root)
         self._leases: dict[tuple[str, str], Lease] = {}
@@ -187,13 +185,22 @@ class SharedStore(Store):
                     lease.release()
 
     def _acquire(self, stage: str, key: str) -> None:
-        lease = Lease(self._remote, f"locks/{stage}-{key}.json", self.machine, self._lease_seconds)
-        try:
-            lease.acquire()
-        except BaseException:  # Ctrl-C among them: the write may have been carried out
-            lease.release()
-            raise
+        lease = self.lease(f"{stage}-{key}")
+        lease.acquire()
         self._leases[stage, key] = lease
+
+    def lease(self, name: str) -> Lease:
+        return Lease(self._remote, f"locks/{name}.json", self.machine, self._lease_seconds)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with super().alone(), self.lease(CLEANING).held():
+            yield
+
+    def forget(self, stage: str, key: str) -> None:
+        super().forget(stage, key)
+        self._known[stage].discard(key)
+        self._contents_there.pop((stage, key), None)
 
     def publish(self, stage: str, key: str, manifest: dict[str, Any]) -> Artifact:
         """Complete on this machine first, then there: where the upload fails, the next try only uploads.
@@ -272,7 +279,7 @@ class SharedStore(Store):
     def _fetched(self, stage: str, key: str) -> Artifact | None:
         """Download an artifact and check its digests; None where there is none, or a damaged one, set aside."""
         folder = self.folder(stage, key)
-        with FileLock(self._lock_file(f"fetch-{stage}-{key}")):
+        with FileLock(self.lock_file(f"fetch-{stage}-{key}")):
             if (here := super().open(stage, key)) is not None:
                 return here
             manifest = self._manifest(stage, key)
@@ -309,8 +316,7 @@ class SharedStore(Store):
         names = sorted(self._remote.list(f"{stage}/{key}"), key=lambda name: name != MANIFEST)
         for name in names:  # the manifest first: without it there is no artifact
             self._remote.move(f"{stage}/{key}/{name}", f"{aside}/{name}")
-        self._known[stage].discard(key)
-        self._contents_there.pop((stage, key), None)
+        self.forget(stage, key)
         warnings.warn(
             f"damaged artifact {self.url}/{stage}/{key}: {why}. Set aside as {self.url}/{aside}; "
             "it will be made again.",

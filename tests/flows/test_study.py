@@ -107,6 +107,18 @@ def test_second_run_runs_nothing(finished: Path) -> None:
     assert (finished / "store" / "timings.jsonl").read_text() == before
 
 
+def test_the_store_knows_what_the_study_reached(finished: Path) -> None:
+    listed = json.loads(mothertongue(finished, "store", "ls", "--json").stdout)
+    reached = {(one["stage"], one["key"]) for one in listed["artifacts"] if one["studies"] == ["small"]}
+    assert len(reached) == len(listed["artifacts"])
+    stages = json.loads((finished / "runs" / "small" / "manifest.json").read_text())["stages"]
+    assert reached == {(name.split(" ")[0], key) for name, key in stages.items()}
+    (study,) = listed["studies"]
+    assert (study["file"], study["file_is_gone"], study["artifacts"]) == (None, False, len(reached))
+    assert mothertongue(finished, "store", "gc", "--remove").stdout == "Nothing was removed.\n"
+    assert mothertongue(finished, "store", "verify").returncode == 0
+
+
 def test_plan_and_status_and_report_know_it_is_done(finished: Path) -> None:
     plan = json.loads(mothertongue(finished, "plan", "abacus", *SMALL, "--json").stdout)
     assert plan["misses"] == 0
