@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 a stage failed, 2 the study file or an option is wrong, 130 stopped by Ctrl-C.
 """
 
-import enum
 import os
 import sys
 import warnings
@@ -14,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from data.errors import InputError
-from flows.cli import store_page
+from flows.cli import predictor_commands, store_page
+from flows.cli.options import Allow, AsJson, Thinking
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -24,20 +24,6 @@ app = typer.Typer(
 app.add_typer(store_page.app, name="store")
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What typer raises at an option or an argument that it cannot use; the class has no public name."""
-
-
-class Thinking(enum.Enum):
-    """Whether a model thinks before it answers."""
-
-    on = "on"
-    off = "off"
-
-
-def _allow(paths: list[Path] | None) -> list[Path] | None:
-    from data import allowed_paths
-
-    allowed_paths.allow(paths or ())
-    return paths
 
 
 def _allow_env(names: list[str] | None) -> list[str] | None:
@@ -98,11 +84,6 @@ AllowEnv = Annotated[
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="lay a value over the study file: --set seeds=[0]")]
-Allow = Annotated[
-    list[Path] | None,
-    typer.Option("--allow-path", help="let the study read files here too: --allow-path /data", callback=_allow),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print what it comes to, and nothing of the way there")]
 
 
@@ -325,53 +306,8 @@ def verify(
     verify_file.verify(file, benchmark, columns, group, out, as_json, verifier, study)
 
 
-@app.command()
-def predictors(
-    imported: Annotated[
-        list[str] | None,
-        typer.Option(help="a file of imported results, or one that comes with the project by name, in place of these"),
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="lay a value over the files: --set accuracies.out_of=100")
-    ] = None,
-    own: Annotated[bool, typer.Option("--own", help="only studies finished here")] = False,
-    predictor: Annotated[str | None, typer.Option(help="every choice of this predictor instead")] = None,
-    allow: Allow = None,
-    as_json: AsJson = False,
-) -> None:
-    """How well each predictor would have picked what to train on: its record over studies and imported results."""
-    from flows.cli import predictors_page
-
-    predictors_page.show(imported or [], set_ or [], own, predictor, as_json)
-
-
-@app.command()
-def advise(
-    files: Annotated[list[Path], typer.Argument(help="answer sets: JSONL, CSV, JSON or Parquet; one with --by")],
-    model: Annotated[str, typer.Option(help="a bundled model, a folder, or a hub id with revision")],
-    by: Annotated[str | None, typer.Option(help="column that says which set a row is of; a file each if none")] = None,
-    question: Annotated[str | None, typer.Option(help="column with the question; guessed if not given")] = None,
-    response: Annotated[str | None, typer.Option(help="column with the response; guessed if not given")] = None,
-    gold: Annotated[str | None, typer.Option(help="column with the right answer; guessed if not given")] = None,
-    questions: Annotated[Path | None, typer.Option(help="a file with questions and right answers of its own")] = None,
-    benchmark: Annotated[str | None, typer.Option(help="whose verifier and prompt are taken, such as gsm8k")] = None,
-    verifier: Annotated[str | None, typer.Option(help="or the verifier alone; guessed if not given")] = None,
-    prompt: Annotated[Path | None, typer.Option(help="prompt template (jinja); the bare question if none")] = None,
-    thinking: Annotated[
-        Thinking | None, typer.Option(help="whether the model thinks, where it has it both ways")
-    ] = None,
-    most: Annotated[int, typer.Option(min=1, help="questions that are read, at most")] = 1000,
-    encoding: Annotated[str | None, typer.Option(help="of CSV files; guessed if not given")] = None,
-    out: Annotated[Path | None, typer.Option(help="the study file; advise-FILE.yaml here if not given")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Which of these answer sets to fine-tune on: what predictors pick, how often they were right; trains nothing."""
-    from flows.cli import advise as advice
-    from flows.cli.answer_sets import Asked
-
-    asked = Asked(by, question, response, gold, questions, benchmark, verifier, encoding, most)
-    thinks = None if thinking is None else thinking is Thinking.on
-    advice.advise(files, model, asked, prompt, thinks, out, as_json)
+app.command()(predictor_commands.predictors)
+app.command()(predictor_commands.advise)
 
 
 @app.command()

@@ -10,9 +10,9 @@ from data.errors import InputError
 from data.prompt import read
 from flows.cli import settling_study
 from flows.cli.answer_sets import AnswerSets, Asked, answer_sets
-from flows.cli.predictors_page import columns_of
 from flows.cli.read_answers import SetFigures, figures
 from flows.cli.settling_study import BARE_QUESTION, Written
+from flows.cli.text_table import columns_of
 from flows.results import predictor_track
 from flows.results.json_output import say
 from flows.results.predictor_track import HERE, Track

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from data.errors import InputError
+from flows.cli.text_table import columns_of
 from flows.config import imported_file
 from flows.results import imported_results, own_results
 from flows.results.json_output import say
 from tasks.comparison.predictor_combination import Combination
 from tasks.comparison.predictor_groups import Choice, Results
 from tasks.comparison.predictor_noise import BeyondNoise
-from tasks.comparison.predictor_overview import LENGTH, Overview, overview
+from tasks.comparison.predictor_overview import LEFT_OUT, LENGTH, Overview, overview
 from tasks.comparison.predictor_record import GroupRecord, PredictorRecord
 from tasks.comparison.statistics import Estimate
 from tasks.reporting.formatting import coefficient, percent, points
@@ -44,6 +45,8 @@ def show(imported: Sequence[str], overrides: list[str], own_alone: bool, predict
     if not found:
         print(NO_RECORD)
         return
+    if predictor is not None:  # of several results together all choices stand below, under what they are of
+        overviews = [each for each in overviews if each.results.together == 0]
     pages = (_choices(each, predictor) if predictor is not None else _page(each) for each in overviews)
     print("\n\n".join("\n".join(page) for page in pages))
 
@@ -74,7 +77,8 @@ def _with_all(name: str, found: list[Results]) -> list[Results]:
                 )
     groups = tuple(group for results in found for group in results.groups)
     baselines = tuple(dict.fromkeys(each for results in found for each in results.baselines))
-    return [Results(name, groups, better, ", ".join(each.name for each in found), baselines=baselines), *found]
+    about = ", ".join(each.name for each in found)
+    return [Results(name, groups, better, about, baselines=baselines, together=len(found)), *found]
 
 
 def _check_predictor(predictor: str, found: Sequence[Results]) -> None:
@@ -98,6 +102,9 @@ def _page(found: Overview) -> Iterator[str]:
     for each in found.combinations:
         yield ""
         yield from _combination(each)
+    tested = {each.left_out for each in found.combinations}
+    if untested := [what for what in LEFT_OUT if what not in tested]:
+        yield f"\nToo few choices to learn from the rest with each {' or '.join(untested)} left out."
 
 
 def _head(found: Overview) -> Iterator[str]:
@@ -231,14 +238,6 @@ def _counted(number: int, what: str) -> str:
 def _names(options: Sequence[str]) -> str:
     more = f" and {len(options) - MOST_PICKED} more" if len(options) > MOST_PICKED else ""
     return (", ".join(options[:MOST_PICKED]) or "–") + more
-
-
-def columns_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table: columns under their heads."""
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    for row in (head, *rows):
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
 
 
 def _correlation(found: Estimate) -> str:

@@ -1,16 +1,18 @@
 """The studies that were finished here, as the groups that a record of predictors is made of.
 
 A study's results folder holds what each predictor said of each arm (predictors.csv, tasks/comparison/predictions.py)
-and every evaluated answer (items.parquet). A group is the arms of one student, training benchmark, method and size,
-controls left out, with their accuracy on that benchmark; its replicates are those of the study's own intervals.
+and every evaluated answer (items.parquet). A group is the arms of one student, training benchmark and size that are
+trained alike, controls left out, with their accuracy on that benchmark; its replicates are those of the study's own
+intervals.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.errors import InputError
 from flows.results import history
@@ -53,11 +55,13 @@ def read(folder: Path) -> Results:
     if lacking := [column for column in COLUMNS if column not in table]:
         raise InputError(f"{file}: column {lacking[0]!r} is missing (has: {', '.join(map(str, table.columns))})")
     better = {str(name): bool(rows["higher_is_better"].iloc[0]) for name, rows in table.groupby("predictor")}
-    groups = tuple(_groups(table, better, folder / ITEMS))
+    groups = tuple(_groups(table, better, _ways_of_training(file, table), folder / ITEMS))
     return Results(folder.name, groups, better)
 
 
-def _groups(table: pd.DataFrame, better: Mapping[str, bool], items: Path) -> Iterator[Group]:
+def _groups(
+    table: pd.DataFrame, better: Mapping[str, bool], trained: Mapping[Arm, str], items: Path
+) -> Iterator[Group]:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -71,12 +75,11 @@ def _groups(table: pd.DataFrame, better: Mapping[str, bool], items: Path) -> Ite
     values: dict[Arm, dict[str, float]] = {}
     for named, rows in table.groupby(list(ARM), sort=True):
         values[arm_of(list(named))] = dict(zip(rows["predictor"], map(float, rows["value"]), strict=True))
-    methods = len({arm.method for arm in values})
     groups: dict[Choice, list[Arm]] = {}
     for arm in values:
         if not is_control(arm.arm) and bootstrap.measured.has(arm, arm.train_benchmark):
             size = f"{arm.size} questions" if arm.size else ""
-            setting = ", ".join(filter(None, (arm.method if methods > 1 else "", size)))
+            setting = ", ".join(filter(None, (trained[arm], size)))
             groups.setdefault(Choice(arm.student, arm.train_benchmark, setting), []).append(arm)
     for choice, arms in groups.items():
         terms = [[Term(arm, choice.benchmark)] for arm in arms]
@@ -89,3 +92,27 @@ def _groups(table: pd.DataFrame, better: Mapping[str, bool], items: Path) -> Ite
                 cluster=choice.benchmark,
                 replicates=np.column_stack([bootstrap.replicates(term) for term in terms]),
             )
+
+
+def _ways_of_training(file: Path, table: pd.DataFrame) -> dict[Arm, str]:
+    """By arm how it is trained, as far as arms differ in it: two that are trained in other ways on the same rows are no
+    choice among rows. Results from before that was kept tell methods apart.
+
+    Raises:
+        InputError: an arm's training is not what `compare` writes.
+    """
+    column = "training" if "training" in table else "method"
+    of = {arm_of(list(named)): str(rows[column].iloc[0]) for named, rows in table.groupby(list(ARM), sort=True)}
+    told: dict[str, dict[str, Any]] = {text: {"kind": text} for text in of.values()}
+    if column == "training":
+        try:
+            told = {text: dict(json.loads(text)) for text in told}
+        except (ValueError, TypeError):
+            raise InputError(f"{file}: column 'training' is none that a study writes: run the study again") from None
+    names = sorted({name for values in told.values() for name in values}, key=lambda name: (name != "kind", name))
+    varied = [name for name in names if len({json.dumps(values.get(name)) for values in told.values()}) > 1]
+    words = {}
+    for text, values in told.items():
+        said = [(name, values[name]) for name in varied if values.get(name)]
+        words[text] = ", ".join(str(value) if name == "kind" else f"{name} {value}" for name, value in said)
+    return {arm: words[text] for arm, text in of.items()}

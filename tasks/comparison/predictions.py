@@ -80,7 +80,8 @@ def record(table: pd.DataFrame, sample: Measured, lost: Collection[tuple[Arm, st
 
     `correlation` is Spearman's, of the values as they are; `pick` names the arms that the predictor picks, `regret` is
     the best arm's accuracy less theirs, `right` the share of picks that are the best, `chance` the mean of all arms.
-    `against_length` is the regret less that of length. Intervals are over questions and seeds.
+    `against_length` is the regret less that of length; `lacks` says why some arm has no value. Intervals are over
+    questions and seeds.
 
     Args:
         table: `values`.
@@ -99,9 +100,10 @@ def record(table: pd.DataFrame, sample: Measured, lost: Collection[tuple[Arm, st
                 groups.append(group)
         if not groups:
             continue
-        titles, higher, lacks = (
-            dict(zip(part["predictor"], part[column], strict=True)) for column in ("title", "higher_is_better", "lacks")
+        titles, higher = (
+            dict(zip(part["predictor"], part[column], strict=True)) for column in ("title", "higher_is_better")
         )
+        lacks = part.groupby("predictor")["lacks"].max()
         for found in records(groups, higher, baseline=BASELINE, over_groups=False):
             named = (found.predictor, titles[found.predictor], bool(found.higher_is_better))
             lacking = lacks[found.predictor]
@@ -113,8 +115,7 @@ def record(table: pd.DataFrame, sample: Measured, lost: Collection[tuple[Arm, st
 def _group(benchmark: str, here: pd.DataFrame, bootstrap: Bootstrap, lost: Collection[tuple[Arm, str]]) -> Group:
     import numpy as np
 
-    columns = list(ARM)
-    arms = [arm_of(list(named)) for named in here[columns].drop_duplicates().to_numpy()]
+    arms = [arm_of(list(named)) for named in here[list(ARM)].drop_duplicates().to_numpy()]
     arms = sorted(arm for arm in arms if (arm, benchmark) not in lost and bootstrap.measured.has(arm, benchmark))
     terms = [[Term(arm, benchmark)] for arm in arms]
     names = [arm.arm for arm in arms]

@@ -45,6 +45,8 @@ class Results:
     baselines: tuple[str, ...] = ()
     same_as: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    together: int = 0
+    """Of how many other results these are all the groups; 0: they are results of their own."""
 
 
 TABLE = ("group", "option", "predictor", "value", "higher_is_better", "accuracy")

@@ -14,6 +14,8 @@ from tasks.comparison.statistics import Estimate
 FEWEST_CLUSTERS = 6
 """Benchmarks below which they are taken as given, and intervals are those of seeds and items alone."""
 LENGTH = "length"
+LEFT_OUT = ("benchmark", "student")
+"""What a learned combination is tested on, each left out in turn."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ def overview(results: Results) -> Overview:
         for baseline in baselines
     }
     combinations = [
-        combination(groups, better, [getattr(_choice(group), what) for group in groups], what)
-        for what in ("benchmark", "student")
+        combination(groups, better, [getattr(_choice(group), what) for group in groups], what) for what in LEFT_OUT
     ]
     return Overview(
         results=results,

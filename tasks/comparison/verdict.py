@@ -97,8 +97,9 @@ def _verdict(
 ) -> Verdict:
     standings = sorted((arms.standing(name, arms.trained) for name in arms.names), key=by_score)
     first = headline(arms.student, measure, standings, made, arms.wording)
-    in_domain = [arms.sample.scores[arms.by_name[a, t], t] for a in arms.names for t in sorted(arms.trained_on(a))]
-    seeds = min((len(scores) for scores in in_domain), default=0)
+    in_domain = [(arms.by_name[a, t], t) for a in arms.names for t in sorted(arms.trained_on(a))]
+    whole = [one for one in in_domain if one not in arms.missing]
+    seeds = min((len(arms.sample.scores[one]) for one in whole or in_domain), default=0)
     return Verdict(
         student=arms.student,
         method=arms.method,

@@ -48,14 +48,13 @@ def lines(missing: list[dict[str, Any]], most: int) -> list[str]:
     all benchmarks and sizes of an arm."""
     if not missing:
         return []
-    groups = lost(missing)
+    groups = [(one.called, one.cells, one.why) for one in lost(missing)]
+    if len(groups) > most:
+        by_arm = Counter((one["student"], one["arm"], one["why"]) for one in missing)
+        groups = [(arm, cells, why) for (_, arm, why), cells in by_arm.items()]
     said = [f"Missing cells: {len(missing)}"]
-    by_arm = Counter((one["student"], one["arm"], one["why"]) for one in missing)
-    if len(by_arm) <= most < len(groups):  # arms that are missing wherever they could be, each for one reason
-        return [*said, *(f"  {arm} ({count} cells): {why or 'not made'}" for (_, arm, why), count in by_arm.items())]
-    for one in groups[:most]:
-        cells = "1 cell" if one.cells == 1 else f"{one.cells} cells"
-        said.append(f"  {one.called} ({cells}): {one.why or 'not made'}")
+    for called, cells, why in groups[:most]:
+        said.append(f"  {called} ({'1 cell' if cells == 1 else f'{cells} cells'}): {why or 'not made'}")
     if len(groups) > most:
         said.append(f"  and {len(groups) - most} more; the report lists them.")
     return said

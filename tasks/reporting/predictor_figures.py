@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = 3
 SKEWED = 20.0
 """Values whose greatest is more than this many times their least are drawn on a log axis."""
+MOST_TICKS = 4
 BAR = "#0072B2"
 FILLS: tuple[Any, ...] = ("full", "none", "left", "right", "top", "bottom")
 """How the markers of training benchmarks are filled."""
@@ -82,6 +83,7 @@ def _axis(axes: Axes, low: float, high: float) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
         powers = [10.0**exponent for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)))]
         ticks = [tick for power in powers for tick in (power, 3 * power) if low <= tick <= high]
+        ticks = [tick for tick in ticks if tick in powers] if len(ticks) > MOST_TICKS else ticks
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 
 def as_taken(table: pa.Table, origin: str) -> pa.Table:
-    """Rows as they are taken: with their origin, without what was only kept for predictors and for the report."""
-    left_out = (*token_numbers.COLUMNS, *token_surprise.COLUMNS, "origin")
+    """Rows as they are taken: with their origin, and without what the student made of them before training.
+
+    No method learns from that, and its last digits depend on which rows shared a forward pass: an adapter's key is of
+    what the adapter learns from.
+    """
+    left_out = ("nll", "perplexity", *token_numbers.COLUMNS, *token_surprise.COLUMNS, "origin")
     table = table.drop_columns([name for name in left_out if name in table.column_names])
     return table.append_column("origin", pa.array([origin] * table.num_rows, pa.string()))
 

@@ -17,11 +17,11 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 TRIES = 3
-SHORT = ("leak", "references", "verify", "select")
+SHORT = ("leak", "references", "verify", "select", "evaluate")
 """Stages of a few hundredths of a second here, which may end before a signal comes."""
-LONG = ("generate", "evaluate")
+LONG = ("generate",)
 """Stages that are stopped when they have kept rows."""
-CANCELLED = ("generate", "finetune", "evaluate")
+CANCELLED = ("generate", "finetune")
 
 
 def stopped_at(disturbed: Disturbed, stage: str, how: signal.Signals) -> bool:

@@ -19,6 +19,8 @@ from flows.results.imported_results import read
 from tasks.comparison.predictor_groups import Choice, Results
 from tasks.comparison.predictor_noise import differ
 from tasks.comparison.predictor_overview import overview
+from tests import commands
+from tests.flows.test_study import environment
 
 Rows = list[dict[str, Any]]
 
@@ -344,3 +346,17 @@ def test_no_record_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr().out.count("\n") == 1
     with pytest.raises(InputError, match="--predictor nonsense: there is none of this name; allowed: perplexity, "):
         predictors_page.show([], [], False, "nonsense", as_json=False)
+
+
+def test_the_command_says_one_line_and_ends_with_2(tables: Tables) -> None:
+    tables.predictors[2]["ppl"] = "low"
+    given = environment(tables.folder)
+    done = commands.run(tables.folder, given, "predictors", "--imported", tables.written())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: before.csv, row 3: column 'ppl' is 'low'; allowed: a number, inf, or nothing\n"
+    tables.predictors[2]["ppl"] = 3.5
+    done = commands.run(tables.folder, given, "predictors", "--imported", tables.written())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "third\n2 choices, 1 student, 2 benchmarks, 8 trained arms; 95 % intervals: items and"
+    )

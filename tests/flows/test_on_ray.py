@@ -142,7 +142,7 @@ def manifest(folder: Path, stage: str, label: str) -> dict[str, Any]:
 def in_the_middle(stage: Path, count: int) -> bool:
     """Whether so many shares have kept rows, and none of them is at its end."""
     names = {path.name for path in stage.glob("*/parts/*")}
-    begun = {name.split("-")[0] for name in names if name.endswith(".parquet")}
+    begun = {name.split("-")[0] for name in names if "of" in name and name.endswith(".parquet")}
     return len(begun) == count and not any(name.endswith("facts.json") for name in names)
 
 

@@ -112,3 +112,30 @@ def test_a_damaged_table_is_one_line(here: Path, text: str, said: str) -> None:
     (folder / "predictors.csv").write_text("\x00\x01")
     with pytest.raises(InputError):
         own_results.finished()
+
+
+def test_arms_that_are_trained_otherwise_are_another_choice(here: Path) -> None:
+    """On the same rows no predictor could tell them apart: what they differ in is said; an arm alone is no choice."""
+    folder = finish(here / "runs", "first", 1, chances=STUDY)
+    known(folder, length=dict.fromkeys(CHANCES, 1.0))
+    table = pd.read_csv(folder / "predictors.csv")
+    plain = {"kind": "sft", "rank": 8, "mask_above": None}
+    ways = {"human": plain, "teacher": plain, "self": {**plain, "mask_above": 2.5}, "minimum_change": plain}
+    table.insert(4, "training", [json.dumps(ways[arm]) for arm in table["arm"]])
+    table.to_csv(folder / "predictors.csv", index=False)
+    (results,) = own_results.finished()
+    assert [(group.name.setting, group.options) for group in results.groups] == [
+        ("", ("human", "minimum_change", "teacher"))
+    ]
+    ways["minimum_change"] = ways["self"]
+    table["training"] = [json.dumps(ways[arm]) for arm in table["arm"]]
+    table.to_csv(folder / "predictors.csv", index=False)
+    (results,) = own_results.finished()
+    assert sorted((group.name.setting, group.options) for group in results.groups) == [
+        ("", ("human", "teacher")),
+        ("mask_above 2.5", ("minimum_change", "self")),
+    ]
+    table["training"] = "broken"
+    table.to_csv(folder / "predictors.csv", index=False)
+    with pytest.raises(InputError, match=r"predictors\.csv: column 'training' is none that a study writes"):
+        own_results.finished()

@@ -126,6 +126,13 @@ def test_one_lost_seed_is_not_averaged_away(study: Simulated, tmp_path: Path) ->
     assert claims["perplexity", "self", "human"] == "holds", "its responses are there"
 
 
+def test_what_is_left_of_an_arm_does_not_decide_how_many_seeds_there_are(study: Simulated, tmp_path: Path) -> None:
+    found = run(study, tmp_path, lambda cell: without_self_on_boxes(cell) and cell.seed > 0)
+    verdict = found["verdicts"][0]
+    assert verdict["seeds"] == 3
+    assert not any(line.startswith("One seed") for line in verdict["details"])
+
+
 def test_a_lost_evaluation_takes_only_claims_about_other_benchmarks(study: Simulated, tmp_path: Path) -> None:
     found = run(study, tmp_path, lambda cell: cell.origin == "human" and cell.eval_benchmark == "abacus/clock")
     by_kind: dict[str, set[str]] = {}
