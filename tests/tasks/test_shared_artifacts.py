@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
+from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.sharding import execute_shard
@@ -88,6 +89,13 @@ def s3_url(folder: Path) -> str:
     return f"s3://{BUCKET}/{folder.name}"
 
 
+def key_of(node: Node, store: Store) -> str:
+    """The key of a step whose inputs are there."""
+    key = ArtifactKeys(store).find(node)
+    assert key is not None
+    return key
+
+
 def at(url: str, cache: Path, lease: float = LEASE) -> SharedStore:
     return SharedStore(url, cache, PATIENT, lease)
 
@@ -107,7 +115,9 @@ def test_one_machine_makes_and_another_finds(url: str, server: Server, tmp_path:
     assert run(node, first) is False
     assert first.keys("numbers") == second.keys("numbers") == {node.recipe}
     assert second.has("numbers", node.recipe)
-    assert second.latest_ingredients("numbers", "five") == node.ingredients
+    latest = second.latest("numbers", "five")
+    assert latest is not None
+    assert latest.ingredients == {**node.described, "inputs": {}}
     assert [json.loads(text)["rows"] for text in second.timing_lines()] == [5]
     assert run(node, second) is True
     found, made = second.open("numbers", node.recipe), first.open("numbers", node.recipe)
@@ -225,7 +235,14 @@ def test_what_the_store_lost_is_uploaded_again(url: str, tmp_path: Path) -> None
 
 def test_two_machines_that_made_one_artifact_agree_on_the_first(url: str, tmp_path: Path) -> None:
     first, second = at(url, tmp_path / "one"), at(url, tmp_path / "two")
-    manifest: dict[str, Any] = {"label": "", "ingredients": {}, "facts": {}, "model": None, "busy": 0.0, "made": 1}
+    manifest: dict[str, Any] = {
+        "label": "",
+        "ingredients": {"values": {}, "code": {}},
+        "facts": {},
+        "model": None,
+        "busy": 0.0,
+        "made": 1,
+    }
     for store in (first, second):  # as if a lease had been lost
         folder = store.folder("numbers", "k")
         folder.mkdir(parents=True)
@@ -263,13 +280,14 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     log = tmp_path / "log"
     node = logged(numbers(900), str(log), 0.005)
     run(numbers(900), at(url, tmp_path / "one"))
+    key = key_of(node, at(url, tmp_path / "one"))
     process = _start(url, tmp_path / "one", str(log), 900, 0.005, SHORT_LEASE)
     remote = at(url, tmp_path / "watch")._remote
 
     def whole_part() -> bool:
         """Whether a part is there by its own name, and not only the beginning of one, or a draft."""
         sizes = {path.stat().st_size for path in (tmp_path / "one").rglob("parts/*.parquet")}
-        there = remote.list(f"logged/{node.recipe}/parts")
+        there = remote.list(f"logged/{key}/parts")
         return any(entry.size in sizes for name, entry in there.items() if re.fullmatch(r"\d+\.\w{16}\.parquet", name))
 
     until(whole_part)
@@ -285,8 +303,8 @@ def test_a_killed_holder_is_followed_and_its_kept_rows_are_not_made_again(url: s
     assert len(set(before) & set(again)) <= 256
     assert len(again) < 900
     assert not remote.list("locks")
-    assert not remote.list(f"logged/{node.recipe}/parts")
-    artifact = at(url, tmp_path / "three").open("logged", node.recipe)
+    assert not remote.list(f"logged/{key}/parts")
+    artifact = at(url, tmp_path / "three").open("logged", key)
     assert artifact is not None
     assert artifact.rows().column("id") == [f"n{i}" for i in range(900)]
 
@@ -297,6 +315,7 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
     log = tmp_path / "log"
     run(numbers(200), at(url, tmp_path / "one"))
     node = logged(numbers(200), str(log), 0.02)
+    key = key_of(node, at(url, tmp_path / "one"))
     process = _start(url, tmp_path / "one", str(log), 200, 0.02, SHORT_LEASE)
     until(log.exists)
     assert process.pid is not None
@@ -304,10 +323,10 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
     second = at(url, tmp_path / "two", SHORT_LEASE)
     try:
         if other == "is at work":
-            with second.lock("logged", node.recipe):
+            with second.lock("logged", key):
                 os.kill(process.pid, signal.SIGCONT)
                 process.join()
-                assert second.open("logged", node.recipe) is None
+                assert second.open("logged", key) is None
             assert process.exitcode == 1  # Transient: a study tries again, and waits
         assert run(node, second) is False
     finally:
@@ -316,7 +335,7 @@ def test_a_holder_that_was_taken_for_dead_notices(url: str, tmp_path: Path, othe
     process.join()
     if other == "has finished":
         assert process.exitcode == 0
-        one, two = (at(url, tmp_path / name).open("logged", node.recipe) for name in ("one", "two"))
+        one, two = (at(url, tmp_path / name).open("logged", key) for name in ("one", "two"))
         assert one is not None
         assert two is not None
         assert one.manifest["files"] == two.manifest["files"]
@@ -340,7 +359,7 @@ def test_a_store_that_is_silent_is_one_line_and_nothing_made_is_lost(server: Ser
     log = str(tmp_path / "log")
     node = logged(numbers(5), log)
     run(numbers(5), store)
-    with store.lock("logged", node.recipe):
+    with store.lock("logged", key_of(node, store)):
         pass
     server.suspend()
     store._remote.limit = 1
@@ -440,7 +459,14 @@ def test_a_broken_upload_goes_on_with_the_next_file(
         upload(source, name)
 
     monkeypatch.setattr(store._remote, "upload", breaking)
-    manifest: dict[str, Any] = {"label": "", "ingredients": {}, "facts": {}, "model": None, "busy": 0.0, "made": 1}
+    manifest: dict[str, Any] = {
+        "label": "",
+        "ingredients": {"values": {}, "code": {}},
+        "facts": {},
+        "model": None,
+        "busy": 0.0,
+        "made": 1,
+    }
     with pytest.raises(Transient):
         store.publish("numbers", "k", manifest)
     monkeypatch.setattr(store._remote, "upload", upload)
