@@ -31,6 +31,10 @@ class Prefix:
     begun: tuple[int, ...]
     """Token ids of the part of the response; none for rollouts from the question."""
 
+    @cached_property
+    def key(self) -> str:
+        return cache_key.digest([self.prompt, self.begun])
+
 
 @dataclass(frozen=True)
 class Rolled:
@@ -82,7 +86,7 @@ class Asked:
 
     @cached_property
     def key(self) -> str:
-        return cache_key.digest([self.prefix.prompt, self.prefix.begun, self.made, self.count])
+        return cache_key.digest([self.prefix.key, self.made, self.count])
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ class Roller:
             [*prefix.prompt, *prefix.begun],
             self.sampling,
             tuple(self.rendering.stop_ids),
-            seed_of(self.seed, one.key, 0) % 2**62,
+            # vLLM gives the copies of a request the seeds from this one on, so that a prefix has the same rollouts
+            # whether they are asked for together or in parts.
+            seed_of(self.seed, one.prefix.key, 0) % 2**62 + one.made,
             self.adapter,
             str(prefix.row["id"]),
             copies=one.count,

@@ -98,6 +98,21 @@ def test_all_prefixes_are_rolled_out_where_every_value_is_asked_for(runtime: Run
     assert all(row["rollouts"] == [5] * len(row["steps"]) for row in rows)
 
 
+def test_rollouts_are_the_same_whether_they_are_asked_for_together_or_in_parts(runtime: Runtime) -> None:
+    in_parts, together = (list(made(node(6, 3, where=where, again=0), runtime).rows()) for where in ("pit", "all"))
+    kinds: Counter[tuple[int, bool]] = Counter()
+    for some, every in zip(in_parts, together, strict=True):
+        for tries, right, of_five in zip(
+            some["rollouts"], some["rollouts_correct"], every["rollouts_correct"], strict=True
+        ):
+            assert tries in (0, 2, 5)
+            assert right <= of_five if tries == 2 else not tries or right == of_five
+            kinds[tries, right > 0] += 1
+    assert kinds[2, True]
+    assert kinds[5, False]
+    assert not kinds[2, False], "two that failed are never enough"
+
+
 def test_a_response_that_leaves_no_room_is_left_out(runtime: Runtime) -> None:
     @stage()
     def endless() -> list[Row]:
