@@ -1,5 +1,6 @@
 """The stages of the chain, one file each in `tasks`, and what they ask together of a benchmark's rows."""
 
+import functools
 import importlib
 import pkgutil
 
@@ -9,6 +10,7 @@ from tasks.kinds import verifiers
 from tasks.pipeline.stage import Stage
 
 
+@functools.cache
 def chain() -> tuple[Stage, ...]:
     """Every stage that has a file of its name in `tasks`, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(tasks.__path__) if not module.ispkg)

@@ -21,6 +21,7 @@ from flows.planning.cost import cost
 from flows.planning.forecast import forecast
 from flows.planning.plan import Plan, expand
 from flows.ui import artifacts, run_log
+from tasks.kinds import stages
 from tasks.kinds.stages import contract
 from tasks.pipeline import execution
 from tasks.pipeline.execution import execute
@@ -194,8 +195,10 @@ def test_no_question_has_a_column_that_a_stage_of_the_chain_adds(
     mine = Benchmark("mine", source, "number", "{{ question }}", reference=None, splits=("train",))
     assert questions_of(mine, "train", None, 0, contract("number"))[0]["grade"] == 7
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path / "chain")])
+    stages.chain.cache_clear()
     try:
         (row,) = questions_of(mine, "train", None, 0, contract("number"))
         assert set(row) == {"id", "question", "gold", "reference", "level"}
     finally:
         sys.modules.pop("tasks.grade", None)
+        stages.chain.cache_clear()
