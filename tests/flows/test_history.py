@@ -32,7 +32,14 @@ def as_made_by(folder: Path, store: Path) -> None:
     made = Store(store).folder("compare", key)
     made.mkdir(parents=True)
     shutil.copy(folder / "items.parquet", made)
-    manifest = {"label": "", "ingredients": {}, "facts": {}, "model": None, "busy": 0, "made": 0}
+    manifest = {
+        "label": "",
+        "ingredients": {"values": {}, "code": {}, "inputs": {}},
+        "facts": {},
+        "model": None,
+        "busy": 0,
+        "made": 0,
+    }
     Store(store).publish("compare", key, manifest)
 
 
