@@ -324,9 +324,10 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, arguments: list[str], s
 
 
 @pytest.mark.slow
-def test_a_pilot_and_then_the_whole_study(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["[20, 40]", "[]"])
+def test_a_pilot_and_then_the_whole_study(tmp_path: Path, named: str) -> None:
     """For real: the study takes over what the pilot trained, and a second pilot does nothing again."""
-    sizes = [*SMALL, "--set", "sizes=[20, 40]", "--set", "questions={train: 40, evaluate: 8}"]
+    sizes = [*SMALL, "--set", f"sizes={named}"]
     ended = mothertongue(tmp_path, "pilot", "abacus", *sizes, "--spend", "60%", "--margin", "30")
     assert ended.returncode == 0, ended.stderr
     assert "arms are looked at with 20 questions, seed 0 first" in ended.stdout
