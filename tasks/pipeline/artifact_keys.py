@@ -33,30 +33,31 @@ class ArtifactKeys:
         Raises:
             Transient: the store does not answer.
         """
+        found = self._found  # all of one time: another thread may have them forgotten meanwhile
         stack = [node]
         while stack:
             one = stack[-1]
-            if one.recipe in self._found:
+            if one.recipe in found:
                 stack.pop()
                 continue
-            unknown = [needed for needed in one.upstream if needed.recipe not in self._found]
+            unknown = [needed for needed in one.upstream if needed.recipe not in found]
             if unknown:
                 stack.extend(unknown)
                 continue
             made = {}
             for needed in one.upstream:
-                key = self._found[needed.recipe]
+                key = found[needed.recipe]
                 content = self._store.content(needed.stage.name, key)
                 if content is None:
                     return None
                 made[needed.recipe] = Made(key, content)
-            self._found[one.recipe] = key_of(one, made)
+            found[one.recipe] = key_of(one, made)
             stack.pop()
-        return self._found[node.recipe]
+        return found[node.recipe]
 
     def forget(self) -> None:
         """Find all keys anew: an artifact was lost, and what is made in its place may hold something else."""
-        self._found.clear()
+        self._found = {}
 
     def open(self, node: Node) -> Artifact | None:
         """The step's artifact, its digests checked; None where there is none."""
