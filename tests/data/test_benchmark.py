@@ -210,14 +210,12 @@ def test_another_split_does_not_change_the_key_of_one(tmp_path: Path) -> None:
 
 
 def test_what_shapes_and_chooses_rows_is_part_of_the_key() -> None:
-    code = questions(find("gsm8k"), "train", None, 0).ingredients["code"]
+    code = questions(find("gsm8k"), "train", None, 0).described["code"]
     assert "data/benchmarks/gsm8k.py" in code
     assert "data/abacus/ledger.py" not in code
-    assert "data/abacus/ledger.py" in questions(find("abacus/ledger"), "train", 5, 0).ingredients["code"]
+    assert "data/abacus/ledger.py" in questions(find("abacus/ledger"), "train", 5, 0).described["code"]
     whole, algebra = (questions(find(name), "train", None, 0) for name in ("math", "math/algebra"))
-    assert (
-        whole.ingredients["code"]["data/benchmarks/math.py"] != algebra.ingredients["code"]["data/benchmarks/math.py"]
-    )
+    assert whole.described["code"]["data/benchmarks/math.py"] != algebra.described["code"]["data/benchmarks/math.py"]
 
 
 def test_functions_whose_code_could_not_be_in_the_key_are_refused() -> None:

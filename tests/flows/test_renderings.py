@@ -83,7 +83,7 @@ def test_a_teacher_only_generates_and_may_be_told_too(student: Path) -> None:
     origins = {"teacher": {"model": str(student), "kind": "teacher"}}
     assert rendering_checks.check(study("abacus-student", origins=origins)) == ()
     plan = expand(study("abacus-student", origins=origins, thinking={str(student): False}))
-    generated = next(node for node in plan.nodes if node.stage.name == "generate")
+    generated = next(node for node in plan.nodes if node.run_name.startswith("generate teacher/"))
     assert generated.values["model"] == weights(str(student)).choosing(False)
     assert {node.values["model"].thinking for node in plan.nodes if node.stage.name == "score"} == {None}
 

@@ -55,8 +55,8 @@ def study(name: str, max_tokens: int = 20, evaluate: int = 4, **endpoint: Any) -
 
 
 def tutor(plan: Plan) -> Endpoint:
-    (model,) = {node.values["model"] for node in plan.nodes if node.stage.name == "generate"}
-    assert isinstance(model, Endpoint)
+    generated = [node.values["model"] for node in plan.nodes if node.stage.name == "generate"]
+    (model,) = {model for model in generated if isinstance(model, Endpoint)}
     return model
 
 

@@ -237,7 +237,7 @@ def test_settings_and_code_of_method_and_loop_are_part_of_the_key(model: Model) 
 
     assert node(Sft()).recipe == node(Sft()).recipe
     assert len({node(method).recipe for method in (Sft(), Sft(rank=8), Sft(mask_above=2.5), Dpo(), Dpo(beta=0.2))}) == 5
-    code = set(node(Sft()).ingredients["code"])
+    code = set(node(Sft()).described["code"])
     assert {"tasks/methods/sft.py", "tasks/scoring/likelihood.py", "tasks/models/rendering.py"} <= code
     assert "tasks/methods/dpo.py" not in code
     files = {Path(name).stem for name in code if name.startswith("tasks/training/")}

@@ -264,7 +264,7 @@ def test_verdicts_are_counted_in_the_manifest(tmp_path: Path) -> None:
 
 def test_the_verifier_is_part_of_the_key() -> None:
     assert verify(twelves(), find("number")).recipe != verify(twelves(), find("exact")).recipe
-    assert "tasks/answer/final_answer.py" in verify(twelves(), find("number")).ingredients["code"]
+    assert "tasks/answer/final_answer.py" in verify(twelves(), find("number")).described["code"]
 
 
 def answered(number: int, gold: str) -> dict[str, str]:

@@ -427,22 +427,27 @@ def test_requests_a_minute(server: EndpointServer, empty: Runtime) -> None:
 
 
 def test_placement_changes_no_key_and_what_changes_answers_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = node(3).key
+    plain = node(3).recipe
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere/v1")
-    assert node(3, concurrency=2, budget_usd=3, usd_per_million_input=1, usd_per_million_output=1).key == plain
-    assert node(3, base_url_env="MY_URL", key_env="MY_KEY").key == plain
-    assert node(3, leave_out=("seed",)).key != plain
-    assert node(3, extra={"reasoning_effort": "low"}).key != plain
+    assert node(3, concurrency=2, budget_usd=3, usd_per_million_input=1, usd_per_million_output=1).recipe == plain
+    assert node(3, base_url_env="MY_URL", key_env="MY_KEY").recipe == plain
+    assert node(3, leave_out=("seed",)).recipe != plain
+    assert node(3, extra={"reasoning_effort": "low"}).recipe != plain
     other = Endpoint("api:tutor-2")
-    assert generate(asked(3), other, PROMPT, GREEDY, 0).key != plain
+    assert generate(asked(3), other, PROMPT, GREEDY, 0).recipe != plain
 
 
 def test_cached_responses_outlive_a_change_of_code_or_questions(server: EndpointServer, empty: Runtime) -> None:
     run(node(10), empty)
-    made = run(node(14), empty)
+    of_other_code = node(14)
+    vars(of_other_code)["code"] = "other"
+    made = run(of_other_code, empty)
     assert len(server.asked) == 14
     assert (made.facts["api_kept"], made.facts["api_requests"]) == (10, 4)
     assert made.rows()[3]["response"] == "The answer is 4."
+    more = run(node(16), empty)  # ten rows are taken over as they are, and four more responses are in the cache
+    assert len(server.asked) == 16
+    assert (list(more.manifest["taken"].values()), more.facts["api_kept"], more.facts["api_requests"]) == ([10], 4, 2)
 
 
 def test_a_torn_line_and_a_second_process_do_no_harm_to_a_budget(tmp_path: Path) -> None:
