@@ -90,6 +90,8 @@ class _Forecaster:
         self._store = store
         self._keys = {stage: store.keys(stage) for stage in {node.stage.name for node in plan.nodes}}
         self._expected: dict[str, _Expected] = {}
+        self._relatives: dict[str, Mapping[str, int]] = {}
+        """By stage, the most rows that an artifact has under each name of relatives."""
 
     def all(self) -> Forecasts:
         return Forecasts([self._one(node) for node in self._nodes])
@@ -119,7 +121,9 @@ class _Forecaster:
         if any(needed.recipe not in made for needed in node.upstream if needed is not first):
             return 0
         known = {first.recipe: Made("", ""), **made}
-        return max(self._store.relatives(node.stage.name, relatives_of(node, seen_by(node, known))).values(), default=0)
+        if (stage := node.stage.name) not in self._relatives:
+            self._relatives[stage] = self._store.most_rows(stage)
+        return self._relatives[stage].get(relatives_of(node, seen_by(node, known)), 0)
 
     def _content(self, node: Node, key: str | None) -> str | None:
         if key is None or key not in self._keys[node.stage.name]:

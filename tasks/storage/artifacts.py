@@ -131,6 +131,11 @@ class Store:
         folder = self.root / "relatives" / stage / name
         return most_rows_first(os.listdir(folder) if folder.is_dir() else [])
 
+    def most_rows(self, stage: str) -> dict[str, int]:
+        """The most rows that an artifact has under each name of relatives, by one look at all of a stage."""
+        folder = self.root / "relatives" / stage
+        return most_rows(f"{each.name}/{mark}" for each in _folders(folder) for mark in os.listdir(each.path))
+
     def begun(self, stage: str, key: str) -> bool:
         """Whether there is an unfinished artifact with finished rows."""
         return (self.folder(stage, key) / "parts").is_dir()
@@ -288,6 +293,19 @@ class Store:
         except FileNotFoundError:  # another thread or process has moved it
             return
         warnings.warn(f"damaged artifact {folder}: {why}. Set aside as {aside}; it will be made again.", stacklevel=3)
+
+
+def _folders(folder: Path) -> list["os.DirEntry[str]"]:
+    return [entry for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
+
+
+def most_rows(marks: Iterable[str]) -> dict[str, int]:
+    """The most rows under each name, of marks such as `NAME/300-1f3a…`."""
+    found: dict[str, int] = {}
+    for mark in marks:
+        name, _, one = mark.partition("/")
+        found[name] = max([found.get(name, 0), *most_rows_first([one]).values()])
+    return found
 
 
 def most_rows_first(marks: Iterable[str]) -> dict[str, int]:

@@ -27,7 +27,7 @@ from typing import Any
 from filelock import FileLock
 
 from tasks.resources.errors import Transient
-from tasks.storage.artifacts import CLEANING, Artifact, Store, most_rows_first
+from tasks.storage.artifacts import CLEANING, Artifact, Store, most_rows, most_rows_first
 from tasks.storage.atomic_write import write_atomically
 from tasks.storage.latest import Latest
 from tasks.storage.lease import Lease
@@ -127,6 +127,9 @@ class SharedStore(Store):
 
     def relatives(self, stage: str, name: str) -> dict[str, int]:
         return most_rows_first(self._remote.list(f"relatives/{stage}/{name}"))
+
+    def most_rows(self, stage: str) -> dict[str, int]:
+        return most_rows(self._remote.list(f"relatives/{stage}"))
 
     def begun(self, stage: str, key: str) -> bool:
         return super().begun(stage, key) or key in self._begun.get(stage, ()) or super().has(stage, key)

@@ -14,7 +14,7 @@ from data.visible import all_visible, in_json
 from flows.cli.plan_page import power
 from flows.config.study_file import load
 from flows.planning.cost import cost
-from flows.planning.forecast import forecast
+from flows.planning.forecast import State, forecast
 from flows.planning.plan import Plan, expand
 from tasks.origins.pairs import any_pairs
 from tasks.pipeline.artifact_keys import ArtifactKeys
@@ -22,6 +22,7 @@ from tasks.pipeline.execution import execute
 from tasks.pipeline.runtime import Runtime
 from tasks.pipeline.stage import Node
 from tasks.storage.artifacts import Store
+from tasks.storage.shared_artifacts import SharedStore
 
 SMALL = ["questions.train=12", "questions.evaluate=4", "train=[abacus/ledger]", "seeds=[0, 1]"]
 
@@ -237,3 +238,31 @@ def test_what_fails_beside_an_arm_takes_nothing_with_it() -> None:
     assert named(plan, "predict self/abacus/ledger").recipe in needed
     assert len(compared.inputs["cells"]) == len(plan.cells)
     assert len(compared.inputs["moved"]) == 5
+
+
+@pytest.mark.parametrize("url", [False, True], ids=["folder", "URL"])
+def test_a_plan_says_what_is_made_in_any_case_and_at_most(tmp_path: Path, url: bool) -> None:
+    """Of a larger study: the rows that are there are taken over; what waits may come out as before."""
+
+    def store() -> Store:
+        return SharedStore(f"file://{tmp_path}/shared", tmp_path / "cache") if url else Store(tmp_path)
+
+    made = Runtime(store())
+    verdicts = "verify human/abacus/ledger"
+    for needed in (named(small(), "references human/abacus/ledger"), named(small(), verdicts)):
+        make_in(needed, made)
+    larger = {each.node.run_name: each for each in forecast(small("questions.train=20"), store())}
+    assert (
+        larger["references human/abacus/ledger"].state is State.WAITS
+    )  # of this name, and nothing else is known of it
+    (asked,) = (each for name, each in larger.items() if name == "questions abacus/ledger train")
+    assert (asked.state, asked.key is not None) == (State.MISS, True)
+    make_in(named(small("questions.train=20"), "references human/abacus/ledger"), made)
+    grown = {each.node.run_name: each for each in forecast(small("questions.train=20"), store())}[verdicts]
+    assert (grown.state, grown.rows_there, grown.least_rows) == (State.MISS, 12, 8)
+
+
+def make_in(node: Node, runtime: Runtime) -> None:
+    for needed in node.upstream:
+        make_in(needed, runtime)
+    execute(node, runtime)
