@@ -150,6 +150,7 @@ def test_the_server_refuses_a_run_with_wrong_values(place: Place, changes: dict[
     assert place.runs("checked") == []
 
 
+@pytest.mark.slow
 def test_every_bundled_study_is_deployed_from_its_file(place: Place) -> None:
     deployed(place)  # makes the pool
     here = shlex.join([*PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"])

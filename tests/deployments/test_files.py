@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.config import study_file
 from flows.deployment import work_pools
 
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
@@ -29,6 +30,15 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for inner in value for text in texts(inner)]
     return [str(value)]
+
+
+def test_every_bundled_study_is_deployed_with_prefects_own_command() -> None:
+    """`prefect deploy --all` itself takes minutes: tests/deployments/test_deploy.py."""
+    named = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())["deployments"]
+    assert sorted(one["name"] for one in named) == sorted(file.stem for file in study_file.STUDIES.glob("*.yaml"))
+    for one in named:
+        assert one["parameters"] == {"study": f"{{{{ studies.{one['name']} }}}}"}
+        assert one["description"] == f"{{{{ studies.{one['name']}.about }}}}"
 
 
 @pytest.mark.parametrize("name", list(COMPOSE["services"]))
