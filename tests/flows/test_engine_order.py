@@ -74,6 +74,6 @@ def test_the_bundled_study_has_its_teacher_first() -> None:
     first, then = order(plan.nodes)
     assert {node.run_name for node in first} == {f"generate teacher/abacus/{name}" for name in ("boxes", "choice")}
     assert {node.stage.name for node in then} == {"generate"}
-    assert len(then) == 2 + 6 + 2  # the student's own, every cell's, and what is measured of the base model
+    assert len(then) == 2 + 6
     (student,) = plan.study.models
     assert plan.adapter_ranks == {student: 8}
