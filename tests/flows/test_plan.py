@@ -166,7 +166,6 @@ def test_cost_counts_what_would_run(tmp_path: Path) -> None:
     families = len({cell.eval_benchmark for cell in plan.cells})
     study = plan.study
     generated = 12 * (study.origins["self"].samples + study.origins["teacher"].samples)  # type: ignore[attr-defined]
-    generated += 12  # of the untrained student, to tell how far training moves it
     assert price.count("adapters") == 6
     assert price.count("answers") == generated + families * 4 * 7
     assert price.minutes is None
