@@ -27,9 +27,18 @@ FACTS = (
     Fact("prompts", shares="add"),
     Fact("tokens", shares="add"),
     Fact("cut_off", shares="mean"),
-    Fact("no_room", shares="add", reported=True, unless_zero=True),
+    Fact("no_room", reported=True, unless_zero=True),
 )
 """What `responses` says of the rows it made."""
+
+
+def without_room(rows: Rows) -> dict[str, int]:
+    """How many questions were not asked since they leave the model no room, those taken over among them."""
+    unasked: set[str] = set()
+    for batch in rows.batches(["id", "finish"]):
+        ids, finish = (column.to_pylist() for column in batch.columns)
+        unasked |= {id for id, how in zip(ids, finish, strict=True) if how == NO_ROOM}
+    return {"no_room": len(unasked)}
 
 
 def answered_ones(rows: pa.Table, _: int) -> pa.Table:
@@ -44,6 +53,7 @@ def answered_ones(rows: pa.Table, _: int) -> pa.Table:
     adds=GENERATED,
     compute=GENERATING,
     facts=(*FACTS, *ENDPOINT_FACTS),
+    summary=without_room,
     adopted=answered_ones,
     samples="sampling",
 )
@@ -94,8 +104,7 @@ def responses(
 ) -> Iterator[list[Row]]:
     """Each question's responses as they are complete: the question's columns and `sample`, `response`, `finish`.
 
-    Facts: the template's hash, and what this try has done (prompts, tokens, share of responses cut off, and `no_room`:
-    questions that were not asked).
+    Facts: the template's hash, and what this try has done (prompts, tokens, share of responses cut off).
 
     Args:
         leave_out: a question whose prompt fills the context comes last, its responses null, with the finish "no_room".
@@ -145,5 +154,5 @@ def responses(
                 yield whole
     if no_room:
         work.note(f"{len(no_room)} questions leave {model.name} no room to answer: they have no response")
-    facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made), "no_room": len(no_room)}
+    facts = {"prompts": prompts, "tokens": tokens, "cut_off": cut / max(1, made)}
     work.facts |= {"template": rendering.hash} | facts

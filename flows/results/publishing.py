@@ -1,5 +1,6 @@
 """Where a study's results go: `runs/<study name>/`, one folder with tables, items and the report."""
 
+import contextlib
 import json
 import shutil
 import sys
@@ -19,6 +20,7 @@ from flows.results.provenance import made_of
 from tasks.pipeline.artifact_keys import ArtifactKeys
 from tasks.pipeline.versions import versions
 from tasks.resources import disk
+from tasks.resources.errors import Transient
 from tasks.storage.artifacts import Artifact
 from tasks.storage.atomic_write import write_atomically
 from tasks.storage.opening import open_store
@@ -47,6 +49,9 @@ def _published(
     target: Path, plan: Plan, compared: Artifact, report: Artifact, failed: dict[str, str], keys: ArtifactKeys
 ) -> Path:
     target.mkdir(parents=True, exist_ok=True)
+    stages: dict[str, str] = {}
+    with contextlib.suppress(Transient):  # a store that is away by now takes no verdict with it
+        stages = {node.run_name: key for node in plan.nodes if (key := keys.find(node)) is not None}
     (target / "manifest.json").unlink(missing_ok=True)
     for source in [*(compared.path(name) for name in FILES), report.path("report.html")]:
         draft = target / f".{source.name}"
@@ -58,7 +63,7 @@ def _published(
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "report": {name: report.manifest[name] for name in ("stage", "key")},
         "compare": {name: compared.manifest[name] for name in ("stage", "key")},
-        "stages": {node.run_name: key for node in plan.nodes if (key := keys.find(node)) is not None},
+        "stages": stages,
         **made_of(plan.nodes),
         "failed": failed,
         **({"pilot": dict(plan.pilot)} if plan.pilot else {}),

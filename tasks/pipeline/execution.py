@@ -22,6 +22,8 @@ from tasks.storage.artifacts import Artifact
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Row, RowFile, Rows, Streamed, in_tables
 
+ROUNDS = 5
+"""How often a step looks for its inputs again that were lost, or made again and hold something else."""
 PROGRESS_SECONDS = 0.1
 """How often it is said how far a stage is, at most."""
 
@@ -37,7 +39,7 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
     """
     store, name = runtime.store, node.stage.name
     with disk.errors_reported(store.root):
-        while True:
+        for _ in range(ROUNDS):
             key = key_in_store(node, runtime)
             with store.lock(name, key):
                 found = store.find(name, key)
@@ -50,17 +52,18 @@ def execute(node: Node, runtime: Runtime) -> tuple[Artifact, bool]:
                 if key_of(node, {recipe: made_as(artifact) for recipe, artifact in inputs.items()}) == key:
                     return _make(node, key, inputs, runtime), False
             runtime.keys.forget()
+    raise Transient(f"{node.run_name}: what its inputs hold changes all the time: does another run remake them?")
 
 
 def key_in_store(node: Node, runtime: Runtime) -> str:
     """The key of a step's artifact. Inputs that were lost since they were made are made again."""
-    key = runtime.keys.find(node)
-    while key is None:
+    for _ in range(ROUNDS):
+        if (key := runtime.keys.find(node)) is not None:
+            return key
         runtime.keys.forget()
         for needed in node.upstream:
             execute(needed, runtime)
-        key = runtime.keys.find(node)
-    return key
+    raise Transient(f"{node.run_name}: an input is made and not found in the store")
 
 
 def made_as(artifact: Artifact) -> Made:

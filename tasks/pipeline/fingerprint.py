@@ -10,7 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 
@@ -183,7 +183,7 @@ def _resolve(definition: Definition) -> Definition:
     return definition
 
 
-def _unplaced(part: object, names: Mapping[str, tuple[str, str | None]]) -> str:
+def _unplaced(part: object, names: Mapping[str, tuple[str, str | None]], said: Callable[[Definition], str]) -> str:
     """What `ast.dump` says of a tree in which `pass` stands for each import, and a definition's own name for what it
     is called where it is imported (`formatting.points`, `points as shown`).
 
@@ -193,18 +193,18 @@ def _unplaced(part: object, names: Mapping[str, tuple[str, str | None]]) -> str:
     if isinstance(part, ast.Import | ast.ImportFrom):
         return "Pass()"
     if isinstance(part, ast.Attribute) and (definition := _referred(_dotted(part), names)) is not None:
-        return f"Project({definition[1]})"
+        return said(definition)
     loaded = part.id if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) else ""
     if loaded and (definition := _referred(loaded, names)) is not None:
-        return f"Project({definition[1]})"
+        return said(definition)
     if isinstance(part, ast.AST):
-        kind, said = type(part), []
+        kind, fields = type(part), []
         for name, value in ast.iter_fields(part):
             if value is not None or getattr(kind, name, ...) is not None:
-                said.append(f"{name}={_unplaced(value, names)}")
-        return f"{kind.__name__}({', '.join(said)})"
+                fields.append(f"{name}={_unplaced(value, names, said)}")
+        return f"{kind.__name__}({', '.join(fields)})"
     if isinstance(part, list):
-        return f"[{', '.join(_unplaced(item, names) for item in part)}]"
+        return f"[{', '.join(_unplaced(item, names, said) for item in part)}]"
     return repr(part)
 
 
@@ -235,8 +235,20 @@ def _is_module(package: str, name: str) -> bool:
     return (folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists()
 
 
+def _by_name(definition: Definition) -> str:
+    return f"Project({definition[1]})"
+
+
+def _by_content(definition: Definition) -> str:
+    """Two definitions of one name in different modules are told apart by what they say themselves."""
+    found = _resolve(definition)
+    module = _module(found[0])
+    known = module is not None and found[1] in module.definitions and not _is_marked(found[0])
+    return f"Project({found[1]} {_digest(found, _by_name) if known else ''})"
+
+
 @functools.cache
-def _tree_digest(definition: Definition) -> str:
+def _digest(definition: Definition, said: Callable[[Definition], str]) -> str:
     module = _module(definition[0])
     assert module is not None
     lines = []
@@ -246,7 +258,7 @@ def _tree_digest(definition: Definition) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names.update(imported(node, module.name, module.path))
-        lines.append(_unplaced(tree, names))
+        lines.append(_unplaced(tree, names, said))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -260,19 +272,19 @@ def by_file(*roots: Definition) -> dict[str, str]:
         assert source is not None
         package = "/".join(definition[0].split("."))
         file = f"{package}/__init__.py" if source.path.name == "__init__.py" else f"{package}.py"
-        by_file.setdefault(file, []).append(_line(definition))
+        by_file.setdefault(file, []).append(_line(definition, _by_name))
     return {file: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for file, lines in by_file.items()}
 
 
 @functools.cache
 def content(*roots: Definition) -> str:
     """A digest of the same code wherever it lies: moving a definition, or renaming its module, changes nothing."""
-    lines = sorted({_line(definition) for definition in _reached(roots)})
+    lines = sorted({_line(definition, _by_content) for definition in _reached(roots)})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _line(definition: Definition) -> str:
-    return f"{definition[1]} {_tree_digest(definition)}"
+def _line(definition: Definition, said: Callable[[Definition], str]) -> str:
+    return f"{definition[1]} {_digest(definition, said)}"
 
 
 def _reached(roots: Sequence[Definition]) -> list[Definition]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from data.errors import InputError
 from tasks.models.endpoint import Endpoint
-from tasks.pipeline.artifact_keys import seen_by
+from tasks.pipeline.artifact_keys import key_of, seen_by
 from tasks.pipeline.execution import inputs_of, key_in_store, made_as, run_per_row
 from tasks.pipeline.inputs import arguments as arguments_of
 from tasks.pipeline.runtime import Runtime
@@ -16,6 +16,7 @@ from tasks.pipeline.stage import Node
 from tasks.pipeline.take_over import relatives_of
 from tasks.pipeline.work import Work
 from tasks.resources import disk
+from tasks.resources.errors import Transient
 from tasks.storage.partial_rows import PartialRows
 from tasks.storage.rows import Rows
 
@@ -81,6 +82,10 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
     run_name = Share(number, of).of_run(node.run_name)
     with disk.errors_reported(store.root), store.lock(name, f"{key}-{number}of{of}"):
         inputs = inputs_of(node, runtime)
+        made = {recipe: made_as(artifact) for recipe, artifact in inputs.items()}
+        if key_of(node, made) != key:  # one was damaged, and made again as something else
+            runtime.keys.forget()
+            raise Transient(f"{run_name}: an input was made again and holds something else")
         arguments = arguments_of(node, inputs)
         source: Rows = arguments[next(iter(node.stage.signature.parameters))]
         here = span(len(source), number, of)
@@ -95,7 +100,7 @@ def execute_shard(node: Node, number: int, of: int, runtime: Runtime) -> int:
             return parts.units
         runtime.listener("start", run_name, {})
         work = Work(folder, runtime, run_name, {}, partial=True, unit=node.stage.unit)
-        work.relatives = relatives_of(node, seen_by(node, {recipe: made_as(one) for recipe, one in inputs.items()}))
+        work.relatives = relatives_of(node, seen_by(node, made))
         if "work" in node.stage.signature.parameters:
             arguments["work"] = work
         try:

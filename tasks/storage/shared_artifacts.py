@@ -153,7 +153,9 @@ class SharedStore(Store):
         """The artifact as this machine has it. One that could not be uploaded when it was made is uploaded now."""
         here = super().open(stage, key)
         lease = self._leases.get((stage, key))
-        if here is None or lease is None or (here.folder / STORED).exists():
+        if here is None or (here.folder / STORED).exists():
+            return here
+        if lease is None and self._manifest(stage, key) is None:
             return here
         return self._uploaded(stage, key, here, lease)
 

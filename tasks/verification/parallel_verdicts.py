@@ -25,8 +25,6 @@ from tasks.kinds.verifiers import Verdict
 from tasks.storage.rows import Row
 from tasks.verification.verdict import judged
 
-DECIDES_NO_RESULT = True
-
 AHEAD = 8
 """Rows a worker may be ahead of the first verdict that was not yet handed out."""
 TIME_LIMIT = 120.0

@@ -50,7 +50,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         for cached in (
             fingerprint._module,
             fingerprint._reached_from,
-            fingerprint._tree_digest,
+            fingerprint._digest,
             fingerprint.by_file,
             fingerprint.content,
         ):
@@ -61,7 +61,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     for name in [name for name in sys.modules if name.split(".")[0] == "room"]:
         del sys.modules[name]
     for cached in (
-        *(fingerprint._module, fingerprint._reached_from, fingerprint._tree_digest),
+        *(fingerprint._module, fingerprint._reached_from, fingerprint._digest),
         *(fingerprint.by_file, fingerprint.content),
     ):
         cached.cache_clear()
@@ -133,3 +133,20 @@ def test_the_engine_code_is_part_of_what_engines_answer() -> None:
         "tasks/models/sampling.py",
     } <= set(reached)
     assert "tasks/engine/process.py" not in fingerprint.by_file(*verify.roots)
+
+
+def test_two_definitions_of_one_name_are_told_apart(write: Write) -> None:
+    both = {
+        "one.py": "LIMITS = (1, 2)\n",
+        "other.py": "LIMITS = (3, 4)\n",
+        "judge.py": "from room import one, other\n\ndef judge(x):\n    return x in one.LIMITS and x in other.LIMITS\n",
+    }
+    write({**BASE, **both})
+    first = fingerprint.content(("room.judge", "judge"))
+    write({**BASE, **both, "judge.py": both["judge.py"].replace("x in other.", "x in one.")})
+    without_other = fingerprint.content(("room.judge", "judge"))
+    swapped = {
+        "judge.py": both["judge.py"].replace("x in one.LIMITS and x in other.", "x in other.LIMITS and x in one.")
+    }
+    write({**BASE, **both, **swapped})
+    assert len({first, without_other, fingerprint.content(("room.judge", "judge"))}) == 3
