@@ -246,22 +246,15 @@ def test_a_plan_says_what_is_made_in_any_case_and_at_most(tmp_path: Path, url: b
     def store() -> Store:
         return SharedStore(f"file://{tmp_path}/shared", tmp_path / "cache") if url else Store(tmp_path)
 
-    made = Runtime(store())
     verdicts = "verify human/abacus/ledger"
     for needed in (named(small(), "references human/abacus/ledger"), named(small(), verdicts)):
-        make_in(needed, made)
+        make(needed, store())
     larger = {each.node.run_name: each for each in forecast(small("questions.train=20"), store())}
     assert (
         larger["references human/abacus/ledger"].state is State.WAITS
     )  # of this name, and nothing else is known of it
     (asked,) = (each for name, each in larger.items() if name == "questions abacus/ledger train")
     assert (asked.state, asked.key is not None) == (State.MISS, True)
-    make_in(named(small("questions.train=20"), "references human/abacus/ledger"), made)
+    make(named(small("questions.train=20"), "references human/abacus/ledger"), store())
     grown = {each.node.run_name: each for each in forecast(small("questions.train=20"), store())}[verdicts]
     assert (grown.state, grown.rows_there, grown.least_rows) == (State.MISS, 12, 8)
-
-
-def make_in(node: Node, runtime: Runtime) -> None:
-    for needed in node.upstream:
-        make_in(needed, runtime)
-    execute(node, runtime)
